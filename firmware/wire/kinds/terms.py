@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What open standards call a field. Host only: none of this costs a board memory."""
+
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from typing import Literal, NamedTuple, cast
+
+from firmware.wire.errors import Malformed
+
+Release = Literal["open", "internal", "restricted"]
+
+
+class Term(NamedTuple):
+    """One field of a kind in the words of others."""
+
+    oma: str
+    """Object and resource of the OMA LwM2M registry, for instance ``3416/2``."""
+    senml_name: str
+    """Name in SenML, after the base name (RFC 8428 section 4.5.1)."""
+    senml_unit: str | None
+    """Unit of the IANA SenML registry; None for a truth value."""
+    senml_factor: float
+    """Value in the SenML unit = value in our unit x this."""
+    smart_data_model: str
+    """Attribute of the FIWARE Smart Data Model of this kind; empty when the model has none."""
+    release: Release
+    """Who may see it without a further decision."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all kinds, sorted."""
+    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return tuple(sorted(name for name in found if not name.endswith("terms")))
+
+
+def terms(kind: str) -> dict[str, Term]:
+    """Return the terms of *kind* by field name. Raises Malformed when there is no such kind."""
+    if kind not in names():
+        raise Malformed(f"kind {kind!r} is not known; there are: {', '.join(names())}")
+    return cast("dict[str, Term]", import_module(f"firmware.wire.kinds.{kind}_terms").TERMS)
