@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+
+# How long `make demo` runs, in seconds.
+FOR ?= 30
+# Another interpreter: make demo PYTHON=python3.12
+export PYTHON
+
+SHELL := bash
+BIN := .venv/bin
+PORTS := esp32 rp2 stm32
+
+.PHONY: help demo test lint lint-style lint-types lint-firmware lint-words lint-imports bench lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+demo: ## a board, a gateway, a broker and a verifier on this computer, for FOR=30 seconds
+	@tools/venv.sh run
+	@$(BIN)/lykta demo --for $(FOR)
+
+test: ## every test (installs mosquitto and libfaketime if it may; otherwise says so). ARGS="-k cobs" chooses
+	@tools/venv.sh run test
+	@tools/system_packages.sh
+	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest $(ARGS)
+
+lint: lint-style lint-imports lint-words lint-types lint-firmware ## style, import direction, spelling, types, types per board port
+
+lint-style: .lint-tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lint-imports: .lint-tools
+	$(BIN)/lint-imports
+
+lint-words: .lint-tools
+	$(BIN)/codespell
+
+lint-types: .lint-tools
+	$(BIN)/mypy
+
+lint-firmware: .lint-tools
+	tools/check_firmware_types.sh $(PORTS)
+
+.PHONY: .lint-tools
+.lint-tools:
+	@tools/venv.sh run test lint
+
+bench: ## each number the README claims, measured on this computer
+	@tools/venv.sh run test
+	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+lock: ## pin requirements/*.in anew (UPGRADE=1 takes the newest versions)
+	@tools/venv.sh lock
+	@tools/lock.sh
+
+clean: ## remove the environments and everything built or cached
+	rm -rf .venv .venv-stubs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+#
+# Two programs that the tests use and that no Python package brings: a standard MQTT broker (mosquitto) and libfaketime.
+# Installed with apt-get where that needs no password; otherwise this says what to install and fails.
+set -euo pipefail
+
+has_mosquitto() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null; }
+has_faketime() { compgen -G '/usr/lib*/*/faketime/libfaketime.so.1' >/dev/null || compgen -G '/usr/lib*/faketime/libfaketime.so.1' >/dev/null; }
+
+missing=()
+has_mosquitto || missing+=(mosquitto)
+has_faketime || missing+=(libfaketime)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if command -v apt-get >/dev/null; then
+  as_root=()
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
+  if [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; then
+    echo "installing ${missing[*]} with apt-get"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    exit 0
+  fi
+fi
+
+cat >&2 <<END
+
+The tests need ${missing[*]}, and installing a system package takes a password here. Run this once, then \`make test\` again:
+
+  Debian, Ubuntu:  sudo apt-get install ${missing[*]}
+  Fedora:          sudo dnf install ${missing[*]}
+  Arch:            sudo pacman -S ${missing[*]}
+
+(\`make demo\` needs neither.)
+END
+exit 1
