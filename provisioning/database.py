@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Opening the register's database so that several processes can use it at once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
+
+from provisioning.errors import RegisterError
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+def resolve_url(url: str, base: Path | None = None) -> URL:
+    """Parse a database URL; a relative SQLite path is taken relative to `base`."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        # The URL may hold a password: it is not shown.
+        raise RegisterError(
+            "The address of the register is not a database URL.",
+            next_step='write for example url = "sqlite:///register.db"',
+        ) from error
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise RegisterError("The register must be a file: other processes read it too.", value=url)
+        if base is not None:
+            parsed = parsed.set(database=str(base / parsed.database))
+    return parsed
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine with a busy timeout and, on SQLite, write-ahead logging and enforced foreign keys."""
+    try:
+        engine = create_engine(url, hide_parameters=True)  # parameters hold keys; they stay out of messages
+    except (SQLAlchemyError, ImportError) as error:
+        raise RegisterError(
+            f"This kind of database cannot be used: {error}",
+            value=url.render_as_string(hide_password=True),
+            next_step="use sqlite:///…, or install the driver of the database",
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_immediate, not by the driver
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A deferred transaction that turns from reading to writing fails at once when another process wrote
+    # in between, whatever the busy timeout. Readers ask for a plain one.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
+    """One transaction; database errors become RegisterError, IntegrityError passes to the caller."""
+    try:
+        with engine.connect().execution_options(writes=writes) as connection, connection.begin():
+            yield connection
+    except IntegrityError:
+        raise
+    except OperationalError as error:
+        raise RegisterError(
+            f"The register cannot be used: {error.orig}.",
+            value=engine.url.render_as_string(hide_password=True),
+            next_step="check that the file exists, is writable and that its disk is not full; then try again",
+        ) from error
+    except SQLAlchemyError as error:
+        raise RegisterError(
+            f"The register cannot be read: {type(error).__name__}.",
+            value=engine.url.render_as_string(hide_password=True),
+            reason=str(getattr(error, "orig", None) or error),
+            next_step="restore it from a backup",
+        ) from error
