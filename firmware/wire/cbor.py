@@ -185,7 +185,7 @@ class _Decoder:
 
     def _map(self, length: int, depth: int) -> "dict[object, object]":
         self._bound(2 * length)
-        result = {}
+        result: "dict[object, object]" = {}
         last = b""
         for _ in range(length):
             start = self.pos

@@ -71,7 +71,7 @@ class Deframer:
 
     def feed(self, data: bytes) -> "list[bytes]":
         """Take what the line gave; return the frames it completed, oldest first."""
-        frames = []
+        frames: "list[bytes]" = []
         start = 0
         while True:
             end = data.find(_DELIMITER, start)

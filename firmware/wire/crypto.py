@@ -72,9 +72,7 @@ def crypt_payload(encrypt: "Encrypt", dev_addr: int, fcnt: int, direction: int, 
     return _xor(payload, encrypt(bytes(blocks))) if payload else b""
 
 
-def derive_session_keys(
-    encrypt: "Encrypt", join_nonce: int, net_id: int, dev_nonce: int
-) -> "tuple[bytes, bytes]":
+def derive_session_keys(encrypt: "Encrypt", join_nonce: int, net_id: int, dev_nonce: int) -> "tuple[bytes, bytes]":
     """Return ``(nwk_skey, app_skey)``, 16 bytes each, from the AppKey behind *encrypt* (TS001 section 6.2.6)."""
     tail = struct.pack("<I", join_nonce)[:3] + struct.pack("<I", net_id)[:3] + struct.pack("<H", dev_nonce) + bytes(7)
     return encrypt(b"\x01" + tail), encrypt(b"\x02" + tail)

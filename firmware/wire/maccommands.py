@@ -82,5 +82,7 @@ def decode_device_time_ans(payload: bytes) -> int:
     """Return milliseconds of UTC since 1970 from the 5 bytes of a DeviceTimeAns. Raises Malformed."""
     if len(payload) != 5:
         raise Malformed("LoRaWAN: DeviceTimeAns of %d bytes; it has 5" % len(payload))
+    gps_s: int
+    frac: int
     gps_s, frac = struct.unpack("<IB", payload)
     return (gps_s + _GPS_EPOCH_S - _LEAP_S) * 1000 + frac * 1000 // 256

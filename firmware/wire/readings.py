@@ -11,6 +11,10 @@ asks for a receipt: the oldest sequence number that it still holds.
 from firmware.wire import cbor
 from firmware.wire.errors import Malformed
 
+TYPE_CHECKING = False  # MicroPython has no typing module
+if TYPE_CHECKING:
+    from firmware.wire.kinds import Field, Kind
+
 FPORT_READINGS = 1
 FPORT_ALARMS = 2
 FPORT_COMMANDS = 3
@@ -29,12 +33,14 @@ MAX_BITMAP_BYTES = 32
 _BOOL = 0  # the scale that stands for a truth value
 
 
-def encode_reading(kind, seq: int, values: "dict[str, float]", time_s: "int | None" = None, age_s: "int | None" = None) -> bytes:
+def encode_reading(
+    kind: "Kind", seq: int, values: "dict[str, float]", time_s: "int | None" = None, age_s: "int | None" = None
+) -> bytes:
     """Return one reading as bytes. *values* are physical units by field name; fields that are missing are left out.
 
     *kind* is a module of ``firmware.wire.kinds``. A value beyond the field's range raises ValueError.
     """
-    item = {KEY_SEQ: seq}  # type: dict[int, object]
+    item: "dict[int, object]" = {KEY_SEQ: seq}
     if time_s is not None:
         item[KEY_TIME] = time_s
     elif age_s is not None:
@@ -54,7 +60,7 @@ def _scaled(name: str, value: float, scale: int, low: int, high: int) -> "int | 
     return number
 
 
-def decode_reading(kind, item: object) -> "tuple[int, int | None, int | None, dict[str, float | bool]]":
+def decode_reading(kind: "Kind", item: object) -> "tuple[int, int | None, int | None, dict[str, float | bool]]":
     """Return ``(seq, time_s, age_s, values)`` of one map. Raises Malformed for what the kind does not know."""
     if not isinstance(item, dict):
         raise Malformed("reading: a map is expected, not %s" % type(item).__name__)
@@ -66,7 +72,7 @@ def decode_reading(kind, item: object) -> "tuple[int, int | None, int | None, di
     if time_s is not None and age_s is not None:
         raise Malformed("reading %d: both a time and an age" % seq)
     fields = {field[1]: field for field in kind.FIELDS}
-    values = {}
+    values: "dict[str, float | bool]" = {}
     for key in item:
         if key in (KEY_SEQ, KEY_TIME, KEY_AGE):
             continue
@@ -76,7 +82,7 @@ def decode_reading(kind, item: object) -> "tuple[int, int | None, int | None, di
     return seq, time_s, age_s, values
 
 
-def _physical(seq: int, field, raw: object) -> "float | bool":
+def _physical(seq: int, field: "Field", raw: object) -> "float | bool":
     name, _, scale, low, high = field
     if scale == _BOOL:
         if not isinstance(raw, bool):
@@ -129,7 +135,7 @@ def encode_receipt(contiguous: int, held_above: "list[int]", max_bytes: int = MA
             while len(bitmap) <= bit // 8:
                 bitmap.append(0)
             bitmap[bit // 8] |= 1 << bit % 8
-    item = {0: contiguous}  # type: dict[int, object]
+    item: "dict[int, object]" = {0: contiguous}
     if bitmap:
         item[1] = bytes(bitmap)
     return cbor.dumps(item)

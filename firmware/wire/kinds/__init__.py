@@ -10,8 +10,20 @@
 
 from firmware.wire.errors import Malformed
 
+TYPE_CHECKING = False  # MicroPython has no typing module
+if TYPE_CHECKING:
+    from typing import Protocol
 
-def load(kind: str):
+    Field = tuple[str, int, int, int, int]
+
+    class Kind(Protocol):
+        """What each module of this folder holds."""
+
+        KIND: str
+        FIELDS: tuple[Field, ...]
+
+
+def load(kind: str) -> "Kind":
     """Return the module of *kind*. Raises Malformed when there is none."""
     path = "firmware.wire.kinds." + kind
     if not kind.replace("_", "a").isalpha() or kind.endswith("terms"):

@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Run vector files: the same code under CPython (imported by test_wire_vectors.py) and under MicroPython (as a script).
+
+micropython tests/upy/vectors.py FILE...      prints "N passed, M failed" and exits 1 when one failed
+"""
+
+import json
+import sys
+from binascii import hexlify, unhexlify
+
+from firmware.wire import cbor, cobs, crypto, frame, maccommands, session
+from firmware.wire.errors import WireError
+
+if sys.implementation.name == "micropython":
+    from cryptolib import aes
+
+    def ecb(key):
+        return aes(key, 1).encrypt
+
+    def ecb_decrypt(key):
+        return aes(key, 1).decrypt
+
+else:
+    from gateway.network.aes import ecb, ecb_decrypt
+
+
+def _hex(data):
+    return hexlify(data).decode()
+
+
+def _session(case):
+    keys = unhexlify(case["nwk_skey"]), unhexlify(case["app_skey"])
+    return session.Session(ecb, case["dev_addr"], keys[0], keys[1], fcnt_up=case["next"])
+
+
+def op_cmac(case):
+    return _hex(crypto.cmac(ecb(unhexlify(case["key"])), unhexlify(case["data"])))
+
+
+def op_join_accept_encode(case):
+    key = unhexlify(case["key"])
+    fields = [case[name] for name in ("join_nonce", "net_id", "dev_addr", "dl_settings", "rx_delay")]
+    return _hex(frame.encode_join_accept(ecb(key), ecb_decrypt(key), *fields, cf_list=unhexlify(case["cf_list"])))
+
+
+def op_join_accept_decode(case):
+    a = frame.decode_join_accept(ecb(unhexlify(case["key"])), unhexlify(case["phy"]))
+    return [a.join_nonce, a.net_id, a.dev_addr, a.dl_settings, a.rx_delay, _hex(a.cf_list)]
+
+
+def op_join_request_encode(case):
+    euis = unhexlify(case["join_eui"]), unhexlify(case["dev_eui"])
+    return _hex(frame.encode_join_request(ecb(unhexlify(case["key"])), euis[0], euis[1], case["dev_nonce"]))
+
+
+def op_join_request_decode(case):
+    phy = unhexlify(case["phy"])
+    request = frame.decode_join_request(phy)
+    frame.check_join_request(ecb(unhexlify(case["key"])), phy)
+    return [_hex(request.join_eui), _hex(request.dev_eui), request.dev_nonce]
+
+
+def op_session_keys(case):
+    encrypt = ecb(unhexlify(case["key"]))
+    keys = crypto.derive_session_keys(encrypt, case["join_nonce"], case["net_id"], case["dev_nonce"])
+    return [_hex(key) for key in keys]
+
+
+def op_open_uplink(case):
+    held = _session(case)
+    before = held.fcnt_up
+    try:
+        received = held.open_uplink(unhexlify(case["phy"]))
+    except WireError:
+        if held.fcnt_up != before:
+            raise AssertionError("a refused frame moved the counter")
+        raise
+    return [_hex(received.payload), received.fport, received.fcnt, held.fcnt_up]
+
+
+def op_seal_uplink(case):
+    return _hex(_session(case).seal_uplink(case["fport"], unhexlify(case["payload"])))
+
+
+def op_full_fcnt(case):
+    return session.full_fcnt(case["next"], case["fcnt16"])
+
+
+def op_mac_parse(case):
+    return [[cid, _hex(data)] for cid, data in maccommands.parse(unhexlify(case["data"]), case["uplink"])]
+
+
+def op_device_time(case):
+    answer = maccommands.device_time_ans(case["unix_ms"])
+    if abs(maccommands.decode_device_time_ans(answer[1:]) - case["unix_ms"]) > 4:  # 1/256 s on air
+        raise AssertionError("does not decode to what it was made from")
+    return _hex(answer)
+
+
+def op_cobs(case):
+    data = unhexlify(case["data"])
+    encoded = cobs.encode(data)
+    if cobs.decode(encoded) != data:
+        raise AssertionError("does not decode to what it was made from")
+    return _hex(encoded)
+
+
+def op_cobs_decode(case):
+    return _hex(cobs.decode(unhexlify(case["data"])))
+
+
+def op_cbor(case):
+    value = json.loads(case["value"])
+    encoded = cbor.dumps(value)
+    if cbor.loads(encoded) != value:
+        raise AssertionError("does not decode to what it was made from")
+    return _hex(encoded)
+
+
+def op_cbor_decode(case):
+    return repr(cbor.loads(unhexlify(case["data"])))
+
+
+def run(case):
+    """Return None when the case holds, else what went wrong."""
+    try:
+        result = globals()["op_" + case["op"]](case)
+    except WireError as error:
+        kind = type(error).__name__
+        return None if kind == case.get("error") else "%s: %s" % (kind, error)
+    except AssertionError as error:
+        return str(error)
+    if "error" in case:
+        return "accepted as %r; %s expected" % (result, case["error"])
+    return None if result == case["out"] else "gave %r; %r expected" % (result, case["out"])
+
+
+def main(paths):
+    passed = failed = 0
+    for path in paths:
+        with open(path) as file:
+            cases = json.load(file)["cases"]
+        for case in cases:
+            wrong = run(case)
+            if wrong is None:
+                passed += 1
+            else:
+                failed += 1
+                print("FAIL %s %s %s: %s" % (path, case["op"], case.get("name", ""), wrong))
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
