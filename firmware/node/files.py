@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Files under one folder, each operation durable when it returns. The only place where the node touches a filesystem."""
+
+import errno
+import os
+
+
+class Files:
+    """Whole-file operations below *root*. Names are relative; OSError passes through, except "there is none"."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._make(root)
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content, or None when there is no such file."""
+        try:
+            with open(self._root + "/" + name, "rb") as file:
+                return file.read()
+        except OSError as error:
+            if error.args[0] == errno.ENOENT:
+                return None
+            raise
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace the content."""
+        self._put(name, "wb", data)
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add to the end; the file is made when there is none."""
+        self._put(name, "ab", data)
+
+    def remove(self, name: str) -> None:
+        """Delete the file. That it is gone already is fine."""
+        try:
+            os.remove(self._root + "/" + name)
+        except OSError as error:
+            if error.args[0] != errno.ENOENT:
+                raise
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names in *folder*, sorted; the folder is made when there is none."""
+        path = self._root + "/" + folder
+        self._make(path)
+        return sorted(os.listdir(path))
+
+    def _put(self, name: str, mode: str, data: bytes) -> None:
+        with open(self._root + "/" + name, mode) as file:
+            file.write(data)
+            file.flush()  # littlefs and FAT commit here; a power cut later cannot take it back
+
+    def _make(self, path: str) -> None:
+        try:
+            os.mkdir(path)
+        except OSError as error:
+            if error.args[0] != errno.EEXIST:
+                raise

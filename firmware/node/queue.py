@@ -1,0 +1,240 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The readings on flash: each is there before it counts as made, and stays until the gateway has receipted it.
+
+Segment files ``<folder>/<first seq as 8 hex digits>`` hold COBS-framed records, each with its CRC: a torn or rotten
+record costs itself, never its neighbours. The newest segment always stays, so that the last number is known after a
+boot. A sequence number that may ever have left the board is not given to another reading: behind a damaged tail
+counting goes on at a limit that was reserved ahead.
+"""
+
+import binascii
+import struct
+
+from firmware.node.counters import ReservedCounter
+from firmware.node.store import Slots
+from firmware.wire import cobs
+from firmware.wire.errors import Malformed
+
+FIRST_SEQ = 1  # so that a receipt can say "nothing yet" as 0
+
+TIME_NONE = 0
+TIME_UNIX = 1  # t is seconds since 1970
+TIME_UPTIME = 2  # t is seconds since the boot whose id the record carries
+
+_SEGMENT_BYTES = 4096  # one littlefs block
+_SEQ_BLOCK = 64
+_HEAD = "<IIBI"  # seq, boot id, kind of time, t
+_HEAD_LEN = 13
+_ENOSPC = 28  # not in the errno module of every port
+_STATE = "<II"  # everything up to this number is done with; readings dropped for want of room
+
+
+class Record:
+    """One reading as it lies on flash. *body* is its CBOR map as it was when it was made."""
+
+    def __init__(self, seq: int, boot: int, time_kind: int, t: int, body: bytes) -> None:
+        self.seq = seq
+        self.boot = boot
+        self.time_kind = time_kind
+        self.t = t
+        self.body = body
+
+
+class ReadingQueue:
+    """Bounded by *limit_bytes*: beyond it the oldest segment goes first, and its readings are counted in ``dropped``.
+
+    ``damaged`` counts records that flash did not give back. *files* is ``files.Files`` or alike.
+    """
+
+    def __init__(self, files, folder: str, limit_bytes: int, segment_bytes: int = _SEGMENT_BYTES) -> None:
+        self._files = files
+        self._folder = folder
+        self._limit_bytes = limit_bytes
+        self._segment_bytes = min(segment_bytes, limit_bytes // 4)
+        self._state = Slots(files, folder + "_state")
+        self.base = 0  # everything up to here is receipted, dropped or never was
+        self.dropped = 0
+        self.damaged = 0
+        if self._state.payload is not None and len(self._state.payload) == 8:
+            self.base, self.dropped = struct.unpack(_STATE, self._state.payload)
+        self._gone = set()  # type: set[int]  # above base: receipted, or not to be read any more
+        self._segments = []  # type: list[list[int]]  # [first, last, bytes], oldest first
+        self._clean = True  # the newest segment may be appended to
+        self._load()
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next reading will get."""
+        return self._counter.value
+
+    @property
+    def oldest(self) -> int:
+        """The lowest number that is held and not receipted; ``next_seq`` when there is none."""
+        return self.first_held(0, self.next_seq)
+
+    def first_held(self, start: int, end: int) -> int:
+        """Return the lowest number in [start, end) that is held and not receipted, or *end*."""
+        start = max(start, self.base + 1)
+        for first, last, _ in self._segments:
+            seq = max(first, start)
+            while seq in self._gone:
+                seq += 1
+            if seq <= last:
+                return min(seq, end)
+        return end
+
+    def held(self) -> int:
+        """Return how many readings wait for their receipt."""
+        count = -len(self._gone)
+        for first, last, _ in self._segments:
+            count += max(0, last - max(first, self.base + 1) + 1)
+        return count
+
+    def append(self, boot: int, time_kind: int, t: int, body: bytes) -> int:
+        """Keep a reading and return its number. When it returns, the reading survives a power cut. Raises OSError."""
+        seq = self._counter.take()
+        record = struct.pack(_HEAD, seq, boot, time_kind, t) + body
+        data = cobs.frame(record + struct.pack("<I", binascii.crc32(record)))
+        while len(self._segments) > 1 and self._bytes() + len(data) > self._limit_bytes:
+            self._drop_oldest()
+        try:
+            self._put(seq, data)
+        except OSError as error:
+            self._clean = False  # nobody knows how much of it is there
+            if error.args[0] != _ENOSPC or len(self._segments) < 2:
+                raise
+            self._drop_oldest()
+            self._put(seq, data)
+        return seq
+
+    def read(self, start: int, end: int):
+        """Yield the held, unreceipted records in [start, end) in order. Damaged ones are counted and left out."""
+        start = max(start, self.base + 1)
+        for first, last, _ in list(self._segments):
+            if last < start or first >= end:
+                continue
+            expected = max(first, start)
+            for record, _ in _records(self._content("%08x" % first)):
+                if record.seq >= end:
+                    expected = end
+                    break
+                if record.seq < expected:
+                    continue
+                self._lost(expected, record.seq)
+                expected = record.seq + 1
+                if record.seq not in self._gone:
+                    yield record
+            self._lost(expected, min(last + 1, end))
+
+    def release(self, contiguous: int, above: list[int]) -> None:
+        """Free what the gateway holds: everything up to *contiguous*, and the numbers *above* it."""
+        base = max(self.base, min(contiguous, self.next_seq - 1))
+        for seq in above:
+            if base < seq < self.next_seq:
+                self._gone.add(seq)
+        self._advance(base)
+
+    def _load(self) -> None:
+        good_tail = True
+        for name in self._files.names(self._folder):
+            last, size, good_tail = self._scan(name)
+            self._segments.append([int(name, 16), last, size])
+        self._counter = ReservedCounter(self._files, "seq", _SEQ_BLOCK, FIRST_SEQ)
+        self._clean = bool(self._segments) and good_tail
+        if self._clean:
+            self._counter.resume(self._segments[-1][1] + 1)
+        self._advance(self.base)
+
+    def _scan(self, name: str) -> tuple[int, int, bool]:
+        """Return (last number, bytes, whether the file ends in a whole record). Without records, last < first."""
+        data = self._content(name)
+        expected = int(name, 16)
+        end = 0
+        for record, end in _records(data):
+            self._lost(expected, record.seq)
+            expected = record.seq + 1
+        return expected - 1, len(data), len(data) > 0 and end == len(data)
+
+    def _content(self, name: str) -> bytes:
+        try:
+            return self._files.read(name_in(self._folder, name)) or b""
+        except OSError:  # a block that flash does not give back: its readings are lost, those behind it are not
+            return b""
+
+    def _put(self, seq: int, data: bytes) -> None:
+        segment = self._segments[-1] if self._segments and self._clean else None
+        if segment is None or segment[2] + len(data) > self._segment_bytes:
+            self._files.append(name_in(self._folder, "%08x" % seq), data)
+            self._segments.append([seq, seq, len(data)])
+            self._clean = True
+            self._prune()
+            return
+        self._files.append(name_in(self._folder, "%08x" % segment[0]), data)
+        segment[1] = seq
+        segment[2] += len(data)
+
+    def _drop_oldest(self) -> None:
+        last = self._segments[0][1]
+        seq = self.first_held(0, last + 1)
+        while seq <= last:
+            self.dropped += 1
+            seq = self.first_held(seq + 1, last + 1)
+        self._advance(max(self.base, last), True)
+
+    def _lost(self, start: int, end: int) -> None:
+        for seq in range(max(start, self.base + 1), end):
+            if seq not in self._gone:
+                self._gone.add(seq)
+                self.damaged += 1
+
+    def _advance(self, base: int, write: bool = False) -> None:
+        """Move the base up to the last number before the oldest held one, on flash first; then delete what is free."""
+        write = write or base != self.base
+        self.base = base
+        self._gone = {seq for seq in self._gone if seq > base}
+        free = self.oldest - 1
+        if free > base:
+            write = True
+            self.base = free
+            self._gone = {seq for seq in self._gone if seq > free}
+        if write:
+            self._state.write(struct.pack(_STATE, self.base, self.dropped))
+        self._prune()
+
+    def _prune(self) -> None:
+        while len(self._segments) > 1 and self._segments[0][1] <= self.base:
+            self._files.remove(name_in(self._folder, "%08x" % self._segments[0][0]))
+            self._segments.pop(0)
+
+    def _bytes(self) -> int:
+        return sum(segment[2] for segment in self._segments)
+
+
+def name_in(folder: str, name: str) -> str:
+    """Return the name of a file in a folder, as ``files`` wants it."""
+    return folder + "/" + name
+
+
+def _records(data: bytes):
+    """Yield each whole record of a segment with the place where it ends."""
+    pos = 0
+    while pos < len(data):
+        end = data.find(b"\x00", pos)
+        if end < 0:
+            return
+        record = _parse(data[pos:end]) if end > pos else None
+        pos = end + 1
+        if record is not None:
+            yield record, pos
+
+
+def _parse(encoded: bytes) -> Record | None:
+    try:
+        data = cobs.decode(encoded)
+    except Malformed:
+        return None
+    if len(data) < _HEAD_LEN + 4 or struct.unpack("<I", data[-4:])[0] != binascii.crc32(data[:-4]):
+        return None
+    seq, boot, time_kind, t = struct.unpack(_HEAD, data[:_HEAD_LEN])
+    return Record(seq, boot, time_kind, t, data[_HEAD_LEN:-4])
