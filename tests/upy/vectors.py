@@ -9,7 +9,7 @@ import json
 import sys
 from binascii import hexlify, unhexlify
 
-from firmware.wire import cbor, cobs, crypto, frame, maccommands, session
+from firmware.wire import airtime, cbor, cobs, crypto, frame, maccommands, session
 from firmware.wire.errors import WireError
 
 if sys.implementation.name == "micropython":
@@ -96,6 +96,10 @@ def op_device_time(case):
     if abs(maccommands.decode_device_time_ans(answer[1:]) - case["unix_ms"]) > 4:  # 1/256 s on air
         raise AssertionError("does not decode to what it was made from")
     return _hex(answer)
+
+
+def op_airtime(case):
+    return airtime.time_on_air_us(case["sf"], case["bw_hz"], case["len"], crc=case["crc"])
 
 
 def op_cobs(case):
