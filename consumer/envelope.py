@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The envelope: a COSE_Sign1 whose protected header says who signed, when, and the place in the gateway's stream."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+from consumer import cose
+from consumer.errors import Malformed
+
+STREAM: Final = -65537  # private-use label: [stream id, first record, last record, SHA-256 of the envelope before]
+SENML_CBOR: Final = 112  # CoAP Content-Format application/senml+cbor (RFC 8428, 12.3)
+SHA_256: Final = -16  # COSE algorithm of the certificate fingerprint (RFC 9054)
+ISS: Final = 1
+IAT: Final = 6
+
+MAX_RECORDS: Final = 4096
+MAX_RECORD: Final = (1 << 63) - 1
+_MAX_IAT_S: Final = 253_402_300_799  # the last second of the year 9999
+_DIGEST_BYTES: Final = 32
+_STREAM_ID_BYTES: Final = 8
+_GATEWAY_URN: Final = re.compile(r"urn:dev:mac:[0-9a-f]{16}")
+_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CONTENT_TYPE, cose.CWT_CLAIMS, cose.X5T, STREAM})
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The headers of an envelope, by what they mean. Not authentic until the signature was checked.
+
+    `iat_s` is Unix time; records `first` to `last` are numbered from 1 in the stream; `previous` is the
+    SHA-256 of the whole message before, empty for the first.
+    """
+
+    sign1: cose.Sign1
+    gateway: str
+    iat_s: int
+    certificate_sha256: bytes
+    stream_id: bytes
+    first: int
+    last: int
+    previous: bytes
+    digest: bytes
+
+
+def parse(message: bytes) -> Envelope:
+    """Read the headers of a message. Raises Malformed."""
+    sign1 = cose.parse(message)
+    cose.check_critical(sign1, _UNDERSTOOD)
+    stray = sorted(label for label in sign1.unprotected if label in _UNDERSTOOD)
+    if stray:
+        raise Malformed(f"header {stray[0]} must be protected by the signature")
+    if sign1.protected.get(cose.CONTENT_TYPE) != SENML_CBOR:
+        raise Malformed(f"content type {sign1.protected.get(cose.CONTENT_TYPE)!r}; {SENML_CBOR} is expected")
+    gateway, iat_s = _claims(sign1.protected)
+    stream_id, first, last, previous = _position(sign1.protected)
+    return Envelope(
+        sign1=sign1,
+        gateway=gateway,
+        iat_s=iat_s,
+        certificate_sha256=_fingerprint(sign1.protected),
+        stream_id=stream_id,
+        first=first,
+        last=last,
+        previous=previous,
+        digest=hashlib.sha256(message).digest(),
+    )
+
+
+def _claims(protected: Mapping[int | str, Any]) -> tuple[str, int]:
+    claims = protected.get(cose.CWT_CLAIMS)
+    if not isinstance(claims, dict):
+        raise Malformed("the CWT claims are missing (RFC 9597)")
+    issuer, issued_at_s = claims.get(ISS), claims.get(IAT)
+    if not isinstance(issuer, str) or not _GATEWAY_URN.fullmatch(issuer):
+        raise Malformed(f"issuer {str(issuer)[:60]!r} is not urn:dev:mac: and 16 hexadecimal digits")
+    if not _is_int(issued_at_s, 0, _MAX_IAT_S):
+        raise Malformed(f"issued-at {str(issued_at_s)[:40]} is not a Unix time in whole seconds")
+    return issuer, issued_at_s
+
+
+def _fingerprint(protected: Mapping[int | str, Any]) -> bytes:
+    x5t = protected.get(cose.X5T)
+    if not isinstance(x5t, list) or len(x5t) != 2 or not _is_int(x5t[0], SHA_256, SHA_256):
+        raise Malformed("the certificate fingerprint x5t is not [-16, SHA-256] (RFC 9360)")
+    if not isinstance(x5t[1], bytes) or len(x5t[1]) != _DIGEST_BYTES:
+        raise Malformed("the certificate fingerprint is not 32 bytes")
+    return x5t[1]
+
+
+def _position(protected: Mapping[int | str, Any]) -> tuple[bytes, int, int, bytes]:
+    position = protected.get(STREAM)
+    if not isinstance(position, list) or len(position) != 4:
+        raise Malformed("the place in the stream is missing")
+    stream_id, first, last, previous = position
+    if not isinstance(stream_id, bytes) or len(stream_id) != _STREAM_ID_BYTES:
+        raise Malformed(f"the stream id is not {_STREAM_ID_BYTES} bytes")
+    if not _is_int(first, 1, MAX_RECORD) or not _is_int(last, first, min(first + MAX_RECORDS - 1, MAX_RECORD)):
+        raise Malformed("the record numbers do not run from first to last")
+    if not isinstance(previous, bytes) or len(previous) != (0 if first == 1 else _DIGEST_BYTES):
+        raise Malformed("the hash of the envelope before is not 32 bytes, or none for record 1")
+    return stream_id, first, last, previous
+
+
+def _is_int(value: object, low: int, high: int) -> TypeGuard[int]:
+    return type(value) is int and low <= value <= high  # type(): a truth value is no number here

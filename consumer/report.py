@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a verifier has found, as data for people and programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from consumer.senml import Value
+
+
+class _Json:
+    """Gives a dataclass its JSON text."""
+
+    __slots__ = ()
+
+    def to_json(self) -> str:
+        """The object as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object as JSON-able values."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]  # every subclass is a dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReading(_Json):
+    """One reading of one device whose signature, certificate and place were checked.
+
+    `dev_eui` is 16 hexadecimal digits, `time` Unix seconds, `values` and `units` go by SenML name, `record` is
+    its number in the gateway's stream. `duplicate`: the device's reading `seq` came before in another record.
+    """
+
+    dev_eui: str
+    seq: int
+    time: float
+    values: dict[str, Value]
+    record: int
+    units: dict[str, str] = field(default_factory=dict)
+    time_source: str = "device"
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verified(_Json):
+    """A message that passed every check. `redelivered`: its records came before and must not count again."""
+
+    gateway: str
+    stream_id: str
+    first: int
+    last: int
+    iat_s: int
+    readings: list[VerifiedReading]
+    redelivered: bool
+    new_stream: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport(_Json):
+    """One stream: `missing` records in `missing_ranges` (the first ones), `envelopes` and `records` accepted."""
+
+    gateway: str
+    stream_id: str
+    first: int
+    last: int
+    envelopes: int
+    records: int
+    missing: int
+    missing_ranges: list[tuple[int, int]]
+    redelivered: int
+    late: int
+    undecided: int
+    forks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report(_Json):
+    """Everything a verifier has seen. `refused` counts messages by the type of their error."""
+
+    gateways: int
+    devices: int
+    readings: int
+    duplicates: int
+    missing: int
+    forks: int
+    redelivered: int
+    late: int
+    undecided: int
+    refused: dict[str, int]
+    first_refusals: dict[str, str]
+    streams: list[StreamReport]
+
+    @property
+    def clean(self) -> bool:
+        """Nothing failed, nothing is missing, nothing is told in two ways, nothing came as two readings."""
+        return not (self.refused or self.missing or self.forks or self.duplicates or self.undecided)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-able values, with `clean`."""
+        return {**asdict(self), "clean": self.clean}
