@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the gateway refuses or cannot do. One root; every type is also a built-in kind."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Root of everything the gateway raises on purpose."""
+
+
+class AlreadyRunning(GatewayError, RuntimeError):
+    """Another gateway process uses the same state directory."""
+
+
+class IdentityError(GatewayError, ValueError):
+    """The gateway's key and certificate do not fit each other or the configured EUI."""
+
+
+class UnknownPlugin(GatewayError, LookupError):
+    """A link or platform type for which there is no file."""
+
+
+class LinkError(GatewayError, OSError):
+    """A link cannot be opened, or went away."""
+
+
+class LinkBusy(LinkError):
+    """The line does not take more bytes at the moment; the frame was not sent."""
+
+
+class StoreUnavailable(GatewayError, OSError):
+    """The disk does not take what must be durable (full, read-only, failing). It may again later."""
+
+
+class StoreCorrupt(GatewayError, ValueError):
+    """A database file is damaged: it must be set aside before anything can be stored."""
+
+
+class OutboxFull(GatewayError, OSError):
+    """The outbox holds ``max_bytes`` of unpublished records. Nothing is dropped; nothing more is accepted."""
+
+
+class PlatformError(GatewayError, ConnectionError):
+    """A platform cannot be reached, refused us, or went away."""
+
+
+class ProtocolRefused(PlatformError):
+    """The broker does not speak this version of MQTT."""
+
+
+class Refused(GatewayError, ValueError):
+    """Root of the reasons for which a frame goes no further. ``reason`` is the name that counters and logs use."""
+
+    reason: ClassVar[str] = "refused"
+
+    def __init__(self, message: str, *, dev_eui: bytes | None = None, dev_addr: int | None = None) -> None:
+        super().__init__(message)
+        self.dev_eui = dev_eui
+        self.dev_addr = dev_addr
+
+
+class MalformedFrame(Refused):
+    """Not a LoRaWAN 1.0.4 uplink, or its payload is not what its port carries."""
+
+    reason = "malformed"
+
+
+class FrameNotAuthentic(Refused):
+    """The message integrity code was not made with the device's key."""
+
+    reason = "not_authentic"
+
+
+class ReplayedFrame(Refused):
+    """Authentic, but its frame counter was used before."""
+
+    reason = "replayed"
+
+
+class UnknownDevice(Refused, LookupError):
+    """The register does not list this DevEUI, or lists it under another JoinEUI."""
+
+    reason = "unknown_device"
+
+
+class UnknownAddress(Refused, LookupError):
+    """No session has this device address."""
+
+    reason = "unknown_address"
+
+
+class RetiredDevice(Refused, PermissionError):
+    """The register lists the device as retired."""
+
+    reason = "retired_device"
+
+
+class WrongNonce(Refused):
+    """DevNonce or JoinNonce does not move forward (TS001-1.0.4 section 6.2.5)."""
+
+    reason = "wrong_nonce"
+
+
+class UnsupportedPort(Refused):
+    """An FPort on which this gateway takes nothing."""
+
+    reason = "unsupported_port"
+
+
+class UnsupportedType(Refused):
+    """A message type that does not travel from a device to the network."""
+
+    reason = "unsupported_type"
+
+
+class AddressesExhausted(Refused):
+    """No free device address under the network's prefix was found."""
+
+    reason = "addresses_exhausted"
+
+
+class UnreadableSession(Refused):
+    """The stored keys of the session do not open: the KEK or the file was changed."""
+
+    reason = "unreadable_session"

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Links carry bytes: frames in, frames out. They know addresses, never keys, sessions or readings.
+
+A link module defines ``Settings`` and ``build(settings, counters) -> Link``; it is found by its file name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """One PHYPayload as a link heard it."""
+
+    link: str
+    """Name of the link in the configuration."""
+    address: str
+    """Where an answer goes, in the link's own terms."""
+    phy: bytes
+    received_at: float
+    """Wall clock at the end of the frame, Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downlink:
+    """One PHYPayload to send back the way an uplink came."""
+
+    link: str
+    address: str
+    phy: bytes
+
+
+if TYPE_CHECKING:
+    Sink = Callable[[Uplink], None]
+
+
+class Link(Protocol):
+    """What every link does."""
+
+    name: str
+
+    async def run(self, sink: Sink) -> None:
+        """Hear frames until cancelled, whatever happens to the line. *sink* never blocks."""
+
+    async def send(self, address: str, phy: bytes) -> None:
+        """Put a frame on the line. Raises LinkError when that is not possible now."""

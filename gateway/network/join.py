@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Over-the-air activation, TS001-1.0.4 section 6.2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmware.wire import errors as wire_errors
+from firmware.wire import frame
+from firmware.wire.crypto import derive_session_keys
+from gateway.clock import MIN_PLAUSIBLE_S, plausible
+from gateway.errors import AddressesExhausted, FrameNotAuthentic, UnknownDevice, WrongNonce
+from gateway.network.aes import ecb, ecb_decrypt
+from gateway.network.sessions import Nonces
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from gateway.network.register import KnownDevices
+    from gateway.network.sessions import SessionStore
+
+_MAX_JOIN_NONCE = 0xFFFFFF
+_NWK_ADDR_BITS = 25  # NetID type 0: one bit of type, 6 of NwkID, 25 of NwkAddr (TS001 section 6.1.1)
+_ADDRESS_TRIES = 64
+
+
+class JoinServer:
+    """Answers Join-Requests. Everything it decides is in the store's open transaction; commit before sending."""
+
+    def __init__(self, devices: KnownDevices, store: SessionStore, net_id: int, random: Random) -> None:
+        self._devices = devices
+        self._store = store
+        self._net_id = net_id
+        self._random = random
+
+    def accept(self, phy: bytes, wall_s: float) -> tuple[bytes, bytes, list[int]]:
+        """Return DevEUI, Join-Accept and the addresses of sessions that ended.
+
+        Raises wire Malformed, UnknownDevice, RetiredDevice, FrameNotAuthentic, WrongNonce, AddressesExhausted.
+        """
+        request = frame.decode_join_request(phy)
+        dev_eui = request.dev_eui
+        self._devices.forget(dev_eui)
+        device = self._devices.active(dev_eui)
+        if device.join_eui != request.join_eui:
+            raise UnknownDevice(
+                f"device {dev_eui.hex()} asks JoinEUI {request.join_eui.hex()}, but is registered under "
+                f"{device.join_eui.hex()}",
+                dev_eui=dev_eui,
+            )
+        app_key = self._devices.app_key(dev_eui)
+        encrypt = ecb(app_key)
+        try:
+            frame.check_join_request(encrypt, phy)
+        except wire_errors.NotAuthentic as error:
+            raise FrameNotAuthentic(str(error), dev_eui=dev_eui) from error
+        nonces = self._next_nonces(dev_eui, request.dev_nonce, wall_s)
+        dev_addr = self._free_address(dev_eui)
+        keys = derive_session_keys(encrypt, nonces.join_nonce, self._net_id, nonces.dev_nonce)
+        self._store.set_nonces(dev_eui, nonces)
+        ended = self._store.add(dev_eui, dev_addr, *keys)
+        accept = frame.encode_join_accept(encrypt, ecb_decrypt(app_key), nonces.join_nonce, self._net_id, dev_addr)
+        return dev_eui, accept, ended
+
+    def _next_nonces(self, dev_eui: bytes, dev_nonce: int, wall_s: float) -> Nonces:
+        last = self._store.nonces(dev_eui)
+        if dev_nonce <= last.dev_nonce:
+            raise WrongNonce(
+                f"device {dev_eui.hex()} joins with DevNonce {dev_nonce} after {last.dev_nonce}; it must grow",
+                dev_eui=dev_eui,
+            )
+        # A device refuses a JoinNonce it has seen. Counting on from the minutes since 2026 keeps it growing even when
+        # the session file was lost; 24 bits of minutes last until 2057.
+        minutes = int(wall_s - MIN_PLAUSIBLE_S) // 60 if plausible(wall_s) else 0
+        join_nonce = max(last.join_nonce + 1, min(minutes, _MAX_JOIN_NONCE), 1)
+        if join_nonce > _MAX_JOIN_NONCE:
+            raise WrongNonce(f"the JoinNonces of device {dev_eui.hex()} are used up; give it a new key", dev_eui=dev_eui)
+        return Nonces(dev_nonce, join_nonce)
+
+    def _free_address(self, dev_eui: bytes) -> int:
+        for _ in range(_ADDRESS_TRIES):
+            dev_addr = self._net_id << _NWK_ADDR_BITS | self._random.getrandbits(_NWK_ADDR_BITS)
+            if self._store.address_is_free(dev_addr):
+                return dev_addr
+        raise AddressesExhausted(f"no free address for {dev_eui.hex()} in {_ADDRESS_TRIES} tries", dev_eui=dev_eui)

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Session keys at rest: encrypted under a key derived from the register's key-encryption key."""
+
+from __future__ import annotations
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from gateway.errors import UnreadableSession
+
+_NONCE_BYTES = 12
+_PURPOSE = b"lykta gateway session keys"
+
+
+class Keyring:
+    """Seals the pair of keys of one session to the device and address they belong to."""
+
+    def __init__(self, kek: bytes) -> None:
+        self._aead = AESGCM(HKDF(hashes.SHA256(), 32, None, _PURPOSE).derive(kek))
+
+    def seal(self, keys: bytes, dev_eui: bytes, dev_addr: int) -> bytes:
+        """Return nonce and ciphertext."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, keys, _owner(dev_eui, dev_addr))
+
+    def open(self, sealed: bytes, dev_eui: bytes, dev_addr: int) -> bytes:
+        """Return the keys. Raises UnreadableSession when they were changed, moved, or sealed under another KEK."""
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _owner(dev_eui, dev_addr))
+        except InvalidTag as error:
+            raise UnreadableSession(
+                f"the session keys of {dev_eui.hex()} do not open: the KEK of the register was changed, or the file was",
+                dev_eui=dev_eui,
+                dev_addr=dev_addr,
+            ) from error
+
+
+def _owner(dev_eui: bytes, dev_addr: int) -> bytes:
+    return dev_eui + dev_addr.to_bytes(4, "big")

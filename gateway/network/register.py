@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The register as the network needs it, with a short memory so that not every frame asks the database."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.errors import RetiredDevice, UnknownDevice
+
+if TYPE_CHECKING:
+    from gateway.clock import Clock
+
+_REMEMBER_S = 15.0
+_MAX_REMEMBERED = 20000
+
+
+class Device(Protocol):
+    """What the network asks of a device record."""
+
+    @property
+    def dev_eui(self) -> bytes:
+        """8 bytes in display order."""
+
+    @property
+    def join_eui(self) -> bytes:
+        """8 bytes in display order."""
+
+    @property
+    def kind(self) -> str:
+        """Name of its kind."""
+
+    @property
+    def state(self) -> str:
+        """``registered`` or ``retired``."""
+
+
+class Register(Protocol):
+    """Where devices and their keys are listed."""
+
+    def device(self, dev_eui: bytes) -> Device | None:
+        """Return the record, or None."""
+
+    def app_key(self, dev_eui: bytes) -> bytes:
+        """Return the device's root key, 16 bytes."""
+
+
+class KnownDevices:
+    """Answers from memory for 15 seconds: that is how long a retirement takes to be heard."""
+
+    def __init__(self, register: Register, clock: Clock) -> None:
+        self._register = register
+        self._clock = clock
+        self._remembered: OrderedDict[bytes, tuple[float, Device | None]] = OrderedDict()
+
+    def active(self, dev_eui: bytes) -> Device:
+        """Return the record of a device that may talk. Raises UnknownDevice, RetiredDevice."""
+        now_s = self._clock.monotonic_s()
+        known = self._remembered.get(dev_eui)
+        if known is None or now_s - known[0] > _REMEMBER_S:
+            known = self._remembered[dev_eui] = (now_s, self._register.device(dev_eui))
+            self._remembered.move_to_end(dev_eui)
+            if len(self._remembered) > _MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+        device = known[1]
+        if device is None:
+            raise UnknownDevice(f"no device {dev_eui.hex()} is registered", dev_eui=dev_eui)
+        if device.state != "registered":
+            raise RetiredDevice(f"device {dev_eui.hex()} is {device.state}", dev_eui=dev_eui)
+        return device
+
+    def forget(self, dev_eui: bytes) -> None:
+        """Ask the register again next time: a join is rare enough, and often follows a registration by seconds."""
+        self._remembered.pop(dev_eui, None)
+
+    def app_key(self, dev_eui: bytes) -> bytes:
+        """Return the root key; it is not remembered."""
+        return self._register.app_key(dev_eui)

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions and nonces on disk. A small surface, so that several gateways can share one PostgreSQL later.
+
+Writes collect in one transaction until ``commit``; a frame counter moves by a conditional UPDATE, so that of two
+gateways that hear the same frame one wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.errors import StoreCorrupt
+from gateway.operate.logs import EventLog
+from gateway.sqlite_files import open_checked, set_aside, translated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.network.keyring import Keyring
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS nonces (
+    dev_eui BLOB PRIMARY KEY,
+    dev_nonce INTEGER NOT NULL,   -- the last one that was accepted
+    join_nonce INTEGER NOT NULL   -- the last one that was given out
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS session (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    dev_eui BLOB NOT NULL,
+    dev_addr INTEGER NOT NULL UNIQUE,
+    keys BLOB NOT NULL,           -- NwkSKey | AppSKey, encrypted
+    fcnt_up INTEGER NOT NULL,     -- the next one expected
+    fcnt_down INTEGER NOT NULL,   -- every one below may have been used
+    confirmed INTEGER NOT NULL    -- 1 once an uplink came in it
+);
+CREATE INDEX IF NOT EXISTS session_of_device ON session (dev_eui);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Nonces:
+    """The last nonces of one device; -1 before the first."""
+
+    dev_nonce: int = -1
+    join_nonce: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """One row of the session table, its keys in clear."""
+
+    row: int
+    dev_eui: bytes
+    dev_addr: int
+    nwk_skey: bytes
+    app_skey: bytes
+    fcnt_up: int
+    fcnt_down: int
+    confirmed: bool
+
+
+class SessionStore:
+    """One SQLite file. Every method may raise StoreUnavailable; then call ``rollback``."""
+
+    def __init__(self, path: Path, keyring: Keyring) -> None:
+        self._keyring = keyring
+        try:
+            self._db = open_checked(path, _SCHEMA)
+        except StoreCorrupt as error:
+            aside = set_aside(path)
+            EventLog("network").error(
+                "sessions_damaged", file=path, kept_as=aside, why=error, effect="devices have to join again"
+            )
+            self._db = open_checked(path, _SCHEMA)
+
+    def nonces(self, dev_eui: bytes) -> Nonces:
+        """Return the last nonces of a device."""
+        with translated():
+            row = self._db.execute("SELECT dev_nonce, join_nonce FROM nonces WHERE dev_eui = ?", (dev_eui,)).fetchone()
+        return Nonces(*row) if row else Nonces()
+
+    def set_nonces(self, dev_eui: bytes, nonces: Nonces) -> None:
+        """Remember what was used."""
+        self._write("INSERT OR REPLACE INTO nonces VALUES (?, ?, ?)", dev_eui, nonces.dev_nonce, nonces.join_nonce)
+
+    def address_is_free(self, dev_addr: int) -> bool:
+        """Tell whether no session has the address."""
+        with translated():
+            found = self._db.execute("SELECT 1 FROM session WHERE dev_addr = ?", (dev_addr,)).fetchone()
+        return found is None
+
+    def add(self, dev_eui: bytes, dev_addr: int, nwk_skey: bytes, app_skey: bytes) -> list[int]:
+        """Add a session that waits for its first uplink; return the addresses of those it displaces.
+
+        The confirmed session stays: if the accept is lost the device goes on with it.
+        """
+        displaced = self._addresses("SELECT dev_addr FROM session WHERE dev_eui = ? AND confirmed = 0", dev_eui)
+        self._write("DELETE FROM session WHERE dev_eui = ? AND confirmed = 0", dev_eui)
+        keys = self._keyring.seal(nwk_skey + app_skey, dev_eui, dev_addr)
+        self._write(
+            "INSERT INTO session (dev_eui, dev_addr, keys, fcnt_up, fcnt_down, confirmed) VALUES (?, ?, ?, 0, 0, 0)",
+            dev_eui,
+            dev_addr,
+            keys,
+        )
+        return displaced
+
+    def by_address(self, dev_addr: int) -> StoredSession | None:
+        """Return the session of an address."""
+        with translated():
+            row = self._db.execute(
+                "SELECT id, dev_eui, dev_addr, keys, fcnt_up, fcnt_down, confirmed FROM session WHERE dev_addr = ?",
+                (dev_addr,),
+            ).fetchone()
+        if row is None:
+            return None
+        keys = self._keyring.open(row[3], row[1], row[2])
+        return StoredSession(row[0], row[1], row[2], keys[:16], keys[16:], row[4], row[5], bool(row[6]))
+
+    def advance(self, row: int, fcnt_up: int) -> bool:
+        """Move the uplink counter to *fcnt_up*, the next expected; False when somebody was there first."""
+        return self._write("UPDATE session SET fcnt_up = ? WHERE id = ? AND fcnt_up < ?", fcnt_up, row, fcnt_up) == 1
+
+    def reserve_down(self, row: int, fcnt_down: int) -> None:
+        """Remember that every downlink counter below *fcnt_down* may be used from now on."""
+        self._write("UPDATE session SET fcnt_down = ? WHERE id = ? AND fcnt_down < ?", fcnt_down, row, fcnt_down)
+
+    def confirm(self, row: int, dev_eui: bytes) -> list[int]:
+        """The first uplink in a session ends the device's other ones; return their addresses."""
+        ended = self._addresses("SELECT dev_addr FROM session WHERE dev_eui = ? AND id != ?", dev_eui, row)
+        self._write("DELETE FROM session WHERE dev_eui = ? AND id != ?", dev_eui, row)
+        self._write("UPDATE session SET confirmed = 1 WHERE id = ?", row)
+        return ended
+
+    def commit(self) -> None:
+        """Put everything since the last commit on disk."""
+        with translated():
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Forget everything since the last commit."""
+        with translated():
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the file; what was not committed is lost."""
+        self._db.close()
+
+    def _write(self, statement: str, *values: object) -> int:
+        with translated():
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
+            return self._db.execute(statement, values).rowcount
+
+    def _addresses(self, query: str, *values: object) -> list[int]:
+        with translated():
+            return [int(row[0]) for row in self._db.execute(query, values)]

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Structured logs: one event a line on stderr, as JSON or as text. Secrets are never passed to a log call."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Literal
+
+Format = Literal["json", "text"]
+_ROOT = "lykta.gateway"
+
+
+class EventLog:
+    """Logs of one area. An event is a short name in snake case; what varies goes into fields."""
+
+    def __init__(self, area: str) -> None:
+        self._logger = logging.getLogger(f"{_ROOT}.{area}")
+
+    def debug(self, event: str, **fields: object) -> None:
+        """For whoever looks for an error."""
+        self._logger.debug(event, extra={"fields": fields})
+
+    def info(self, event: str, **fields: object) -> None:
+        """A change of state that is normal."""
+        self._logger.info(event, extra={"fields": fields})
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Something that mends itself or that someone sent us."""
+        self._logger.warning(event, extra={"fields": fields})
+
+    def error(self, event: str, **fields: object) -> None:
+        """Something that needs a person."""
+        self._logger.error(event, extra={"fields": fields})
+
+    def exception(self, event: str, **fields: object) -> None:
+        """An error that nobody foresaw, with its traceback."""
+        self._logger.exception(event, extra={"fields": fields})
+
+
+class Seldom:
+    """Lets one event per key and interval through, and says how many it held back."""
+
+    def __init__(self, interval_s: float = 10.0, max_keys: int = 1024) -> None:
+        self._interval_s = interval_s
+        self._max_keys = max_keys
+        self._seen: dict[object, tuple[float, int]] = {}
+
+    def allow(self, key: object) -> int | None:
+        """Return how many were held back since the last one that passed, or None to hold this one back."""
+        now_s = time.monotonic()
+        last_s, held_back = self._seen.get(key, (float("-inf"), 0))
+        if now_s - last_s < self._interval_s:
+            self._seen[key] = (last_s, held_back + 1)
+            return None
+        if len(self._seen) >= self._max_keys:  # whoever sends under ever new names does not get our memory
+            self._seen.clear()
+        self._seen[key] = (now_s, 0)
+        return held_back
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "area": record.name.removeprefix(_ROOT + "."),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=_plain, ensure_ascii=False)
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
+        fields = "".join(f" {name}={_text(value)}" for name, value in getattr(record, "fields", {}).items())
+        area = record.name.removeprefix(_ROOT + ".")
+        line = f"{when} {record.levelname.lower():7} {area}: {record.getMessage()}{fields}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _plain(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False) if not text or " " in text else text
+
+
+def set_up(log_format: Format, level: str = "info") -> None:
+    """Send the logs of the gateway to stderr. Called once, by the command line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    logger = logging.getLogger(_ROOT)
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(level.upper())

@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the outbox knows of each device: read from its row, kept in memory, changed on copies."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from gateway.outbox.receipts import Held, Verdict
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from gateway.records.reading import Payload, Reading, Unreadable
+
+_MAX_REMEMBERED = 20000
+_MAX_UNREADABLE = 1000
+"""Unreadable readings kept of one device; above that they are not acknowledged any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What one frame brought."""
+
+    dev_eui: bytes
+    payload: Payload
+
+
+@dataclass(slots=True)
+class DeviceState:
+    """One row of the device table."""
+
+    held: Held
+    readings: int = 0
+    gone: int = 0
+    unreadable: int = 0
+
+
+@dataclass
+class Draft:
+    """What a batch would change; nothing has changed yet."""
+
+    devices: dict[bytes, DeviceState] = field(default_factory=dict)
+    fresh: list[Reading] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    duplicates: int = 0
+    too_sparse: int = 0
+    gone: int = 0
+
+
+class Devices:
+    """The device table with a bounded memory in front."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._remembered: OrderedDict[bytes, DeviceState] = OrderedDict()
+
+    def draft(self, arrivals: Sequence[Arrival]) -> Draft:
+        """Sort the readings of a batch into new ones and those that are held already."""
+        draft = Draft()
+        for arrival in arrivals:
+            state = draft.devices.get(arrival.dev_eui)
+            if state is None:
+                known = self.state(arrival.dev_eui)
+                state = draft.devices[arrival.dev_eui] = replace(known, held=known.held.copy())
+            _add(draft, state, arrival.payload)
+        return draft
+
+    def state(self, dev_eui: bytes) -> DeviceState:
+        """Return what is held of a device; do not change it."""
+        state = self._remembered.get(dev_eui)
+        if state is None:
+            row = self._db.execute(
+                "SELECT contiguous, runs, readings, gone, unreadable FROM device WHERE dev_eui = ?", (dev_eui,)
+            ).fetchone()
+            state = DeviceState(Held.from_row(row[0], row[1]), *row[2:]) if row else DeviceState(Held())
+            self._remember(dev_eui, state)
+        self._remembered.move_to_end(dev_eui)
+        return state
+
+    def save(self, draft: Draft, at: float) -> None:
+        """Write the rows; part of the caller's transaction."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (dev_eui, state.held.contiguous, state.held.to_bytes(), state.readings, state.gone, state.unreadable)
+                for dev_eui, state in draft.devices.items()
+            ],
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?, ?, ?)",
+            [(each.dev_eui, each.seq, each.raw, each.why, at) for each in draft.unreadable],
+        )
+
+    def keep(self, draft: Draft) -> None:
+        """The draft is on disk: it is the truth now."""
+        for dev_eui, state in draft.devices.items():
+            self._remember(dev_eui, state)
+
+    def _remember(self, dev_eui: bytes, state: DeviceState) -> None:
+        self._remembered[dev_eui] = state
+        if len(self._remembered) > _MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+
+def _add(draft: Draft, state: DeviceState, payload: Payload) -> None:
+    for reading in payload.readings:
+        if _count(draft, state.held.add(reading.seq)):
+            draft.fresh.append(reading)
+            state.readings += 1
+    for unreadable in payload.unreadable:
+        if state.unreadable < _MAX_UNREADABLE and _count(draft, state.held.add(unreadable.seq)):
+            draft.unreadable.append(unreadable)
+            state.unreadable += 1
+    if payload.oldest is not None:
+        gone = state.held.move_base(payload.oldest)
+        state.gone += gone
+        draft.gone += gone
+
+
+def _count(draft: Draft, verdict: Verdict) -> bool:
+    draft.duplicates += verdict is Verdict.DUPLICATE
+    draft.too_sparse += verdict is Verdict.TOO_SPARSE
+    return verdict is Verdict.NEW

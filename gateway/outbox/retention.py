@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""How long published rows stay, and what happens when the outbox reaches its limit. Unpublished rows always stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+_ROWS_AT_A_TIME = 500
+_PAGES_BACK = 2000
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes in use in the database; free pages do not count."""
+    pages, free, size = (
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size
+
+
+def published_through(connection: sqlite3.Connection, platforms: Sequence[str], before_s: float | None = None) -> int:
+    """Return the id up to which every platform has everything (0 when there is no platform).
+
+    With *before_s* (Unix seconds): had everything at that time.
+    """
+    if before_s is None:
+        query, values = "SELECT through FROM lane WHERE platform = ?", ()
+    else:
+        query, values = "SELECT max(through) FROM progress WHERE platform = ? AND at <= ?", (before_s,)
+    rows = [connection.execute(query, (platform, *values)).fetchone() for platform in platforms]
+    return min((row[0] or 0 if row else 0 for row in rows), default=0)
+
+
+def prune(connection: sqlite3.Connection, through: int) -> int:
+    """Delete some of the oldest envelopes up to id *through*; return how many. The caller holds the transaction."""
+    cursor = connection.execute(
+        "DELETE FROM envelope WHERE id IN (SELECT id FROM envelope WHERE id <= ? ORDER BY id LIMIT ?)",
+        (through, _ROWS_AT_A_TIME),
+    )
+    return cursor.rowcount
+
+
+def forget_progress(connection: sqlite3.Connection, before_s: float) -> None:
+    """Delete the notes on progress that no pruning needs any more. The caller holds the transaction."""
+    connection.execute(
+        "DELETE FROM progress WHERE at < (SELECT max(at) FROM progress AS newer "
+        "WHERE newer.platform = progress.platform AND newer.at <= ?)",
+        (before_s,),
+    )
+
+
+def give_back(connection: sqlite3.Connection) -> None:
+    """Return free pages to the file system, some at a time, outside a transaction."""
+    connection.execute(f"PRAGMA incremental_vacuum({_PAGES_BACK})").fetchall()

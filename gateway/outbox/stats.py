@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What an outbox holds, for people and for tests. Reads only; works while the daemon runs, and when it does not."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.errors import StoreUnavailable
+from gateway.outbox.receipts import Held
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStats:
+    """What is held of one device."""
+
+    contiguous: int
+    runs_above: list[list[int]]
+    readings: int
+    gone: int
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What an outbox holds, in readings unless said otherwise."""
+
+    durable: int
+    """Records in all streams: every reading ever put on disk."""
+    streams: dict[str, int]
+    """Records by stream id, oldest stream first."""
+    envelopes: int
+    """Envelopes in the file now."""
+    published: dict[str, int]
+    """By platform."""
+    waiting: dict[str, int]
+    """By platform: held, but not taken by it yet."""
+    devices: dict[str, DeviceStats]
+
+
+def read(path: Path) -> Stats:
+    """Read the outbox at *path*. Raises StoreUnavailable."""
+    if not path.is_file():
+        raise StoreUnavailable(f"there is no outbox at {path}; the gateway has not run yet")
+    try:
+        # Not mode=ro: a WAL database whose sidecars are gone needs to make them to be read.
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=2)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")  # one moment for all queries
+            return _read(connection)
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{path} cannot be read: {error}") from error
+
+
+def _read(connection: sqlite3.Connection) -> Stats:
+    streams = {
+        stream_id.hex(): next_record - 1
+        for stream_id, next_record in connection.execute("SELECT stream_id, next_record FROM stream ORDER BY number")
+    }
+    lanes = {name: (through, readings) for name, through, readings in connection.execute("SELECT * FROM lane")}
+    waiting = "SELECT coalesce(sum(last - first + 1), 0) FROM envelope WHERE id > ?"
+    return Stats(
+        durable=sum(streams.values()),
+        streams=streams,
+        envelopes=connection.execute("SELECT count(*) FROM envelope").fetchone()[0],
+        published={name: readings for name, (_, readings) in lanes.items()},
+        waiting={name: connection.execute(waiting, (through,)).fetchone()[0] for name, (through, _) in lanes.items()},
+        devices={
+            dev_eui.hex(): DeviceStats(contiguous, Held.from_row(contiguous, runs).runs(), readings, gone, unreadable)
+            for dev_eui, contiguous, runs, readings, gone, unreadable in connection.execute(
+                "SELECT dev_eui, contiguous, runs, readings, gone, unreadable FROM device ORDER BY dev_eui"
+            )
+        },
+    )

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Links and platforms are found by file name: ``type = "serial"`` is ``links/serial.py``. There is no list to keep.
+
+A plugin module defines ``Settings`` (a strict pydantic model with ``type: Literal["<file name>"]``) and ``build``.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import reduce
+from importlib import import_module
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.errors import UnknownPlugin
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+class Settings(BaseModel):
+    """What every link and platform has. An unknown key is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    type: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+
+
+def names(package: ModuleType) -> tuple[str, ...]:
+    """Return the plugin names in *package*, sorted; modules that start with an underscore are not plugins."""
+    return tuple(sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")))
+
+
+def load(package: ModuleType, name: str) -> ModuleType:
+    """Import the plugin. Raises UnknownPlugin."""
+    if name not in names(package):
+        raise UnknownPlugin(f"{package.__name__} has no type {name!r}; there are: {', '.join(names(package))}")
+    return import_module(f"{package.__name__}.{name}")
+
+
+def settings_type(package: ModuleType) -> Any:
+    """Return a type for pydantic that is any plugin's settings, chosen by the key ``type``."""
+    models = [load(package, name).Settings for name in names(package)]
+    if len(models) == 1:
+        return models[0]
+    return Annotated[reduce(or_, models), Field(discriminator="type")]

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A signed envelope: COSE_Sign1 (RFC 9052 section 4.2) over a SenML pack, with its place in the gateway's stream."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cbor2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ED25519 = -19
+"""COSE algorithm, RFC 9864 section 2.2."""
+ESP256 = -9
+"""COSE algorithm: ECDSA on P-256 with SHA-256, RFC 9864 section 2.1."""
+
+# Header labels: RFC 9052 section 3.1; 15 of RFC 9597; 34 of RFC 9360
+_ALG, _CONTENT_TYPE, _CWT_CLAIMS, _X5T = 1, 3, 15, 34
+_STREAM = -65537
+"""Private use (RFC 9052 section 11.1): [stream id, first record, last record, SHA-256 of the envelope before]."""
+_SENML_CBOR = 112
+"""CoAP Content-Format of application/senml+cbor, RFC 8428 section 12.3."""
+_SHA256 = -16
+"""COSE algorithm of a thumbprint, RFC 9054."""
+_ISS, _IAT = 1, 6
+"""CWT claims, RFC 8392 section 4."""
+_SIGN1_TAG = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The place of an envelope in its stream. Records are numbered from 1 and have no gaps."""
+
+    stream_id: bytes
+    """8 bytes, new whenever a gateway starts with an empty outbox."""
+    first: int
+    last: int
+    previous: bytes
+    """SHA-256 of the whole envelope before; empty for the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs. *sign* returns 64 bytes; the private key itself stays where it is."""
+
+    issuer: str
+    """URN of the gateway, ``urn:dev:mac:<EUI>``."""
+    algorithm: int
+    certificate_sha256: bytes
+    sign: Callable[[bytes], bytes]
+
+
+def seal(payload: bytes, position: Position, issued_at_s: int, signer: Signer) -> bytes:
+    """Return the COSE_Sign1 message, tag included. The same input gives the same protected header."""
+    # The order of the labels is that of deterministic encoding (RFC 8949 section 4.2.1).
+    protected = cbor2.dumps(
+        {
+            _ALG: signer.algorithm,
+            _CONTENT_TYPE: _SENML_CBOR,
+            _CWT_CLAIMS: {_ISS: signer.issuer, _IAT: issued_at_s},
+            _X5T: [_SHA256, signer.certificate_sha256],
+            _STREAM: [position.stream_id, position.first, position.last, position.previous],
+        }
+    )
+    signature = signer.sign(cbor2.dumps(["Signature1", protected, b"", payload]))
+    return cbor2.dumps(cbor2.CBORTag(_SIGN1_TAG, [protected, {}, payload, signature]))
+
+
+def digest(message: bytes) -> bytes:
+    """Return what the next envelope says about this one: SHA-256 of the whole message."""
+    return hashlib.sha256(message).digest()

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What one frame's payload says: readings, the ones that cannot be read, and whether a receipt is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+from firmware.wire import cbor, kinds, readings
+from firmware.wire.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+
+ABSOLUTE_S = 2**28
+"""Times below are relative to now (RFC 8428 section 4.5.3), so no reading may carry one."""
+
+TimeSource = Literal["device", "gateway"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of one device. ``(dev_eui, seq)`` is its identity from the sensor to the city."""
+
+    dev_eui: bytes
+    seq: int
+    kind: str
+    time_s: float
+    """Unix time: the device's own, or ``received_at`` less the age that the device gives."""
+    time_source: TimeSource
+    values: Mapping[str, float | bool]
+    """By field name of the kind, in the units of the names."""
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An authentic reading that its kind does not allow. It will never read better, so it is kept as it is."""
+
+    dev_eui: bytes
+    seq: int
+    raw: bytes
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Everything in one frame on the readings or alarms port."""
+
+    readings: tuple[Reading, ...]
+    unreadable: tuple[Unreadable, ...]
+    oldest: int | None
+    """The oldest sequence number that the device still holds, when it asks for a receipt."""
+
+
+def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float) -> Payload:
+    """Read a payload. Raises wire Malformed when it is no sequence of numbered readings, or the kind is not known."""
+    items, oldest = readings.unpack(payload)
+    module = _kind(kind)
+    good: list[Reading] = []
+    bad: list[Unreadable] = []
+    for item in items:
+        try:
+            seq, sent_s, age_s, values = readings.decode_reading(module, item)
+        except Malformed as error:
+            bad.append(Unreadable(dev_eui, _seq(item, error), cbor.dumps(item), str(error)))
+            continue
+        time_s, source = _time(sent_s, age_s, received_at)
+        good.append(Reading(dev_eui, seq, kind, time_s, source, values, received_at))
+    return Payload(tuple(good), tuple(bad), oldest)
+
+
+@lru_cache(maxsize=64)
+def _kind(name: str) -> ModuleType:
+    module: ModuleType = kinds.load(name)
+    return module
+
+
+def _seq(item: object, error: Malformed) -> int:
+    seq = item.get(readings.KEY_SEQ) if isinstance(item, dict) else None
+    if type(seq) is not int or not 0 < seq <= readings.MAX_SEQ:
+        raise error  # nothing to acknowledge it by
+    return seq
+
+
+def _time(sent_s: int | None, age_s: int | None, received_at: float) -> tuple[float, TimeSource]:
+    if sent_s is not None and sent_s >= ABSOLUTE_S:
+        return sent_s, "device"
+    measured = received_at - (age_s or 0)
+    return max(round(measured, 3), float(ABSOLUTE_S)), "gateway"

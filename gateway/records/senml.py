@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Readings to a SenML pack in CBOR (RFC 8428 section 6), deterministic (RFC 8949 section 4.2.1).
+
+Built from prepared pieces: names and units of a kind are encoded once, a reading costs its numbers.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from firmware.wire.kinds.terms import terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gateway.records.reading import Reading
+
+# SenML labels (RFC 8428 table 4) as they are encoded; in the order that deterministic encoding asks for
+_N, _U, _V, _VS, _VB = b"\x00", b"\x01", b"\x02", b"\x03", b"\x04"
+_BN, _BT = b"\x21", b"\x22"
+
+_UINT, _NINT, _TEXT, _ARRAY, _MAP = 0x00, 0x20, 0x60, 0x80, 0xA0
+_TRUE, _FALSE = b"\xf5", b"\xf4"
+_DECIMALS = 9  # a factor such as 0.01 leaves digits that nobody measured
+
+
+def encode(readings: Sequence[Reading]) -> bytes:
+    """Return the pack: for each reading its number with base name and base time, then its fields by SenML name."""
+    records = [record for reading in readings for record in _records(reading)]
+    return _head(_ARRAY, len(records)) + b"".join(records)
+
+
+def _records(reading: Reading) -> Iterable[bytes]:
+    seq_name, time_source = _fixed()
+    yield b"".join(
+        (
+            _head(_MAP, 4),
+            seq_name,
+            _V,
+            _number(reading.seq),
+            _BN,
+            _text(f"urn:dev:mac:{reading.dev_eui.hex()}_"),
+            _BT,
+            _number(reading.time_s),
+        )
+    )
+    fields = _fields(reading.kind)
+    for name, value in reading.values.items():
+        head, factor = fields[name]
+        if isinstance(value, bool):
+            yield head + _VB + (_TRUE if value else _FALSE)
+        else:
+            yield head + _V + _number(value if factor == 1 else round(value * factor, _DECIMALS))
+    if reading.time_source == "gateway":
+        yield time_source
+
+
+@lru_cache(maxsize=1)
+def _fixed() -> tuple[bytes, bytes]:
+    return _N + _text("seq"), _head(_MAP, 2) + _N + _text("time_source") + _VS + _text("gateway")
+
+
+@lru_cache(maxsize=64)
+def _fields(kind: str) -> dict[str, tuple[bytes, float]]:
+    """For each field the start of its record, up to the value, and the factor to its SenML unit."""
+    fields = {}
+    for name, term in terms(kind).items():
+        unit = _U + _text(term.senml_unit) if term.senml_unit else b""
+        fields[name] = (_head(_MAP, 3 if unit else 2) + _N + _text(term.senml_name) + unit, term.senml_factor)
+    return fields
+
+
+def _head(major: int, length: int) -> bytes:
+    if length < 24:
+        return bytes((major | length,))
+    if length < 0x100:
+        return bytes((major | 24, length))
+    if length < 0x10000:
+        return struct.pack(">BH", major | 25, length)
+    if length < 0x100000000:
+        return struct.pack(">BI", major | 26, length)
+    return struct.pack(">BQ", major | 27, length)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return _head(_TEXT, len(data)) + data
+
+
+def _number(value: float) -> bytes:
+    if value == int(value):  # 21.0 is 21: shorter, and the same number
+        whole = int(value)
+        return _head(_UINT, whole) if whole >= 0 else _head(_NINT, -1 - whole)
+    for code, form in ((b"\xf9", ">e"), (b"\xfa", ">f")):  # the shortest float that keeps the value
+        try:
+            packed = struct.pack(form, value)
+        except OverflowError:
+            continue
+        if struct.unpack(form, packed)[0] == value:
+            return code + packed
+    return b"\xfb" + struct.pack(">d", value)

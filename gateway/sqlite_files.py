@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""SQLite files that survive power cuts: how they are opened, checked, written and, when damaged, set aside."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.errors import StoreCorrupt, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SIDECARS = ("-wal", "-shm")
+
+
+def open_checked(path: Path, schema: str) -> sqlite3.Connection:
+    """Open or create a database whose commits are on disk when they return.
+
+    Raises StoreCorrupt when the file is damaged or something else, StoreUnavailable when it cannot be opened now.
+    """
+    try:
+        # One thread at a time uses it, though not always the same one: the writer's, and at the start and end the main.
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # NORMAL loses the last commits on a power cut
+        connection.execute("PRAGMA journal_size_limit = 16777216")
+        connection.execute("PRAGMA busy_timeout = 2000")
+        _check(connection, path)
+        connection.executescript(schema)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise StoreUnavailable(f"{path} cannot be used: {error}") from error
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StoreCorrupt(f"{path} is damaged: {error}") from error
+    except StoreCorrupt:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    if problems != ["ok"]:
+        raise StoreCorrupt(f"{path} is damaged: {'; '.join(problems)}")
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged database, and what belongs to it, to the first free ``<name>.corrupt-<n>``."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+        number += 1
+    for sidecar in _SIDECARS:
+        part = path.with_name(path.name + sidecar)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + sidecar))
+    path.rename(aside)
+    return aside
+
+
+@contextmanager
+def durable(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction, on disk when the block ends. Raises StoreUnavailable, StoreCorrupt; then nothing has changed."""
+    with translated():
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn SQLite's errors into ours: what may pass (disk full, read-only, I/O), and what will not (damage)."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailable(f"the disk does not take it: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise StoreCorrupt(str(error)) from error
