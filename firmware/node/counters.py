@@ -43,6 +43,13 @@ class ReservedCounter:
         """Go on at *value*: the caller has proof that it and all above it were never given."""
         self.value = value
 
+    def jump(self, value: int) -> None:
+        """Go on at *value* or later; never back."""
+        if value > self.value:
+            self._persist(value)
+            self._persist(value)  # both slots: the step was longer than a block
+            self.value = value
+
     def _persist(self, limit: int) -> None:
         self._slots.write(struct.pack("<I", limit))
         self._limit = limit

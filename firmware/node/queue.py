@@ -135,6 +135,18 @@ class ReadingQueue:
                 self._gone.add(seq)
         self._advance(base)
 
+    def renumber(self, above: int) -> None:
+        """Give all held readings new numbers beyond *above*, since the gateway has other readings under theirs.
+
+        That happens when a board was wiped and flashed again under the identity that it had.
+        """
+        end = self.next_seq
+        self._counter.jump(above + 1)
+        self._clean = False
+        for record in self.read(0, end):
+            self.append(record.boot, record.time_kind, record.t, record.body)
+        self._advance(max(self.base, above))
+
     def _load(self) -> None:
         good_tail = True
         for name in self._files.names(self._folder):

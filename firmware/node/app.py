@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The node at work: a few tasks around one queue. Samples, sends, listens; every task must come back in time."""
+
+import asyncio
+import gc
+import os
+import sys
+import time
+
+from firmware.node.clock import Clock
+from firmware.node.delivery import Delivery
+from firmware.node.ecb import ecb
+from firmware.node.errors import LeaveToRepl, StoreCorrupt
+from firmware.node.jitter import jitter
+from firmware.node.log import log, log_error
+from firmware.node.mac import Mac
+from firmware.node.network import Network
+from firmware.node.queue import TIME_UNIX, TIME_UPTIME, ReadingQueue
+from firmware.node.store import Slots
+from firmware.node.watchdog import Watchdog
+from firmware.wire import cbor, kinds, readings
+
+_CONTROL_MS = 1000
+_GRACE_MS = 30000  # beyond its own waiting, a task may take so long
+_RESTART_MS = 5000
+_MAX_FAILURES = 5  # failures of one task, each soon after the one before, that only a reset may cure
+_FORGIVE_MS = 600000
+
+
+class Node:
+    """Joins the parts. *role*, *link* and *wdt* are open already; ``run`` returns only by an exception."""
+
+    def __init__(self, files, settings, role, link, wdt) -> None:
+        self.clock = Clock(time.ticks_ms, time.ticks_diff)
+        self.boot = int.from_bytes(os.urandom(4), "little")
+        self._settings = settings
+        self._role = role
+        self._kind = kinds.load(settings.kind)
+        self._watchdog = Watchdog(wdt, self.clock.monotonic_ms)
+        mac = _open_mac(files, settings)
+        self.queue = ReadingQueue(files, "queue", settings.queue_bytes)
+        delivery = Delivery(
+            self.queue,
+            self._encode,
+            settings.receipt_every,
+            link.reply_timeout_ms,
+            3 * settings.interval_ms + link.reply_timeout_ms,
+            jitter,
+        )
+        self.network = Network(mac, link, delivery, self.queue, self.clock, self._watchdog)
+        self._unmade = 0
+        self._ended = asyncio.Event()
+        self._reason = None  # type: BaseException | None
+
+    async def run(self) -> None:
+        """Work until something ends it. Raises LeaveToRepl, or what a task failed with again and again."""
+        held, dropped, damaged = self.queue.held(), self.queue.dropped, self.queue.damaged
+        log("node", "%s: %d readings kept, %d dropped, %d damaged" % (self._kind.KIND, held, dropped, damaged))
+        jobs = (
+            ("control", self._control),
+            ("sample", self._sample),
+            ("uplink", self.network.uplink),
+            ("downlink", self.network.downlink),
+            ("watchdog", self._watchdog.run),
+        )
+        tasks = [asyncio.create_task(self._keep(name, job)) for name, job in jobs]
+        await self._ended.wait()
+        for task in tasks:
+            task.cancel()
+        raise self._reason
+
+    async def _keep(self, name: str, job) -> None:
+        """Run a task, and again after a failure; give up when that does not help."""
+        failures = 0
+        while True:
+            begun = self.clock.monotonic_ms()
+            try:
+                await job()
+            except LeaveToRepl as error:
+                self._end(error)
+                return
+            except Exception as error:  # noqa: BLE001  one task's fault must not stop the others
+                log_error(name, error)
+                sys.print_exception(error)
+                failures = failures + 1 if self.clock.monotonic_ms() - begun < _FORGIVE_MS else 1
+                if failures >= _MAX_FAILURES:
+                    self._end(error)
+                    return
+            self._watchdog.expect(name, _GRACE_MS)
+            await asyncio.sleep_ms(_RESTART_MS)
+
+    def _end(self, reason: BaseException) -> None:
+        self._reason = reason
+        self._ended.set()
+
+    async def _control(self) -> None:
+        while True:
+            self._role.control()
+            self._watchdog.expect("control", _CONTROL_MS + _GRACE_MS)
+            await asyncio.sleep_ms(_CONTROL_MS)
+
+    async def _sample(self) -> None:
+        interval_ms = self._settings.interval_ms
+        due = self.clock.monotonic_ms()
+        while True:
+            await self._make_reading()
+            gc.collect()  # at a quiet moment, not in the middle of a frame
+            due += interval_ms
+            now = self.clock.monotonic_ms()
+            due = max(due, now)  # never a burst to make up for lost time
+            self._watchdog.expect("sample", due - now + _GRACE_MS)
+            await asyncio.sleep_ms(due - now)
+
+    async def _make_reading(self) -> None:
+        values = await self._role.measure()
+        at_s = self.clock.uptime_s()
+        unix_s = self.clock.unix_s(at_s)
+        try:
+            if unix_s is None:
+                self.queue.append(self.boot, TIME_UPTIME, at_s, self._body(values))
+            else:
+                self.queue.append(self.boot, TIME_UNIX, unix_s, self._body(values))
+        except OSError as error:
+            self._unmade += 1
+            log_error("sample: %d readings were not kept" % self._unmade, error)
+            return
+        self.network.wake()
+
+    def _body(self, values: dict[str, float]) -> bytes:
+        """Return the reading as it lies on flash: the number and the time are put in when it is sent."""
+        try:
+            return readings.encode_reading(self._kind, 0, values)
+        except ValueError as error:
+            log_error("sample", error)
+        item = {}
+        for name in values:  # keep what is possible
+            try:
+                item.update(cbor.loads(readings.encode_reading(self._kind, 0, {name: values[name]})))
+            except ValueError:
+                pass
+        return cbor.dumps(item)
+
+    def _encode(self, record) -> bytes:
+        """Return a kept reading as it goes on air now: with its time if that can be known, else its age, else neither."""
+        item = cbor.loads(record.body)
+        item[readings.KEY_SEQ] = record.seq
+        if record.time_kind == TIME_UNIX:
+            item[readings.KEY_TIME] = record.t
+        elif record.time_kind == TIME_UPTIME and record.boot == self.boot:
+            unix_s = self.clock.unix_s(record.t)
+            if unix_s is None:
+                item[readings.KEY_AGE] = max(0, self.clock.uptime_s() - record.t)
+            else:
+                item[readings.KEY_TIME] = unix_s
+        return cbor.dumps(item)
+
+
+def _open_mac(files, settings) -> Mac | None:
+    """Return the LoRaWAN state; None when it is damaged beyond use: then the lamp shines and readings are kept."""
+    used = bool(files.names("queue")) or not Slots(files, "seq").fresh
+    try:
+        return Mac(files, settings, ecb, used)
+    except StoreCorrupt as error:
+        log_error("node: no network until this board is provisioned again", error)
+        return None

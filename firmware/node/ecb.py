@@ -1,0 +1,12 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""AES as ``wire.crypto`` wants it, from the interpreter's cryptolib."""
+
+from cryptolib import aes
+
+_MODE_ECB = 1
+
+
+def ecb(key: bytes):
+    """Return the function that encrypts whole blocks under *key*."""
+    return aes(key, _MODE_ECB).encrypt

@@ -1,0 +1,26 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Links: pipes for PHYPayloads, one module per kind, found by the name in the configuration.
+
+A module ``<name>.py`` has ``open_link(config)``, which returns an object with:
+
+- ``max_payload``: application bytes that one frame may carry;
+- ``reply_timeout_ms``: how long to wait for the network's answer to an uplink;
+- ``await send(phy)``: put one frame on the line; a frame may be lost, never changed;
+- ``await receive()``: the next frame's bytes. Raises LeaveToRepl, LinkClosed;
+- ``on_heard``: None, or what to call for every sign of life from the other side, frame or not;
+- ``unsent``: counts frames that the line did not take.
+
+A link knows bytes, never keys or readings.
+"""
+
+from firmware.node.errors import ConfigError
+
+
+def open_link(name: str, config):
+    """Return the link called *name*. Raises ConfigError when this firmware has none of that name."""
+    try:
+        module = __import__("firmware.node.links." + name, None, None, ["open_link"])
+    except ImportError:
+        raise ConfigError("identity: link is %r; this firmware has no links/%s" % (name, name))
+    return module.open_link(config)

@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The tasks that talk to the network: join, send what delivery decides, take in what comes down."""
+
+import asyncio
+
+from firmware.node.errors import JoinRefused, NonceExhausted
+from firmware.node.jitter import jitter
+from firmware.node.log import log, log_error
+from firmware.wire import frame, maccommands, readings
+from firmware.wire.errors import CounterExhausted, WireError
+
+_GRACE_MS = 30000
+_JOIN_BACKOFF_MAX_MS = 3600000  # DevNonces are few: 65536 for a life
+_REJOIN_AFTER = 8  # unanswered requests in a row: the network may have lost the session
+_TIME_ASK_MS = 20000  # do not ask for the time again before
+_OFFLINE_MS = 60000
+_HURRY_EVERY_MS = 30000
+_HURRIES = 24  # so often a sign of life may cut a long wait short; one comes back every hour
+_HURRY_REFILL_MS = 3600000
+
+
+class Network:
+    """*mac* is None on a board whose LoRaWAN state is lost: it stays silent and keeps its readings."""
+
+    def __init__(self, mac, link, delivery, queue, clock, watchdog) -> None:
+        self._mac = mac
+        self._link = link
+        self._delivery = delivery
+        self._queue = queue
+        self._clock = clock
+        self._watchdog = watchdog
+        self._wake = asyncio.Event()
+        self._joined = asyncio.Event()
+        self._join_failures = 0
+        self._rejoined_at = 0  # the count of unanswered requests for which a join was tried already
+        self._alive_at = 0  # the count of unanswered requests when the network was last heard
+        self._time_asked = None  # type: int | None  # when the uplink that asks for the time had left
+        self._hurries = _HURRIES
+        self._hurry = False
+        self._hurry_at = -_HURRY_EVERY_MS
+        self.refused = 0
+        link.on_heard = self._heard
+
+    def wake(self) -> None:
+        """There is something to do: look at once."""
+        self._wake.set()
+
+    async def uplink(self) -> None:
+        """Task: join when needed, send what is due, wait for the next occasion."""
+        while True:
+            if self._mac is None:
+                await self._pause(_OFFLINE_MS)
+            elif self._mac.session is None or self._should_rejoin():
+                await self._join()
+            else:
+                await self._send_due()
+
+    async def downlink(self) -> None:
+        """Task: take in frames, one by one; what is not ours or not right is counted and forgotten."""
+        while True:
+            phy = await self._link.receive()
+            try:
+                self._take_in(phy)
+            except (WireError, JoinRefused) as error:
+                self.refused += 1
+                log_error("downlink", error)
+
+    async def _send_due(self) -> None:
+        now = self._clock.monotonic_ms()
+        payload = self._delivery.next_frame(now, self._link.max_payload)
+        if payload is None and not self._mac.ack_due:
+            await self._pause(self._delivery.wait_ms(now))
+            return
+        fopts = b""
+        asks_time = self._clock.due() and (self._time_asked is None or now - self._time_asked >= _TIME_ASK_MS)
+        if asks_time:
+            fopts += maccommands.device_time_req()
+        if self._delivery.unanswered:
+            fopts += maccommands.link_check_req()
+        try:
+            phy = self._mac.seal(None if payload is None else readings.FPORT_READINGS, payload or b"", fopts)
+        except CounterExhausted as error:
+            log_error("uplink: new session needed", error)
+            self._mac.leave()
+            return
+        self._watchdog.expect("uplink", _GRACE_MS)
+        await self._link.send(phy)
+        if asks_time:
+            self._time_asked = self._clock.monotonic_ms()
+
+    async def _join(self) -> None:
+        """Try to join once. Without a session, wait before the next time, ever longer."""
+        self._rejoined_at = self._delivery.unanswered
+        try:
+            phy = self._mac.join_request()
+        except NonceExhausted as error:
+            log_error("uplink: no network any more", error)
+            if self._mac.session is None:
+                self._mac = None
+            return
+        log("uplink", "joining, attempt %d" % (self._join_failures + 1))
+        self._joined.clear()
+        self._watchdog.expect("uplink", self._link.reply_timeout_ms + _GRACE_MS)
+        await self._link.send(phy)
+        try:
+            await asyncio.wait_for_ms(self._joined.wait(), self._link.reply_timeout_ms)
+        except asyncio.TimeoutError:
+            self._join_failures += 1
+            if self._mac.session is None:
+                backoff = self._link.reply_timeout_ms << min(self._join_failures - 1, 20)
+                self._wake.clear()
+                await self._pause(jitter(min(backoff, _JOIN_BACKOFF_MAX_MS)), only_hurry=True)
+
+    def _should_rejoin(self) -> bool:
+        unanswered = self._delivery.unanswered
+        if not unanswered:
+            self._rejoined_at = self._alive_at = 0
+        silent = unanswered - self._alive_at
+        return silent > 0 and silent % _REJOIN_AFTER == 0 and unanswered != self._rejoined_at
+
+    async def _pause(self, ms: int, only_hurry: bool = False) -> None:
+        """Wait so long, or until there is something to do."""
+        end = self._clock.monotonic_ms() + ms
+        self._hurry = False
+        while ms > 0:
+            self._watchdog.expect("uplink", ms + _GRACE_MS)
+            try:
+                await asyncio.wait_for_ms(self._wake.wait(), ms)
+            except asyncio.TimeoutError:
+                return
+            self._wake.clear()
+            if self._hurry or not only_hurry:
+                return
+            ms = end - self._clock.monotonic_ms()
+
+    def _heard(self) -> None:
+        """Somebody is at the other end: do not sleep through a long back-off. Rationed, since noise is heard too."""
+        now = self._clock.monotonic_ms()
+        waiting = self._delivery.unanswered or (self._mac is not None and self._mac.session is None)
+        if not waiting or now - self._hurry_at < _HURRY_EVERY_MS or self._join_failures == 1:
+            return
+        self._hurries = min(_HURRIES, self._hurries + (now - max(0, self._hurry_at)) // _HURRY_REFILL_MS)
+        if self._hurries > 0:
+            self._hurries -= 1
+            self._hurry_at = now
+            self._hurry = True
+            self._join_failures = 0
+            self._delivery.restart(now)
+            self._wake.set()
+
+    def _take_in(self, phy: bytes) -> None:
+        if frame.mtype(phy) == frame.JOIN_ACCEPT:
+            self._mac_or_refuse().accept(phy)
+            log("downlink", "joined as %08x" % self._mac.session.dev_addr)
+            self._join_failures = 0
+            self._time_asked = None
+            self._delivery.restart(self._clock.monotonic_ms())
+            self._joined.set()
+            return
+        if self._mac_or_refuse().session is None:
+            raise JoinRefused("a frame, but there is no session")
+        received = self._mac.open(phy)
+        self._alive_at = self._delivery.unanswered
+        self._obey(received.payload if received.fport == 0 else received.fopts)
+        if received.fport == readings.FPORT_RECEIPTS:
+            self._receipt(received.payload)
+        elif received.fport:
+            log("downlink", "nothing here listens on FPort %d" % received.fport)
+        self._wake.set()
+
+    def _mac_or_refuse(self):
+        if self._mac is None:
+            raise JoinRefused("a frame, but this board has no LoRaWAN state")
+        return self._mac
+
+    def _obey(self, commands: bytes) -> None:
+        for cid, payload in maccommands.parse(commands, False):
+            if cid == maccommands.DEVICE_TIME and self._time_asked is not None:
+                unix_ms = maccommands.decode_device_time_ans(payload)
+                if not self._clock.set(unix_ms, self._time_asked):
+                    log("clock", "%d ms since 1970 cannot be; not taken" % unix_ms)
+                elif self._clock.jump_ms:
+                    log("clock", "moved by %d ms" % self._clock.jump_ms)
+
+    def _receipt(self, payload: bytes) -> None:
+        contiguous, above = readings.decode_receipt(payload)
+        if contiguous >= self._queue.next_seq:
+            log("downlink", "the gateway holds readings up to %d, this board made %d; renumbering"
+                % (contiguous, self._queue.next_seq - 1))
+            self._queue.renumber(contiguous)
+            self._delivery.renumbered()
+            return
+        self._delivery.on_receipt(contiguous, above)
