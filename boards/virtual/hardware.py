@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated chip outside the interpreter: decodes HAL requests and answers them from pins, buses and flash."""
+
+import logging
+import random
+import struct
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from boards.schema import BoardFile
+from boards.virtual import protocol
+from boards.virtual.buses import Buses, I2cBus, SpiBus, Uart
+from boards.virtual.environment import Environment
+from boards.virtual.flash import NorFlash
+from boards.virtual.models import build_models
+from boards.virtual.pins import PinBank
+from boards.virtual.protocol import HardwareError, Misuse, Op, UnknownPart
+
+log = logging.getLogger(__name__)
+
+
+class System(Protocol):
+    """What the chip asks of the board around it."""
+
+    def hello(self) -> bytes:
+        """Facts for the start code, packed as protocol.HELLO."""
+
+    def request_reset(self, kind: int, sleep_ms: int) -> None:
+        """The firmware asks for a reset; the interpreter does not get an answer."""
+
+    def set_console_binary(self, binary: bool) -> None:
+        """The interrupt character was switched off (True) or on."""
+
+    def set_phase(self, phase: int) -> None:
+        """boot.py, main.py or the REPL begins."""
+
+    def watchdog(self, timeout_ms: int | None) -> None:
+        """Start with a timeout, or feed (None)."""
+
+    def rtc(self, payload: bytes) -> bytes:
+        """Set the clock if payload, else read it."""
+
+    def set_lightsleep(self, asleep: bool) -> None:
+        """lightsleep begins or ends."""
+
+    def start_timer(self, handle: int, periodic: bool, period_us: int) -> None:
+        """Timer events from now; period 0 stops them."""
+
+    def fault(self, text: str) -> None:
+        """The start code cannot go on as a board should."""
+
+
+class Hardware:
+    """Everything that firmware can reach through `machine`, and the flash."""
+
+    def __init__(self, board: BoardFile, flash: NorFlash, environment: Environment, system: System) -> None:
+        self.flash, self.environment, self._system = flash, environment, system
+        self.misuses: list[str] = []
+        self.pins = PinBank(set(board.pins.gpio), set(board.pins.adc))
+        self.buses = Buses(self.pins, environment.now_s, self.complain)
+        self.buses.i2c = {bus.id: I2cBus({"scl": bus.scl, "sda": bus.sda}) for bus in board.buses.i2c}
+        self.buses.spi = {bus.id: SpiBus() for bus in board.buses.spi}
+        self.buses.uart = {bus.id: Uart(wired={"tx": bus.tx, "rx": bus.rx}) for bus in board.buses.uart}
+        self.models = build_models(board, self.pins, self.buses, environment)
+        self._handlers = self._table()
+
+    def complain(self, text: str) -> None:
+        """Count and log one finding about the firmware."""
+        self.misuses.append(text)
+        log.error("misuse of the hardware: %s", text)
+
+    def hard_reset(self) -> None:
+        """Pins float, controllers forget."""
+        self.pins.hard_reset()
+        self.buses.reset()
+
+    def soft_reset(self) -> None:
+        """PWM and interrupts stop, controllers forget, levels stay."""
+        self.pins.soft_reset()
+        self.buses.reset()
+
+    def handle(self, op: int, unit: int, payload: bytes) -> bytes:
+        """One framed answer to one request."""
+        handler = self._handlers.get(op)
+        try:
+            if handler is None:
+                raise Misuse(f"HAL operation {op:#04x} does not exist")
+            return protocol.answer(protocol.STATUS_OK, handler(unit, payload) or b"")
+        except HardwareError as e:
+            return protocol.answer(e.errno)
+        except UnknownPart as e:
+            self.complain(str(e))
+            return protocol.answer(protocol.STATUS_VALUE, str(e).encode())
+        except Misuse as e:
+            self.complain(str(e))
+            return protocol.answer(protocol.STATUS_MISUSE, str(e).encode())
+        except struct.error as e:
+            self.complain(f"HAL operation {op:#04x} with a payload of {len(payload)} bytes: {e}")
+            return protocol.answer(protocol.STATUS_MISUSE, str(e).encode())
+
+    def _table(self) -> dict[int, Callable[[int, bytes], bytes | None]]:
+        pins, buses = self.pins, self.buses
+        return {
+            Op.HELLO: lambda unit, data: self._system.hello(),
+            Op.FLASH_PROGRAM: lambda unit, data: self.flash.program(_unpack("<I", data[:4])[0], data[4:]),
+            Op.FLASH_ERASE: lambda unit, data: self.flash.erase(_unpack("<I", data)[0]),
+            Op.RESET: lambda unit, data: self._system.request_reset(unit, _unpack("<I", data)[0] if data else 0),
+            Op.CONSOLE: lambda unit, data: self._system.set_console_binary(bool(unit)),
+            Op.PHASE: lambda unit, data: self._system.set_phase(unit),
+            Op.WDT: self._watchdog,
+            Op.RTC: lambda unit, data: self._system.rtc(data),
+            Op.LIGHTSLEEP: lambda unit, data: self._system.set_lightsleep(bool(unit)),
+            Op.FAULT: lambda unit, data: self._system.fault(data.decode("utf-8", "replace")),
+            Op.PIN_INIT: lambda unit, data: pins.init(unit, *_unpack("<bbb", data)),
+            Op.PIN_WRITE: lambda unit, data: pins.write(unit, _unpack("<B", data)[0]),
+            Op.PIN_READ: lambda unit, data: bytes([pins.read(unit)]),
+            Op.PIN_IRQ: lambda unit, data: setattr(pins.pin(unit), "irq", _unpack("<B", data)[0]),
+            Op.ADC_INIT: lambda unit, data: pins.adc_init(unit),
+            Op.ADC_READ: lambda unit, data: struct.pack("<H", pins.adc_read(unit)),
+            Op.PWM_SET: lambda unit, data: pins.pwm_set(unit, *_unpack("<ii", data)),
+            Op.PWM_OFF: lambda unit, data: pins.pwm_off(unit),
+            Op.I2C_INIT: buses.i2c_init,
+            Op.I2C_WRITE: self._i2c_write,
+            Op.I2C_READ: self._i2c_read,
+            Op.SPI_INIT: buses.spi_init,
+            Op.SPI_TRANSFER: buses.spi_transfer,
+            Op.UART_INIT: buses.uart_init,
+            Op.UART_WRITE: buses.uart_write,
+            Op.UART_READ: lambda unit, data: buses.uart_read(unit, _unpack("<H", data)[0]),
+            Op.UART_ANY: lambda unit, data: struct.pack("<H", buses.uart_any(unit)),
+            Op.TIMER: self._timer,
+        }
+
+    def _watchdog(self, unit: int, data: bytes) -> None:
+        if not unit:
+            self._system.watchdog(None)
+            return
+        timeout_ms = _unpack("<i", data)[0]
+        if timeout_ms <= 0:
+            raise UnknownPart(f"WDT timeout {timeout_ms} ms must be positive")
+        self._system.watchdog(timeout_ms)
+
+    def _timer(self, unit: int, data: bytes) -> None:
+        periodic, period_us = _unpack("<BI", data)
+        self._system.start_timer(unit, bool(periodic), period_us)
+
+    def _i2c_write(self, unit: int, data: bytes) -> None:
+        address, _stop = _unpack("<HB", data[:3])
+        self.buses.i2c_device(unit, address).write(data[3:])
+
+    def _i2c_read(self, unit: int, data: bytes) -> bytes:
+        address, _stop, size = _unpack("<HBH", data)
+        return self.buses.i2c_device(unit, address).read(size)
+
+
+def _unpack(layout: str, data: bytes) -> Sequence[int]:
+    return struct.unpack(layout, data)
+
+
+def unique_id(seed: int, name: str) -> bytes:
+    """8 bytes, always the same for a seed and a board."""
+    return random.Random(f"{seed}/{name}").randbytes(8)

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""HAL protocol between the board's interpreter and its simulated hardware: numbers and framing, no I/O.
+
+Request: <op u8> <unit u8> <length u16> payload; answer: <status u8> <0> <length u16> payload; all little-endian,
+one answer per request, in order. docs/virtual-board.md lists the payloads. The same numbers stand in hal/hal.py.
+"""
+
+import struct
+from enum import IntEnum
+
+VERSION = 1
+HEADER = struct.Struct("<BBH")
+
+STATUS_OK = 0  # 1..239 is an errno, raised as OSError on the board
+STATUS_VALUE = 0xFD  # payload is text; ValueError on the board: the argument does not exist on this hardware
+STATUS_MISUSE = 0xFE  # payload is text; RuntimeError on the board, counted and logged outside
+
+
+class Op(IntEnum):
+    """Operations, grouped by peripheral in the high nibble."""
+
+    HELLO = 0x00
+    FLASH_PROGRAM = 0x01
+    FLASH_ERASE = 0x02
+    RESET = 0x10
+    CONSOLE = 0x11
+    PHASE = 0x12
+    WDT = 0x13
+    RTC = 0x14
+    LIGHTSLEEP = 0x15
+    FAULT = 0x16
+    PIN_INIT = 0x20
+    PIN_WRITE = 0x21
+    PIN_READ = 0x22
+    PIN_IRQ = 0x23
+    ADC_INIT = 0x30
+    ADC_READ = 0x31
+    PWM_SET = 0x40
+    PWM_OFF = 0x41
+    I2C_INIT = 0x50
+    I2C_WRITE = 0x51
+    I2C_READ = 0x52
+    SPI_INIT = 0x60
+    SPI_TRANSFER = 0x61
+    UART_INIT = 0x70
+    UART_WRITE = 0x71
+    UART_READ = 0x72
+    UART_ANY = 0x73
+    TIMER = 0x80
+
+
+class ResetKind(IntEnum):
+    """What the board asks for with RESET (unit field)."""
+
+    HARD = 0
+    SOFT = 1
+    DEEPSLEEP = 2
+
+
+class ResetCause(IntEnum):
+    """machine.reset_cause() values, numbered as on the ESP32 port."""
+
+    PWRON_RESET = 1
+    HARD_RESET = 2
+    WDT_RESET = 3
+    DEEPSLEEP_RESET = 4
+    SOFT_RESET = 5
+
+
+class Phase(IntEnum):
+    """Where the board's start-up has got to."""
+
+    BOOT = 0
+    MAIN = 1
+    REPL = 2
+
+
+HELLO = struct.Struct(
+    "<BBBxIIII8s"
+)  # version, reset cause, run main.py, flash bytes, block bytes, program bytes, cpu hz, id
+
+
+class HardwareError(Exception):
+    """Hardware answers with an errno, as a missing I2C device does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.errno = number
+
+
+class Misuse(Exception):
+    """A finding, not a failure of the simulator: firmware used the hardware in a way that would fail or do harm on a bench."""
+
+
+class UnknownPart(ValueError):
+    """Firmware named a pin, bus or channel that this board does not have."""
+
+
+def answer(status: int, payload: bytes = b"") -> bytes:
+    """Frame one answer."""
+    return HEADER.pack(status, 0, len(payload)) + payload

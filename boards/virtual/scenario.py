@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a day brings to a board: daylight with clouds, temperature, mains voltage. Seeded; the same at the same scenario time.
+
+A scenario is a file of scenarios/, found by its name. No weather model: shapes that look right on a plot are enough.
+"""
+
+import hashlib
+import math
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from boards.errors import SchemaError
+
+DAY_S = 86400.0
+_FOLDER = Path(__file__).parent / "scenarios"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Constants of one scenario; at() is a pure function of them, the seed and the time."""
+
+    name: str
+    seed: int
+    summary: str
+    speed: float
+    """Scenario seconds per second."""
+    start_h: float
+    """Hour of the day when the board process starts."""
+    sunrise_h: float
+    sunset_h: float
+    peak_lx: float
+    """Clear sky at noon, as the photocell sees it."""
+    twilight_h: float
+    """Dusk and dawn reach this far beyond sunrise and sunset."""
+    cloud_pct: float
+    """Share of the light that the thickest cloud takes."""
+    temperature_mean_c: float
+    temperature_swing_c: float
+    mains_voltage_v: float
+    mains_noise_v: float
+    mains_frequency_hz: float
+
+    @property
+    def start_s(self) -> float:
+        """Scenario time at the start."""
+        return self.start_h * 3600.0
+
+    def at(self, time_s: float) -> dict[str, float]:
+        """Values at a scenario time in seconds since midnight of the first day."""
+        hour = time_s % DAY_S / 3600.0
+        clouds = 1.0 - self.cloud_pct / 100.0 * self._smooth("clouds", time_s, 600.0)
+        warmth = math.cos((hour - 15.0) / 24.0 * math.tau)
+        wander = self._smooth("temperature", time_s, 1800.0) - 0.5
+        mains = 2.0 * self._smooth("mains", time_s, 30.0) - 1.0
+        return {
+            "illuminance_lx": self.peak_lx * self._sun(hour) * clouds,
+            "temperature_c": self.temperature_mean_c + self.temperature_swing_c * (warmth + 0.2 * wander),
+            "mains_voltage_v": self.mains_voltage_v + self.mains_noise_v * mains,
+            "mains_frequency_hz": self.mains_frequency_hz,
+        }
+
+    def _sun(self, hour: float) -> float:
+        dawn, dusk = self.sunrise_h - self.twilight_h, self.sunset_h + self.twilight_h
+        if not dawn < hour < dusk:
+            return 0.0
+        return math.sin((hour - dawn) / (dusk - dawn) * math.pi) ** 2
+
+    def _smooth(self, channel: str, time_s: float, step_s: float) -> float:
+        # Value noise: random at the multiples of step_s, eased between them.
+        step, part = divmod(time_s / step_s, 1.0)
+        ease = part * part * (3.0 - 2.0 * part)
+        left, right = self._random(channel, int(step)), self._random(channel, int(step) + 1)
+        return left + (right - left) * ease
+
+    def _random(self, channel: str, step: int) -> float:
+        digest = hashlib.sha256(f"{self.seed}/{channel}/{step}".encode()).digest()
+        return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def names() -> list[str]:
+    """Names of the scenarios there are."""
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def load(name: str, seed: int = 0) -> Scenario:
+    """The scenario of that name; SchemaError if there is none or its file is wrong."""
+    path = _FOLDER / f"{name}.toml"
+    if name not in names():
+        raise SchemaError(f"no scenario {name!r}: it decides what the sensors see. Known: {', '.join(names())}")
+    data = tomllib.loads(path.read_text("utf-8"))
+    known = {f.name: f.type for f in fields(Scenario) if f.name not in ("name", "seed")}
+    if data.keys() != known.keys():
+        wrong = ", ".join(sorted(data.keys() ^ known.keys()))
+        raise SchemaError(f"{path}: keys must be exactly {', '.join(sorted(known))}; unknown or missing: {wrong}")
+    values = {key: str(value) if known[key] is str else float(value) for key, value in data.items()}
+    return Scenario(name=name, seed=seed, **values)  # type: ignore[arg-type]
