@@ -31,8 +31,9 @@ class Settings(BaseModel):
 
 
 def names(package: ModuleType) -> tuple[str, ...]:
-    """Return the plugin names in *package*, sorted; modules that start with an underscore are not plugins."""
-    return tuple(sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")))
+    """Return the plugin names in *package*, sorted: its modules that define ``Settings``."""
+    found = (info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
+    return tuple(sorted(name for name in found if hasattr(import_module(f"{package.__name__}.{name}"), "Settings")))
 
 
 def load(package: ModuleType, name: str) -> ModuleType:

@@ -47,7 +47,18 @@ def open_checked(path: Path, schema: str) -> sqlite3.Connection:
     return connection
 
 
+def condemn(path: Path) -> None:
+    """Damage showed while the file was in use: the next ``open_checked`` refuses it, whatever its check says."""
+    _mark(path).touch()
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(path.name + ".damaged")
+
+
 def _check(connection: sqlite3.Connection, path: Path) -> None:
+    if _mark(path).exists():
+        raise StoreCorrupt(f"{path} showed damage while it was in use")
     problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:
         raise StoreCorrupt(f"{path} is damaged: {'; '.join(problems)}")
@@ -63,6 +74,7 @@ def set_aside(path: Path) -> Path:
         if part.exists():
             part.rename(aside.with_name(aside.name + sidecar))
     path.rename(aside)
+    _mark(path).unlink(missing_ok=True)
     return aside
 
 

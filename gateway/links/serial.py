@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import termios
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import serial
@@ -115,7 +116,7 @@ class SerialLink:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._lose(error.strerror)
+            self._lose(str(error))
             return
         if not data:  # the driver reports a hang-up as end of file
             self._lose("hang-up")
@@ -136,7 +137,7 @@ class SerialLink:
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError as error:
-            self._lose(error.strerror)
+            self._lose(str(error))
             return
         del self._unsent[:sent]
         if self._unsent:
@@ -168,10 +169,8 @@ def _open_port(settings: Settings) -> serial.Serial:
 
 
 def _close_port(port: serial.Serial) -> None:
-    try:
+    with suppress(OSError, termios.error):
         port.reset_output_buffer()  # else closing waits for a device that may not be there any more
-    except (OSError, termios.error):
-        pass
     try:
         port.close()
     except (OSError, termios.error):

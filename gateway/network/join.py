@@ -75,7 +75,7 @@ class JoinServer:
         minutes = int(wall_s - MIN_PLAUSIBLE_S) // 60 if plausible(wall_s) else 0
         join_nonce = max(last.join_nonce + 1, min(minutes, _MAX_JOIN_NONCE), 1)
         if join_nonce > _MAX_JOIN_NONCE:
-            raise WrongNonce(f"the JoinNonces of device {dev_eui.hex()} are used up; give it a new key", dev_eui=dev_eui)
+            raise WrongNonce(f"the JoinNonces of {dev_eui.hex()} are used up; give it a new key", dev_eui=dev_eui)
         return Nonces(dev_nonce, join_nonce)
 
     def _free_address(self, dev_eui: bytes) -> int:

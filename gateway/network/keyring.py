@@ -34,7 +34,7 @@ class Keyring:
             return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _owner(dev_eui, dev_addr))
         except InvalidTag as error:
             raise UnreadableSession(
-                f"the session keys of {dev_eui.hex()} do not open: the KEK of the register was changed, or the file was",
+                f"the session keys of {dev_eui.hex()} do not open: the register's KEK or the file was changed",
                 dev_eui=dev_eui,
                 dev_addr=dev_addr,
             ) from error

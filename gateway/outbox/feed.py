@@ -26,9 +26,12 @@ class Feed:
         self._through = 0
         self._readings = 0
         self._noted = False
+        self.idle = False
+        """Everything was read."""
 
     def wake(self) -> None:
         """There may be new envelopes."""
+        self.idle = False
         self._news.set()
 
     async def through(self) -> int:
@@ -44,6 +47,7 @@ class Feed:
             rows: list[Row] = await self._call(lambda outbox: outbox.read(after, limit))
             if rows:
                 return rows
+            self.idle = not self._news.is_set()
             await self._news.wait()
 
     def note(self, through: int, readings: int) -> None:

@@ -90,7 +90,7 @@ def _copy_devices(damaged: sqlite3.Connection, sound: sqlite3.Connection) -> int
 
 
 def _published(damaged: sqlite3.Connection, platforms: Sequence[str]) -> int:
-    found = dict(_rows(damaged, "SELECT platform, through FROM lane"))  # type: ignore[arg-type]
+    found = {row[0]: row[1] for row in _rows(damaged, "SELECT platform, through FROM lane")}
     through = [found.get(platform, 0) for platform in platforms]
     return min((each for each in through if isinstance(each, int)), default=0)
 

@@ -17,7 +17,8 @@ _PAGES_BACK = 2000
 def used_bytes(connection: sqlite3.Connection) -> int:
     """Return the bytes in use in the database; free pages do not count."""
     pages, free, size = (
-        int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size")
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_count", "freelist_count", "page_size")
     )
     return (pages - free) * size
 
@@ -27,8 +28,9 @@ def published_through(connection: sqlite3.Connection, platforms: Sequence[str], 
 
     With *before_s* (Unix seconds): had everything at that time.
     """
+    values: tuple[float, ...] = ()
     if before_s is None:
-        query, values = "SELECT through FROM lane WHERE platform = ?", ()
+        query = "SELECT through FROM lane WHERE platform = ?"
     else:
         query, values = "SELECT max(through) FROM progress WHERE platform = ? AND at <= ?", (before_s,)
     rows = [connection.execute(query, (platform, *values)).fetchone() for platform in platforms]

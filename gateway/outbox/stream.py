@@ -42,7 +42,9 @@ def open_head(connection: sqlite3.Connection) -> Head:
 def begin(connection: sqlite3.Connection) -> Head:
     """Begin a new stream after those that there are. The caller holds the transaction."""
     stream_id = os.urandom(_STREAM_ID_BYTES)
-    cursor = connection.execute("INSERT INTO stream (stream_id, next_record, previous) VALUES (?, 1, x'')", (stream_id,))
+    cursor = connection.execute(
+        "INSERT INTO stream (stream_id, next_record, previous) VALUES (?, 1, x'')", (stream_id,)
+    )
     return Head(cursor.lastrowid or 0, stream_id, 1, b"")
 
 

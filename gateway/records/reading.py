@@ -13,7 +13,8 @@ from firmware.wire.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import ModuleType
+
+    from firmware.wire.kinds import Kind
 
 ABSOLUTE_S = 2**28
 """Times below are relative to now (RFC 8428 section 4.5.3), so no reading may carry one."""
@@ -74,9 +75,8 @@ def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float) -> Pay
 
 
 @lru_cache(maxsize=64)
-def _kind(name: str) -> ModuleType:
-    module: ModuleType = kinds.load(name)
-    return module
+def _kind(name: str) -> Kind:
+    return kinds.load(name)
 
 
 def _seq(item: object, error: Malformed) -> int:

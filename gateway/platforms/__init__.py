@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Platforms take envelopes, in order, and say which ones they have. They know neither readings nor devices.
+
+A platform module defines ``Settings`` and ``build(settings, context) -> Platform``; it is found by its file name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from random import Random
+
+    from gateway.operate.counters import Counters
+    from gateway.outbox.feed import Feed
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a platform may use of the gateway."""
+
+    eui: str
+    """EUI-64 of the gateway, 16 hex digits."""
+    certificate_pem: bytes
+    base: Path
+    """Where relative paths of the settings start."""
+    secret: Callable[[str], bytes]
+    counters: Counters
+    random: Random
+    """For the jitter of retries."""
+
+
+class Platform(Protocol):
+    """What every platform does."""
+
+    name: str
+
+    @property
+    def in_flight(self) -> int | None:
+        """Envelopes sent and not yet taken; None while there is no connection."""
+
+    async def run(self, feed: Feed) -> None:
+        """Publish what *feed* gives until cancelled, whatever happens to the other side."""

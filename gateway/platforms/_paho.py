@@ -1,0 +1,226 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""One MQTT connection: paho's client driven from the event loop. A connection is used once and never reconnects.
+
+paho keeps its own queue of what is in flight; a new client for each connection keeps the outbox the only queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from paho.mqtt import MQTTException
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from gateway.errors import PlatformError, ProtocolRefused
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable
+
+    from paho.mqtt.reasoncodes import ReasonCode
+
+Version = Literal["5", "3.1.1"]
+
+_CONNECT_S = 5.0
+_MISC_EVERY_S = 1.0
+_UNSUPPORTED_VERSION = 0x84
+"""MQTT 5 section 3.2.2.2; paho reports the 3.1.1 return code 1 (section 3.2.2.3 there) under the same number."""
+_BROKEN = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, MQTTException, OSError)
+"""What paho's parser raises for bytes that are not MQTT."""
+_Result = TypeVar("_Result")
+
+
+class ClosedEarly(PlatformError):
+    """The connection was closed before a CONNACK: brokers that speak only 3.1.1 do that to MQTT 5."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to connect, and as whom."""
+
+    host: str
+    port: int
+    client_id: str
+    keepalive_s: int
+    username: str | None
+    password: str | None
+    tls: ssl.SSLContext | None
+
+
+class Connection:
+    """An open connection. ``watch`` ends, with PlatformError, when it does."""
+
+    def __init__(self, target: Target, version: Version, on_ack: Callable[[int, int, str], None]) -> None:
+        self._version = version
+        self._on_ack = on_ack
+        self._loop = asyncio.get_running_loop()
+        self._connack: asyncio.Future[int] = self._loop.create_future()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._closed.add_done_callback(lambda future: future.exception())  # looked at: no warning when nobody watches
+        self._descriptor = -1
+        self._socket: Any = None  # a socket or, under TLS, what wraps one
+        self._client = self._make(target)
+        self._properties = self._publish_properties()
+
+    async def open(self, target: Target) -> int:
+        """Connect; return how many publications the broker takes at a time. Raises PlatformError and its kinds."""
+        try:
+            # Name look-up, TCP and TLS block, so they have a thread. A daemon thread: it must not hold up the exit.
+            await _in_thread(lambda: self._client.connect(target.host, target.port, keepalive=target.keepalive_s))
+        except (OSError, ValueError) as error:
+            raise PlatformError(f"{target.host}:{target.port}: {error}") from error
+        self._attach()
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                return await self._connack
+        except TimeoutError as error:
+            raise ClosedEarly(f"{target.host}:{target.port}: no CONNACK within {_CONNECT_S:.0f} s") from error
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Send with QoS 1; return the packet identifier that the acknowledgement will name."""
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=self._properties)
+        if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
+            raise PlatformError(f"cannot publish: {paho.error_string(info.rc)}")
+        return info.mid
+
+    async def watch(self) -> None:
+        """Keep the connection alive. Raises PlatformError when it is over."""
+        while True:
+            done, _ = await asyncio.wait([self._closed], timeout=_MISC_EVERY_S)
+            if done:
+                self._closed.result()
+            self._ran(self._client.loop_misc())
+
+    def fail(self, error: PlatformError) -> None:
+        """End the connection with *error*."""
+        if not self._connack.done():
+            self._connack.set_exception(error)
+        if not self._closed.done():
+            self._closed.set_exception(error)
+
+    def close(self) -> None:
+        """Say goodbye if the line takes it, and free the socket."""
+        self._connack.cancel()
+        self._client.disconnect()
+        if self._descriptor >= 0:
+            self._client.loop_write()
+        self._detach()
+        if self._socket is not None:
+            self._socket.close()
+
+    def _make(self, target: Target) -> paho.Client:
+        five = self._version == "5"
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=target.client_id,
+            protocol=paho.MQTTv5 if five else paho.MQTTv311,
+            clean_session=None if five else True,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = _CONNECT_S
+        client.max_inflight_messages_set(0)  # the window is ours
+        if target.username is not None:
+            client.username_pw_set(target.username, target.password)
+        if target.tls is not None:
+            client.tls_set_context(target.tls)
+        client.on_connect = self._connected
+        client.on_publish = self._acknowledged
+        client.on_disconnect = self._disconnected
+        return client
+
+    def _publish_properties(self) -> Properties | None:
+        if self._version != "5":
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.ContentType = 'application/cose; cose-type="cose-sign1"'  # RFC 9052 section 11.3.1
+        return properties
+
+    def _attach(self) -> None:
+        self._socket = self._client.socket()
+        if self._socket is None:
+            raise ClosedEarly("the connection closed at once")
+        self._descriptor = self._socket.fileno()
+        self._client.on_socket_close = lambda *_: self._detach()
+        self._client.on_socket_register_write = lambda *_: self._loop.add_writer(self._descriptor, self._write)
+        self._client.on_socket_unregister_write = lambda *_: self._stop_writing()
+        self._loop.add_reader(self._descriptor, self._read)
+        if self._client.want_write():
+            self._loop.add_writer(self._descriptor, self._write)
+
+    def _stop_writing(self) -> None:
+        self._loop.remove_writer(self._descriptor)
+
+    def _detach(self) -> None:
+        if self._descriptor >= 0:
+            self._client.on_socket_register_write = None
+            self._client.on_socket_unregister_write = None
+            self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)
+            self._descriptor = -1
+
+    def _read(self) -> None:
+        try:
+            self._ran(self._client.loop_read())
+            # TLS may hold bytes that the event loop cannot see any more.
+            while self._descriptor >= 0 and getattr(self._socket, "pending", int)():
+                self._ran(self._client.loop_read())
+        except _BROKEN as error:
+            self._end(f"not MQTT: {error!r}")
+
+    def _write(self) -> None:
+        self._ran(self._client.loop_write())
+
+    def _ran(self, code: MQTTErrorCode) -> None:
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._end(paho.error_string(code))
+
+    def _end(self, why: str) -> None:
+        self._detach()
+        self.fail(PlatformError(why) if self._connack.done() else ClosedEarly(f"closed before CONNACK: {why}"))
+
+    def _connected(self, _client: object, _data: object, _flags: object, reason: ReasonCode, properties: Any) -> None:
+        if not reason.is_failure:
+            if not self._connack.done():
+                self._connack.set_result(int(getattr(properties, "ReceiveMaximum", 65535)))
+            return
+        kind = ProtocolRefused if reason.value == _UNSUPPORTED_VERSION else PlatformError
+        self.fail(kind(f"the broker refused the connection: {reason}"))
+
+    def _acknowledged(self, _client: object, _data: object, mid: int, reason: ReasonCode, _properties: object) -> None:
+        self._on_ack(mid, reason.value if reason.is_failure else 0, str(reason))
+
+    def _disconnected(self, _client: object, _data: object, _flags: object, reason: ReasonCode, _p: object) -> None:
+        self._end(f"disconnected: {reason}")
+
+
+async def _in_thread(function: Callable[[], _Result]) -> _Result:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_Result] = loop.create_future()
+
+    def settle(result: _Result | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        try:
+            outcome: tuple[_Result | None, BaseException | None] = (function(), None)
+        except (OSError, ValueError) as error:
+            outcome = (None, error)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=work, name="mqtt-connect", daemon=True).start()
+    return await future

@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""MQTT: envelopes with QoS 1 under ``<prefix>/<gateway EUI>/records``, the certificate retained beside them.
+
+Speaks MQTT 5 where the broker does, 3.1.1 where not. A broker that is absent is a normal state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from gateway import plugins
+from gateway.errors import PlatformError, ProtocolRefused, StoreUnavailable
+from gateway.operate.logs import EventLog, Seldom
+from gateway.platforms._backoff import BackOff
+from gateway.platforms._paho import ClosedEarly, Connection, Target, Version
+from gateway.platforms._window import Window
+
+if TYPE_CHECKING:
+    from gateway.outbox.feed import Feed
+    from gateway.platforms import Context
+
+_FIRST_RETRY_S = 0.5
+_NOTE_EVERY_S = 0.1
+_STALLED_S = 30.0
+
+
+class TlsSettings(BaseModel):
+    """``[platforms.tls]``: PEM files. Without ``ca`` the system's authorities count."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key belong together: give both or neither")
+        return self
+
+
+class Settings(plugins.Settings):
+    """``[[platforms]]`` with ``type = "mqtt"``."""
+
+    type: Literal["mqtt"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    topic_prefix: Annotated[str, StringConstraints(pattern=r"^[^#+\x00/][^#+\x00]*[^#+\x00/]$")] = "lykta/v1"
+    username: str | None = None
+    password: str | None = None
+    """Reference to the password."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    window: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Envelopes sent and not yet acknowledged, at most."""
+    retry_max_s: Annotated[float, Field(ge=0.5, le=600)] = 15.0
+    """The longest pause between two tries."""
+    tls: TlsSettings | None = None
+
+
+class Versions:
+    """Which version of MQTT to try next. With ``auto``: 5 until the broker shows that it does not speak it."""
+
+    def __init__(self, setting: Literal["auto", "5", "3.1.1"]) -> None:
+        self._auto = setting == "auto"
+        self.current: Version = "5" if setting == "auto" else setting
+        self._closed_early = 0
+
+    def worked(self) -> None:
+        """There was a CONNACK."""
+        self._closed_early = 0
+
+    def refused(self) -> bool:
+        """The broker said no to the version; tell whether there is another one to try at once."""
+        self._closed_early = 0
+        if self._auto:
+            self.current = "3.1.1" if self.current == "5" else "5"
+        return self._auto and self.current == "3.1.1"
+
+    def closed_early(self) -> bool:
+        """No CONNACK: a 3.1.1 broker does that to MQTT 5, but so does one that is just stopping. Twice is enough."""
+        self._closed_early += 1
+        return self.refused() if self._closed_early >= 2 else False
+
+
+class MqttPlatform:
+    """One broker."""
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._context = context
+        self._topic = f"{settings.topic_prefix}/{context.eui}"
+        self._log = EventLog("platforms.mqtt")
+        self._seldom = Seldom()
+        self._versions = Versions(settings.protocol)
+        self._back_off = BackOff(_FIRST_RETRY_S, settings.retry_max_s, context.random)
+        self._window = Window(settings.window)
+        self._connection: Connection | None = None
+        self._certificate_mid = -1
+        self._room = asyncio.Event()
+        self._last_ack_s = 0.0
+        self._target = self._read_target()  # now: a password or a file that is missing stops the start, not the night
+
+    @property
+    def in_flight(self) -> int | None:
+        """Envelopes sent and not yet acknowledged; None while there is no connection."""
+        return None if self._connection is None else self._window.in_flight
+
+    async def run(self, feed: Feed) -> None:
+        """Publish until cancelled."""
+        while True:
+            pause_s = 0.0
+            try:
+                await self._connect_and_serve(feed)
+            except* PlatformError as group:
+                pause_s = self._failed(_first(group))
+            await asyncio.sleep(pause_s)
+
+    async def _connect_and_serve(self, feed: Feed) -> None:
+        target, version = self._target, self._versions.current
+        connection = Connection(target, version, self._acknowledged)
+        try:
+            receive_maximum = await connection.open(target)
+            self._versions.worked()
+            self._window.restart(await feed.through(), min(self._settings.window, receive_maximum))
+            self._certificate_mid = connection.publish(
+                f"{self._topic}/certificate", self._context.certificate_pem, retain=True
+            )
+            self._connection = connection
+            self._context.counters.add("platforms", f"{self.name}_connected")
+            self._log.info("broker_connected", platform=self.name, protocol=version, host=target.host, port=target.port)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(connection.watch())
+                tasks.create_task(self._publish(connection, feed))
+                tasks.create_task(self._note(feed))
+        finally:
+            self._connection = None
+            connection.close()
+            self._note_now(feed)
+
+    async def _publish(self, connection: Connection, feed: Feed) -> None:
+        after = self._window.through
+        while True:
+            while not self._window.free:
+                self._room.clear()
+                await self._room.wait()
+            for row in await feed.read(after, self._window.free):
+                after = row.row
+                if self._window.has(row):
+                    self._window.send(row, None)
+                    continue
+                if not self._window.in_flight:
+                    self._last_ack_s = asyncio.get_running_loop().time()
+                self._window.send(row, connection.publish(f"{self._topic}/records", row.message))
+
+    async def _note(self, feed: Feed) -> None:
+        """Write down what arrived, ten times a second: a repeated publication is cheaper than a commit for each."""
+        while True:
+            await asyncio.sleep(_NOTE_EVERY_S)
+            self._note_now(feed)
+            try:
+                await feed.flush()
+            except StoreUnavailable as error:
+                if self._seldom.allow("note") is not None:
+                    self._log.warning("progress_not_noted", platform=self.name, why=error)
+            stalled_s = asyncio.get_running_loop().time() - self._last_ack_s
+            if self._window.in_flight and stalled_s > _STALLED_S:
+                raise PlatformError(f"{self._window.in_flight} publications without a PUBACK for {stalled_s:.0f} s")
+
+    def _note_now(self, feed: Feed) -> None:
+        progress = self._window.progress()
+        if progress is not None:
+            feed.note(*progress)
+
+    def _acknowledged(self, mid: int, failure: int, reason: str) -> None:
+        if failure:
+            self._context.counters.add("platforms", f"{self.name}_refused")
+            if mid == self._certificate_mid:
+                self._log.error("certificate_refused", platform=self.name, reason=reason)
+            elif self._connection is not None:
+                # Not taken: it stays in the outbox, and the next connection starts with it.
+                self._connection.fail(PlatformError(f"the broker refused a publication: {reason}"))
+            return
+        if self._window.arrived(mid):
+            self._last_ack_s = asyncio.get_running_loop().time()
+            self._back_off.reset()
+            self._room.set()
+
+    def _failed(self, error: PlatformError) -> float:
+        """Log, and return how long to wait."""
+        again_now = False
+        if isinstance(error, ProtocolRefused):
+            again_now = self._versions.refused()
+        elif isinstance(error, ClosedEarly):
+            again_now = self._versions.closed_early()
+        pause_s = 0.0 if again_now else self._back_off.pause_s()
+        self._context.counters.add("platforms", f"{self.name}_connection_failed")
+        held_back = self._seldom.allow("absent")
+        if held_back is not None:
+            self._log.warning(
+                "broker_absent",
+                platform=self.name,
+                host=self._settings.host,
+                port=self._settings.port,
+                why=error,
+                next_protocol=self._versions.current,
+                retry_in_s=round(pause_s, 1),
+                not_logged=held_back,
+            )
+        return pause_s
+
+    def _read_target(self) -> Target:
+        settings = self._settings
+        password = None if settings.password is None else self._context.secret(settings.password).decode()
+        return Target(
+            settings.host,
+            settings.port,
+            f"lykta-{self._context.eui}",
+            settings.keepalive_s,
+            settings.username,
+            password,
+            None if settings.tls is None else self._tls(settings.tls),
+        )
+
+    def _tls(self, settings: TlsSettings) -> ssl.SSLContext:
+        base = self._context.base
+        try:
+            context = ssl.create_default_context(cafile=None if settings.ca is None else str(base / settings.ca))
+            if settings.cert is not None and settings.key is not None:
+                context.load_cert_chain(base / settings.cert, base / settings.key)
+        except OSError as error:  # ssl.SSLError is one
+            raise PlatformError(f"{self.name}: the files in [platforms.tls] do not load: {error}") from error
+        return context
+
+
+def _first(group: BaseExceptionGroup[PlatformError]) -> PlatformError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, PlatformError) else PlatformError(str(error))
+
+
+def build(settings: Settings, context: Context) -> MqttPlatform:
+    """Return the platform of one ``[[platforms]]`` table."""
+    return MqttPlatform(settings, context)
