@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The pages docs/adding-a-*.md, followed word by word in a copy of the project: new files are enough."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("boards", "consumer", "firmware", "gateway", "provisioning")
+
+KIND = """
+from firmware.wire import kinds, readings
+from firmware.wire.kinds import terms
+kind = kinds.load("water_level")
+assert "water_level" in terms.names()
+encoded = readings.encode_reading(kind, 7, {"distance_m": 2.5, "temperature_c": -0.5}, time_s=1800000000)
+items, oldest = readings.unpack(readings.pack([encoded]))
+seq, time_s, age_s, values = readings.decode_reading(kind, items[0])
+assert (seq, values) == (7, {"distance_m": 2.5, "temperature_c": -0.5}), (seq, values)
+print("ok")
+"""
+KIND_ON_BOARD = KIND.replace("from firmware.wire.kinds import terms\n", "").replace(
+    'assert "water_level" in terms.names()\n', ""
+)
+
+BOARD = """
+from boards import schema
+from boards.virtual import models, scenario
+from boards.virtual.environment import Environment
+from boards.virtual.buses import Buses, I2cBus
+from boards.virtual.pins import PinBank
+from boards.virtual.protocol import HardwareError
+assert "lykta_flood_gauge" in schema.names()
+board = schema.load_board("lykta_flood_gauge")
+clock = [0.0]
+environment = Environment(scenario.load("still"), lambda: clock[0])
+pins = PinBank(set(board.pins.gpio), set())
+buses = Buses(pins, lambda: clock[0], print)
+buses.i2c = {0: I2cBus({"scl": 9, "sda": 8})}
+models.build_models(board, pins, buses, environment)
+environment.hold("distance_m", 3.21)
+buses.i2c_init(0, b"freq=100000")
+chip = buses.i2c_device(0, 0x70)
+chip.write(bytes([0x51]))
+try:
+    chip.read(2)
+except HardwareError:
+    clock[0] = 0.1
+    print(int.from_bytes(chip.read(2), "big"))
+"""
+
+LINK = """
+import asyncio
+from gateway import links, plugins
+from gateway.clock import SystemClock
+from gateway.operate.counters import Counters
+from firmware.wire import cobs
+
+async def main():
+    heard = asyncio.Queue()
+    answered = asyncio.get_running_loop().create_future()
+    async def converter(reader, writer):
+        writer.write(b"noise" + cobs.frame(bytes(23)) + cobs.frame(bytes([64] * 30)))
+        answered.set_result(await reader.readexactly(len(cobs.frame(b"down"))))
+        writer.close()
+    server = await asyncio.start_server(converter, "127.0.0.1", 0)
+    module = plugins.load(links, "tcp")
+    port = server.sockets[0].getsockname()[1]
+    settings = module.Settings(type="tcp", name="cabinet-12", host="127.0.0.1", port=port)
+    link = module.build(settings, SystemClock(), Counters())
+    running = asyncio.create_task(link.run(heard.put_nowait))
+    async with asyncio.timeout(30):
+        frames = [(await heard.get()).phy, (await heard.get()).phy]
+        await link.send("127.0.0.1", b"down")
+        answer = await answered
+    running.cancel()
+    server.close()
+    assert frames == [bytes(23), bytes([64] * 30)], frames
+    assert answer == cobs.frame(b"down"), answer
+    print("ok")
+
+asyncio.run(main())
+"""
+
+
+@dataclass
+class House:
+    """A copy of the project's packages."""
+
+    folder: Path
+
+    def follow(self, page: str) -> None:
+        """Add the files that a page shows. None of them exists before: nothing there has to be edited."""
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        blocks = re.findall(r"^```\w+ (\S+)\n(.*?)^```$", text, flags=re.M | re.S)
+        assert blocks, page
+        for name, content in blocks:
+            path = self.folder / name
+            with path.open("x", encoding="utf-8") as new:
+                new.write(content)
+
+    def run(self, *command: str) -> str:
+        search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        env = {**os.environ, "PATH": search, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=100, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(command)[:200]}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    folder = tmp_path / "house"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return House(folder)
+
+
+def _commands(page: str) -> list[list[str]]:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return [line.removeprefix("$ ").split() for line in text.splitlines() if line.startswith("$ ")]
+
+
+def test_a_kind_is_three_new_files(house: House, micropython: Path, mpy_cross: Path) -> None:
+    house.follow("adding-a-kind.md")
+    assert house.run(sys.executable, "-c", KIND) == "ok\n"
+    # The same on the board's interpreter; and what a board of this kind is flashed with can be compiled.
+    script = house.folder / "on_board.py"
+    script.write_text(f"import sys\nsys.path.insert(0, {str(house.folder)!r})\n{KIND_ON_BOARD}")
+    assert house.run(str(micropython), str(script)).strip() == "ok"
+    house.run(str(mpy_cross), str(house.folder / "firmware" / "node" / "roles" / "water_level.py"))
+
+
+def test_a_kind_can_be_registered_at_once(house: House) -> None:
+    house.follow("adding-a-kind.md")
+    commands = _commands("adding-a-kind.md")
+    assert [command[0] for command in commands] == ["lykta"] * 3
+    shown = [house.run(*command) for command in commands]
+    assert "water_level" in shown[-1]
+    assert "quay-7" in shown[-1]
+
+
+def test_a_board_is_one_new_file_and_a_chip_another(house: House) -> None:
+    house.follow("adding-a-kind.md")
+    house.follow("adding-a-board.md")
+    assert house.run(sys.executable, "-c", BOARD) == "321\n"
+    for command in _commands("adding-a-board.md"):
+        house.run(*command)
+    assert (house.folder / "gauge.img").is_file()
+
+
+def test_a_link_is_one_new_file(house: House) -> None:
+    house.follow("adding-a-link.md")
+    assert house.run(sys.executable, "-c", LINK) == "ok\n"
+
+
+def test_a_link_is_known_to_the_configuration(house: House) -> None:
+    house.follow("adding-a-link.md")
+    table = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "adding-a-link.md").read_text(encoding="utf-8"), re.S)[0]
+    script = (
+        "import sys, tomllib; from pydantic import TypeAdapter; from gateway import links, plugins\n"
+        "table = tomllib.loads(sys.argv[1])['links'][0]\n"
+        "print(type(TypeAdapter(plugins.settings_type(links)).validate_python(table)).__module__)"
+    )
+    assert house.run(sys.executable, "-c", script, table) == "gateway.links.tcp\n"
