@@ -22,7 +22,6 @@ from paho.mqtt.properties import Properties
 from gateway.errors import PlatformError, ProtocolRefused
 
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import Callable
 
