@@ -142,7 +142,7 @@ class Node:
         return cbor.dumps(item)
 
     def _encode(self, record) -> bytes:
-        """Return a kept reading as it goes on air now: with its time if that can be known, else its age, else neither."""
+        """Return a kept reading as it goes on air now: with its time if it can be known, else its age, else neither."""
         item = cbor.loads(record.body)
         item[readings.KEY_SEQ] = record.seq
         if record.time_kind == TIME_UNIX:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""What provisioning gave this board: who it is, which keys, which pins. Read from ``identity.a|.b``, checked strictly."""
+"""What provisioning gave this board: who it is, its key, its pins. Read from ``identity.a|.b``, checked strictly."""
 
 from firmware.node.errors import ConfigError
 from firmware.node.store import Slots
@@ -45,7 +45,7 @@ def load(files) -> Config:
     """Return the board's configuration. Raises ConfigError, which says what to do."""
     slots = Slots(files, "identity")
     if slots.fresh:
-        raise ConfigError("no identity on this board; register it and flash it with 'lykta board make' or 'lykta flash'")
+        raise ConfigError("no identity on this board; register it with 'lykta register' and flash it again")
     if slots.payload is None:
         raise ConfigError("both copies of the identity are damaged; provision the board again")
     try:

@@ -116,7 +116,7 @@ class Delivery:
         return seq if seq < end else None
 
     def _gather(self, max_payload: int) -> tuple[list[bytes], bool]:
-        """Return the encoded readings of the next frame, and whether something besides their count asks for a receipt."""
+        """Return the encoded readings of the next frame, and whether more than their count asks for a receipt."""
         limit = min(_BITMAP_SEQS, _ASKS_IN_FLIGHT * self._receipt_every)
         gap = self._gap() < self._gap_to
         new = self._first_new(limit) is not None

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Files under one folder, each operation durable when it returns. The only place where the node touches a filesystem."""
+"""Files under one folder, each operation durable when it returns. Only here does the node touch a filesystem."""
 
 import errno
 import os

@@ -43,7 +43,7 @@ class Mac:
         self._restore()
 
     def join_request(self) -> bytes:
-        """Return a Join-Request with a DevNonce that is on flash as used (TS001 section 6.2.5). Raises NonceExhausted."""
+        """Return a Join-Request whose DevNonce is on flash as used (TS001 section 6.2.5). Raises NonceExhausted."""
         if self._nonce.value >= _NONCES:
             raise NonceExhausted("all 65536 DevNonces of this JoinEUI are used; register the board anew")
         self._asked = self._nonce.take()

@@ -15,6 +15,7 @@ _JOIN_BACKOFF_MAX_MS = 3600000  # DevNonces are few: 65536 for a life
 _REJOIN_AFTER = 8  # unanswered requests in a row: the network may have lost the session
 _TIME_ASK_MS = 20000  # do not ask for the time again before
 _OFFLINE_MS = 60000
+_LONG_PAUSE_MS = 5000
 _HURRY_EVERY_MS = 30000
 _HURRIES = 24  # so often a sign of life may cut a long wait short; one comes back every hour
 _HURRY_REFILL_MS = 3600000
@@ -38,6 +39,7 @@ class Network:
         self._time_asked = None  # type: int | None  # when the uplink that asks for the time had left
         self._hurries = _HURRIES
         self._hurry = False
+        self._pause_end = 0
         self._hurry_at = -_HURRY_EVERY_MS
         self.refused = 0
         link.on_heard = self._heard
@@ -121,7 +123,7 @@ class Network:
 
     async def _pause(self, ms: int, only_hurry: bool = False) -> None:
         """Wait so long, or until there is something to do."""
-        end = self._clock.monotonic_ms() + ms
+        self._pause_end = end = self._clock.monotonic_ms() + ms
         self._hurry = False
         while ms > 0:
             self._watchdog.expect("uplink", ms + _GRACE_MS)
@@ -138,7 +140,8 @@ class Network:
         """Somebody is at the other end: do not sleep through a long back-off. Rationed, since noise is heard too."""
         now = self._clock.monotonic_ms()
         waiting = self._delivery.unanswered or (self._mac is not None and self._mac.session is None)
-        if not waiting or now - self._hurry_at < _HURRY_EVERY_MS or self._join_failures == 1:
+        long = self._pause_end - now > _LONG_PAUSE_MS
+        if not (waiting and long) or now - self._hurry_at < _HURRY_EVERY_MS:
             return
         self._hurries = min(_HURRIES, self._hurries + (now - max(0, self._hurry_at)) // _HURRY_REFILL_MS)
         if self._hurries > 0:
@@ -186,8 +189,8 @@ class Network:
     def _receipt(self, payload: bytes) -> None:
         contiguous, above = readings.decode_receipt(payload)
         if contiguous >= self._queue.next_seq:
-            log("downlink", "the gateway holds readings up to %d, this board made %d; renumbering"
-                % (contiguous, self._queue.next_seq - 1))
+            made = self._queue.next_seq - 1
+            log("downlink", "the gateway holds readings up to %d, this board made %d; renumbered" % (contiguous, made))
             self._queue.renumber(contiguous)
             self._delivery.renumbered()
             return

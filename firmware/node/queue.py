@@ -163,9 +163,10 @@ class ReadingQueue:
         data = self._content(name)
         expected = int(name, 16)
         end = 0
-        for record, end in _records(data):
+        for record, place in _records(data):
             self._lost(expected, record.seq)
             expected = record.seq + 1
+            end = place
         return expected - 1, len(data), len(data) > 0 and end == len(data)
 
     def _content(self, name: str) -> bytes:

@@ -3,11 +3,12 @@
 """Starts the node, and decides what happens when it cannot go on: light first, then an explanation, then a reset."""
 
 import asyncio
-import machine
-import micropython
 import select
 import sys
 import time
+
+import machine
+import micropython
 
 from firmware.node import config, log
 from firmware.node.errors import ConfigError, LeaveToRepl, NodeError
@@ -143,6 +144,6 @@ def _feed_at_prompt(wdt) -> None:
     for timer_id in (-1, 0):  # some ports have virtual timers, some only numbered ones
         try:
             machine.Timer(timer_id).init(mode=machine.Timer.PERIODIC, period=_PROMPT_FEED_MS, callback=feed)
-            return
         except (ValueError, TypeError, OSError):
-            pass
+            continue
+        return

@@ -3,10 +3,11 @@
 """The console port as a link: COBS frames between text lines, and the way back to the prompt for a person or a tool."""
 
 import asyncio
-import micropython
 import select
 import sys
 import time
+
+import micropython
 
 from firmware.node.errors import LeaveToRepl, LinkClosed
 from firmware.node.links.breaks import BREAK, MAYBE, BreakWatch

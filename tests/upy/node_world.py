@@ -1,0 +1,291 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds a node in its tests under MicroPython: flash in memory, a pipe that loses frames, a small network."""
+
+import asyncio
+import vfs
+
+from cryptolib import aes
+from firmware.node import config, log
+from firmware.node.app import Node
+from firmware.node.files import Files
+from firmware.wire import cbor, frame, maccommands, readings
+from firmware.wire.crypto import derive_session_keys
+from firmware.wire.errors import WireError
+from firmware.wire.session import Session
+
+KEY = b"0123456789abcdef"
+UNIX_MS = 1800000000000
+REPLY_TIMEOUT_MS = 10
+
+log.enable(False)
+
+
+def ecb(key):
+    return aes(key, 1).encrypt
+
+
+class Random:
+    """Small, seeded, the same under every interpreter (Numerical Recipes' 32-bit generator)."""
+
+    def __init__(self, seed):
+        self._state = seed & 0xFFFFFFFF
+
+    def below(self, end):
+        self._state = (self._state * 1664525 + 1013904223) & 0xFFFFFFFF
+        return (self._state >> 8) % end
+
+    def chance(self, percent):
+        return self.below(100) < percent
+
+
+class Cut(Exception):
+    """The power is gone."""
+
+
+class RamFlash:
+    """A block device. From the *cut*-th write on nothing is stored any more, and that write is torn."""
+
+    def __init__(self, blocks=64, block_bytes=4096, content=None):
+        self.content = content or bytearray(b"\xff" * (blocks * block_bytes))
+        self.cut = None
+        self.writes = 0
+        self._block_bytes = block_bytes
+
+    def readblocks(self, block, buf, offset=0):
+        start = block * self._block_bytes + offset
+        buf[:] = self.content[start : start + len(buf)]
+
+    def writeblocks(self, block, buf, offset=None):
+        if offset is None:
+            offset = 0
+        start = block * self._block_bytes + offset
+        if self.cut is not None and self.writes >= self.cut:
+            if self.writes == self.cut:
+                half = len(buf) // 2
+                self.content[start : start + half] = buf[:half]
+                self.writes += 1
+            raise Cut
+        self.writes += 1
+        self.content[start : start + len(buf)] = buf
+
+    def ioctl(self, op, arg):
+        if op == 4:
+            return len(self.content) // self._block_bytes
+        if op == 5:
+            return self._block_bytes
+        if op == 6:
+            if self.cut is not None and self.writes >= self.cut:
+                raise Cut
+            self.writes += 1
+            start = arg * self._block_bytes
+            self.content[start : start + self._block_bytes] = b"\xff" * self._block_bytes
+        return 0
+
+
+def mount(flash, form=True):
+    """Return Files on littlefs on *flash*."""
+    try:
+        vfs.umount("/data")
+    except OSError:
+        pass
+    if form:
+        vfs.VfsLfs2.mkfs(flash)
+    vfs.mount(vfs.VfsLfs2(flash, progsize=256, readsize=256), "/data")
+    return Files("/data")
+
+
+def settings(**changed):
+    values = {
+        "dev_eui": b"\x02\x00\x00\x00\x00\x00\x00\x01",
+        "join_eui": b"\x02\x00\x00\x00\x00\x00\x00\x02",
+        "app_key": KEY,
+        "kind": "street_light",
+        "link": "test",
+        "console": True,
+        "interval_ms": 50,
+        "receipt_every": 4,
+        "queue_bytes": 65536,
+        "board": {},
+    }
+    values.update(changed)
+    return config.Config(values)
+
+
+class Role:
+    """Every measurement is another one, so that a number which stands for two of them shows."""
+
+    def __init__(self, first=0):
+        self.made = first
+
+    def control(self):
+        pass
+
+    async def measure(self):
+        self.made += 1
+        return {"lamp_on": True, "dim_pct": 100, "energy_wh": self.made}
+
+
+class Server:
+    """One device's network: joins, a session, what it received, and receipts. Knobs say what it leaves out."""
+
+    def __init__(self):
+        self.join_nonce = 0
+        self.session = None
+        self.joins = []  # DevNonces
+        self.readings = {}  # seq: map
+        self.conflicts = []
+        self.fcnts = []  # (number of the session, fcnt)
+        self.refused = 0
+        self.base = 0
+        self.links_checked = 0
+        self.acks = 0
+        self.receipts = True
+        self.times = True
+        self.confirm = False
+        self.deaf = False
+
+    def uplink(self, phy):
+        """Take a frame and return what goes down."""
+        if self.deaf:
+            return []
+        try:
+            if frame.mtype(phy) == frame.JOIN_REQUEST:
+                return [self._join(phy)]
+            if self.session is None:
+                return []
+            received = self.session.open_uplink(phy)
+        except WireError:
+            self.refused += 1
+            return []
+        self.fcnts.append((len(self.joins), received.fcnt))
+        self.acks += received.ack
+        return self._answer(received)
+
+    def _join(self, phy):
+        frame.check_join_request(ecb(KEY), phy)
+        request = frame.decode_join_request(phy)
+        if self.joins and request.dev_nonce <= self.joins[-1]:
+            raise WireError("DevNonce used before")
+        self.joins.append(request.dev_nonce)
+        self.join_nonce += 1
+        address = 0x26000000 + self.join_nonce
+        keys = derive_session_keys(ecb(KEY), self.join_nonce, 1, request.dev_nonce)
+        self.session = Session(ecb, address, keys[0], keys[1])
+        return frame.encode_join_accept(ecb(KEY), aes(KEY, 1).decrypt, self.join_nonce, 1, address)
+
+    def _answer(self, received):
+        fopts = b""
+        for cid, _ in maccommands.parse(received.fopts, True):
+            if cid == maccommands.DEVICE_TIME and self.times:
+                fopts += maccommands.device_time_ans(UNIX_MS)
+            elif cid == maccommands.LINK_CHECK:
+                self.links_checked += 1
+                fopts += maccommands.link_check_ans(20, 1)
+        receipt = None
+        if received.fport == readings.FPORT_READINGS:
+            items, oldest = readings.unpack(received.payload)
+            for item in items:
+                self._keep(item)
+            if oldest is not None and self.receipts:
+                receipt = self._receipt(oldest)
+        if receipt is None and not fopts:
+            return []
+        port = None if receipt is None else readings.FPORT_RECEIPTS
+        return [self.session.seal_downlink(port, receipt or b"", confirmed=self.confirm, fopts=fopts)]
+
+    def _keep(self, item):
+        seq = item[0]
+        old = self.readings.get(seq)
+        if old is not None and old[6] != item[6]:
+            self.conflicts.append((old, item))
+        self.readings.setdefault(seq, item)
+
+    def _receipt(self, oldest):
+        self.base = max(self.base, oldest - 1)
+        while self.base + 1 in self.readings:
+            self.base += 1
+        return readings.encode_receipt(self.base, [seq for seq in self.readings if seq > self.base])
+
+
+class Pipe:
+    """A link to *server*; *mangle_up* and *mangle_down* turn a frame into the list of frames that arrive."""
+
+    max_payload = 222
+    reply_timeout_ms = REPLY_TIMEOUT_MS
+
+    def __init__(self, server):
+        self.server = server
+        self.on_heard = None
+        self.unsent = 0
+        self.sent = []  # lengths
+        self.mangle_up = lambda phy: [phy]
+        self.mangle_down = lambda phy: [phy]
+        self.arrived = []
+        self._flag = asyncio.Event()
+
+    async def send(self, phy):
+        self.sent.append(len(phy))
+        for frame_up in self.mangle_up(phy):
+            for answer in self.server.uplink(frame_up):
+                self.put(answer)
+
+    def put(self, phy):
+        self.arrived.extend(self.mangle_down(phy))
+        self._flag.set()
+
+    async def receive(self):
+        while not self.arrived:
+            self._flag.clear()
+            await self._flag.wait()
+        return self.arrived.pop(0)
+
+
+class World:
+    """A node, its link, its network."""
+
+    def __init__(self, seed=1, server=None, files=None, role=None, **changed):
+        self.random = Random(seed)
+        self.files = files or mount(RamFlash())
+        self.server = server or Server()
+        self.link = Pipe(self.server)
+        self.role = role or Role()
+        self.node = Node(self.files, settings(**changed), self.role, self.link, None)
+
+    async def until(self, condition, what, timeout_ms=60000):
+        """Let the node work until *condition()*. The time-out only keeps a broken test from running for ever."""
+        task = asyncio.create_task(self.node.run())
+        try:
+            for _ in range(timeout_ms // 5):
+                if condition():
+                    return
+                await asyncio.sleep_ms(5)
+            raise AssertionError("never: " + what)
+        finally:
+            await stop(self.node, task)
+
+    def check(self):
+        """What must hold in every world."""
+        server = self.server
+        assert not server.conflicts, server.conflicts
+        assert len(set(server.fcnts)) == len(server.fcnts), "frame counter used twice"
+        assert len(set(server.joins)) == len(server.joins), "DevNonce used twice"
+        held = {record.seq for record in self.node.queue.read(0, self.node.queue.next_seq)}
+        told = {item[6] for item in server.readings.values()}
+        for record in self.node.queue.read(0, self.node.queue.next_seq):
+            told.add(cbor.loads(record.body)[6])
+        assert told == set(range(1, self.role.made + 1)), (sorted(told), self.role.made)
+        return held
+
+
+class _Stopped(Exception):
+    pass
+
+
+async def stop(node, task):
+    node._end(_Stopped())
+    try:
+        await task
+    except _Stopped:
+        pass
+    await asyncio.sleep_ms(0)  # let the cancelled tasks end
