@@ -1,0 +1,288 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The UDP socket that the packet forwarders talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import LinkBusy, LinkError
+from gateway.links import Uplink
+from gateway.links.lora import semtech
+from gateway.links.lora.addresses import host, parse_bind, source
+from gateway.links.lora.errors import MalformedDatagram, WrongLength
+from gateway.links.lora.forwarders import Forwarder
+from gateway.links.lora.rate import RateLimit
+from gateway.operate.logs import EventLog, Seldom
+from gateway.radio import RadioDownlink, Reception, TxOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.clock import Clock
+    from gateway.links import Sink
+    from gateway.links.lora import Settings
+    from gateway.operate.counters import Counters
+
+_DATAGRAMS_PER_TURN = 64
+"""Then the other tasks of the daemon have their turn; the kernel holds the rest."""
+_FIRST_RETRY_S = 0.1
+_LAST_RETRY_S = 2.0
+# Linux: with this option every datagram tells how many were dropped before it because the buffer was full.
+# <asm-generic/socket.h>; Python has no name for it.
+_SO_RXQ_OVFL = 40
+_OVFL_BYTES = 4
+_U32_MASK = 0xFFFFFFFF
+_TX_ERRORS = (
+    "TOO_LATE", "TOO_EARLY", "COLLISION_PACKET", "COLLISION_BEACON", "TX_FREQ", "TX_POWER", "GPS_UNLOCKED",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RadioUplink(Uplink):
+    """An uplink with what the radio knows of it."""
+
+    radio: Reception
+
+
+class _Gone(LinkError):
+    """The socket failed while it was open."""
+
+
+class LoraLink:
+    """All forwarders of one socket. The address of an uplink is the EUI of the gateway that heard it, in hex."""
+
+    def __init__(self, settings: Settings, clock: Clock, counters: Counters) -> None:
+        self.name = settings.name
+        self.bound: tuple[str, int] | None = None
+        """Address and port while the socket is open."""
+        self._settings = settings
+        self._clock = clock
+        self._counters = counters
+        self._log = EventLog("links.lora")
+        self._seldom = Seldom()
+        self._rate = RateLimit(settings.rate_per_s, settings.rate_burst)
+        self._forwarders = {
+            bytes.fromhex(gateway.eui): Forwarder(
+                bytes.fromhex(gateway.eui), tuple(ip_network(text) for text in gateway.allow)
+            )
+            for gateway in settings.gateways
+        }
+        self._socket: socket.socket | None = None
+        self._lost: asyncio.Future[None] | None = None
+        self._buffer = bytearray(semtech.MAX_DATAGRAM_BYTES)
+        self._dropped = 0
+        self._last_state = ""
+
+    @property
+    def forwarders(self) -> Mapping[bytes, Forwarder]:
+        """The registered gateways by EUI, for the status page."""
+        return self._forwarders
+
+    async def run(self, sink: Sink) -> None:
+        """Hear frames until cancelled; open the socket again, with growing pauses, when it cannot be had."""
+        retry_s = _FIRST_RETRY_S
+        while True:
+            try:
+                opened = self._open()
+                retry_s = _FIRST_RETRY_S
+                await self._hear(opened, sink)
+            except LinkError as error:
+                self._say("lora_absent", str(error))
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, _LAST_RETRY_S)
+
+    async def send(self, address: str, phy: bytes, when: RadioDownlink | None = None) -> TxOutcome:
+        """Hand a frame to the gateway *address* and return what it says about it, or that it said nothing in time.
+
+        Raises LinkError (no such gateway, no way to it, no *when*), LinkBusy (too much unanswered or unsent).
+        """
+        if when is None:
+            raise LinkError(f"{self.name}: a radio frame needs a frequency, a data rate and a moment")
+        forwarder = self._forwarders.get(_eui(address))
+        if forwarder is None:
+            raise LinkError(f"{self.name}: no gateway {address!r} is registered; add it under [[links.gateways]]")
+        answer: asyncio.Future[TxOutcome] = asyncio.get_running_loop().create_future()
+        to = forwarder.way_down(self._clock.monotonic_s(), self._settings.away_s)
+        token = forwarder.expect(answer)
+        try:
+            self._send_pull_resp(forwarder, token, phy, when, to)
+            outcome = await asyncio.wait_for(answer, self._settings.ack_wait_s)
+        except TimeoutError:
+            outcome = TxOutcome("no_answer")
+        finally:
+            forwarder.forget(token)
+        self._count(f"downlink_{outcome.result}")
+        if outcome.error:
+            # Any word may stand there; only the protocol's own become names of counters.
+            self._count(f"tx_error_{outcome.error.lower() if outcome.error in _TX_ERRORS else 'other'}")
+        return outcome
+
+    def _send_pull_resp(self, forwarder: Forwarder, token: int, phy: bytes, when: RadioDownlink, to: Any) -> None:
+        try:
+            datagram = semtech.build_pull_resp(token, phy, when)
+        except ValueError as error:
+            raise LinkError(f"{self.name}: {error}") from error
+        if self._socket is None:
+            raise LinkError(f"{self.name}: {self._settings.bind} is not open")
+        try:
+            self._socket.sendto(datagram, to)
+        except (BlockingIOError, InterruptedError) as error:
+            raise LinkBusy(f"{self.name}: the socket does not take more at the moment") from error
+        except OSError as error:
+            raise LinkError(f"{self.name}: gateway {forwarder.eui.hex()} cannot be reached: {error}") from error
+
+    def _open(self) -> socket.socket:
+        try:
+            opened = _open_socket(self._settings)
+        except OSError as error:
+            raise LinkError(f"{self._settings.bind} cannot be opened: {error}") from error
+        self._dropped = 0
+        self.bound = opened.getsockname()[:2]
+        received_bytes = opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        self._say("lora_open", "", receive_buffer_bytes=received_bytes)
+        return opened
+
+    async def _hear(self, opened: socket.socket, sink: Sink) -> None:
+        loop = asyncio.get_running_loop()
+        self._socket = opened
+        self._lost = loop.create_future()
+        loop.add_reader(opened.fileno(), self._read, opened, sink)
+        try:
+            await self._lost
+        finally:
+            loop.remove_reader(opened.fileno())
+            self._socket = self.bound = None
+            self._lost.cancel()
+            opened.close()
+            for forwarder in self._forwarders.values():
+                forwarder.give_up()
+
+    def _read(self, opened: socket.socket, sink: Sink) -> None:
+        """Take what the kernel holds, but not for ever."""
+        for _ in range(_DATAGRAMS_PER_TURN):
+            try:
+                size, extra, flags, address = opened.recvmsg_into([self._buffer], socket.CMSG_SPACE(_OVFL_BYTES))
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if self._lost is not None and not self._lost.done():
+                    self._lost.set_exception(_Gone(f"{self._settings.bind} failed: {error}"))
+                return
+            if extra:
+                self._note_drops(extra)
+            try:
+                self._take(bytes(memoryview(self._buffer)[:size]), flags, address, sink)
+            except MalformedDatagram as refusal:
+                self._refuse(refusal.reason, address, why=str(refusal))
+
+    def _take(self, datagram: bytes, flags: int, address: Any, sink: Sink) -> None:
+        now_s = self._clock.monotonic_s()
+        sender = host(address[0])
+        if not self._rate.allow(source(sender), now_s):
+            self._refuse("rate_limited", address)
+            return
+        if flags & socket.MSG_TRUNC:
+            raise WrongLength(f"more than {semtech.MAX_DATAGRAM_BYTES} bytes")
+        header = semtech.read_header(datagram)
+        forwarder = self._forwarders.get(header.gateway_eui)
+        if forwarder is None:
+            self._refuse("unknown_gateway", address, eui=header.gateway_eui.hex())
+            return
+        refusal = forwarder.admit(sender, now_s, self._settings.pin_s)
+        if refusal is not None:
+            self._refuse(refusal, address, eui=header.gateway_eui.hex(), pinned_to=str(forwarder.host))
+            return
+        if header.identifier is semtech.Identifier.PUSH_DATA:
+            self._acknowledge(semtech.build_push_ack(header.token), address)  # before processing: P section 3.1
+        self._handle(semtech.parse_body(header), forwarder, address, sink)
+
+    def _handle(self, pdu: semtech.Pdu, forwarder: Forwarder, address: Any, sink: Sink) -> None:
+        if isinstance(pdu, semtech.PushData):
+            self._count("push_data")
+            self._push_data(pdu, forwarder, sink)
+        elif isinstance(pdu, semtech.PullData):
+            self._count("pull_data")
+            if forwarder.pulled(address, self._clock.monotonic_s()):
+                self._count("pull_address_changed")
+            self._acknowledge(semtech.build_pull_ack(pdu.token), address)
+        elif forwarder.answer(pdu):
+            self._count("tx_ack")
+        else:
+            self._refuse("tx_ack_unmatched", address, eui=pdu.gateway_eui.hex())
+
+    def _push_data(self, pdu: semtech.PushData, forwarder: Forwarder, sink: Sink) -> None:
+        received_at = self._clock.wall_s()
+        if pdu.stat is not None:
+            forwarder.stat, forwarder.stat_at = pdu.stat, received_at
+        for reason, amount in pdu.refused.items():
+            self._count(reason, amount)
+        self._count("uplink", len(pdu.packets))
+        forwarder.uplinks += len(pdu.packets)
+        address = forwarder.eui.hex()
+        for packet in pdu.packets:
+            sink(RadioUplink(self.name, address, packet.phy, received_at, packet.reception))
+
+    def _acknowledge(self, datagram: bytes, address: Any) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendto(datagram, address)
+        except OSError:  # also a full buffer: the forwarder only counts these, and nothing depends on them
+            self._count("ack_not_sent")
+
+    def _note_drops(self, extra: list[tuple[int, int, bytes]]) -> None:
+        for level, kind, data in extra:
+            if level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL and len(data) == _OVFL_BYTES:
+                total = int.from_bytes(data, sys.byteorder)
+                self._count("kernel_dropped", (total - self._dropped) & _U32_MASK)
+                self._dropped = total
+
+    def _refuse(self, reason: str, address: Any, **fields: object) -> None:
+        """Count, and log one per reason and interval: the names in a datagram are the sender's choice, so no key."""
+        self._count(reason)
+        held_back = self._seldom.allow(reason)
+        if held_back is not None:
+            self._log.warning(reason, link=self.name, sender=str(address[0]), held_back=held_back, **fields)
+
+    def _count(self, what: str, amount: int = 1) -> None:
+        self._counters.add("links", f"{self.name}_{what}", amount)
+
+    def _say(self, event: str, why: str, **fields: object) -> None:
+        state = event + why
+        if state == self._last_state:  # once per change, not once per try
+            return
+        self._last_state = state
+        self._count(event)
+        if why:
+            self._log.warning(event, link=self.name, bind=self._settings.bind, why=why, **fields)
+        else:
+            self._log.info(event, link=self.name, bind=self._settings.bind, **fields)
+
+
+def _open_socket(settings: Settings) -> socket.socket:
+    address, port = parse_bind(settings.bind)
+    opened = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    try:
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer_bytes)
+        with suppress(OSError):  # without it drops are only in /proc/net/udp
+            opened.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+        opened.bind((str(address), port))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _eui(address: str) -> bytes:
+    try:
+        return bytes.fromhex(address)
+    except ValueError:
+        return b""
