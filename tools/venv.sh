@@ -16,7 +16,11 @@ python=${PYTHON:-python3}
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_TARGET PIP_USER PIP_REQUIRE_VIRTUALENV
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
-stop() { printf '\n%s\n' "$@" >&2; exit 1; }
+stop() { # stop LINE...
+  printf '\n' >&2
+  printf '%s\n' "$@" >&2
+  exit 1
+}
 
 python_id() { "$1" -c 'import platform, sys; print(platform.python_implementation(), *sys.version_info[:2])' 2>/dev/null; }
 
@@ -34,6 +38,8 @@ check_python() {
 }
 
 venv_works() {
+  # The programs in .venv/bin name the folder they were made in, so a moved checkout needs a new one.
+  [ "$(cat .venv/lykta-made-in 2>/dev/null || pwd)" = "$(pwd)" ] || return 1
   [ -x .venv/bin/python ] && .venv/bin/python -m pip --version >/dev/null 2>&1 || return 1
   [ -z "$asked" ] || [ "$(python_id .venv/bin/python)" = "$(python_id "$python")" ]
 }
@@ -43,7 +49,6 @@ stamp_of() { # what decides the content of a set: its pins, the installer's pins
     cat requirements/build.txt "requirements/$1.txt"
     [ "$1" != run ] || cat pyproject.toml
     python_id .venv/bin/python
-    pwd
   } | sha256sum | cut -d" " -f1
 }
 
@@ -54,19 +59,26 @@ mark_done() {
   mv ".venv/lykta-$1.stamp.new" ".venv/lykta-$1.stamp"
 }
 
-pip_install() { # wheels only: nothing a package ships is run while it is installed
-  .venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: --no-deps -r "requirements/$1.txt"
+pip_install() { # pip_install ARGUMENT...: what pip says matters only when it fails
+  local said
+  said=$(.venv/bin/python -m pip install --quiet --no-deps "$@" 2>&1) || stop "$said" "" \
+    "pip could not install this (its last lines are above). With a network connection, run the same command again: it goes on from here."
+}
+
+install_set() { # wheels only: nothing that a package ships is run while it is installed
+  pip_install --require-hashes --only-binary :all: -r "requirements/$1.txt"
 }
 
 if ! venv_works; then
   check_python
-  [ ! -e .venv ] || echo ".venv is incomplete or made with another Python: making it anew"
+  [ ! -e .venv ] || echo ".venv is incomplete, from another folder or made with another Python: making it anew"
   echo "making .venv with $("$python" --version 2>&1)"
   "$python" -m venv --clear .venv
+  pwd >.venv/lykta-made-in
 fi
 
 if ! is_done build; then
-  pip_install build
+  install_set build
   mark_done build
 fi
 
@@ -74,9 +86,9 @@ for set in "$@"; do
   is_done "$set" && continue
   rm -f ".venv/lykta-$set.stamp"
   echo "installing requirements/$set.txt ($(grep -c '==' "requirements/$set.txt") pinned packages)"
-  pip_install "$set"
+  install_set "$set"
   if [ "$set" = run ]; then # the project itself, so that .venv/bin/lykta exists
-    .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+    pip_install --no-build-isolation --editable .
   fi
   mark_done "$set"
 done
