@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Firmware sources -> the tree of files that goes to a board's root: bytecode for modules, source for boot.py and main.py."""
+"""Firmware sources -> the files of a board's root: bytecode for modules, source for boot.py and main.py."""
 
 import importlib.util
 import shutil

@@ -8,6 +8,7 @@ A real board leaves out [virtual]. Boards are found by file name: boards/<name>.
 import tomllib
 import typing
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -226,7 +227,7 @@ def _cross_check(board: BoardFile) -> list[str]:
             uses |= {f"node.{key}.{role}": pin for role, pin in bus.model_dump().items() if role in _ROLES}
     uses = {key: pin for key, pin in uses.items() if pin is not None}
     problems = _pin_problems(uses, set(board.pins.gpio), "node")
-    controllers = [*board.buses.i2c, *board.buses.spi, *board.buses.uart]
+    controllers: list[I2cPins | SpiPins | UartPins] = [*board.buses.i2c, *board.buses.spi, *board.buses.uart]
     wired = {
         f"buses.{type(bus).__name__[:-4].lower()}[{bus.id}].{role}": pin
         for bus in controllers
@@ -256,9 +257,9 @@ def _pin_problems(uses: dict[str, int], gpio: set[int], table: str) -> list[str]
 
 def _bus_problems(board: BoardFile) -> list[str]:
     problems = []
-    pairs: list[tuple[str, NodeI2c | NodeUart | None, list[Any]]] = [
-        ("i2c", board.node.i2c, list(board.buses.i2c)),
-        ("meter_uart", board.node.meter_uart, list(board.buses.uart)),
+    pairs: list[tuple[str, NodeI2c | NodeUart | None, Sequence[I2cPins | UartPins]]] = [
+        ("i2c", board.node.i2c, board.buses.i2c),
+        ("meter_uart", board.node.meter_uart, board.buses.uart),
     ]
     for key, used, there in pairs:
         if used is None:

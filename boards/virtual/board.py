@@ -3,10 +3,9 @@
 """One virtual board: power, resets, watchdog, clock and console around the interpreter and its simulated hardware."""
 
 import asyncio
-import datetime
 import logging
 import random
-import struct
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -15,21 +14,21 @@ from typing import Any
 from boards.errors import BoardStateError
 from boards.schema import BoardFile, load_board
 from boards.virtual import protocol, scenario
+from boards.virtual.clock import Interrupts, Rtc
 from boards.virtual.console import Console
 from boards.virtual.environment import Environment
 from boards.virtual.flash import NorFlash
 from boards.virtual.hardware import Hardware, unique_id
 from boards.virtual.interpreter import Interpreter
-from boards.virtual.protocol import Phase, ResetCause, ResetKind
+from boards.virtual.protocol import Event, Phase, ResetCause, ResetKind
 from boards.virtual.repl import ReplTracker
+from boards.virtual.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
 INTERRUPT = b"\x03"
 INTERRUPT_REST_S = 0.1  # the port dies on a second SIGINT before it has handled the first
 CRASH_REST_S = 0.5
-RTC_EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-RTC = struct.Struct("<HBBBBBBI")
 INPUT_BYTES = 65_536
 CAUSES_KEPT = 64
 
@@ -65,13 +64,14 @@ class VirtualBoard:
         self._asleep: str | None = None
         self._watchdog_ms: int | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._rtc_set = RTC_EPOCH
-        self._rtc_at_s = 0.0
+        self._interruptible = False
+        self._rtc = Rtc(time.monotonic)
+        self._interrupts = Interrupts(self._raise_line)
+        self._waiting = Waiting(self.state)
         self._powered = False
         self._counts = dict.fromkeys(("boots", "soft_resets", "watchdog_bites", "crashes", "power_cuts"), 0)
         self._causes: deque[str] = deque(maxlen=CAUSES_KEPT)
         self._faults: deque[str] = deque(maxlen=CAUSES_KEPT)
-        self._waiters: list[tuple[Callable[[dict[str, Any]], bool], asyncio.Future[dict[str, Any]]]] = []
 
     # What a person at the bench can do.
 
@@ -98,8 +98,7 @@ class VirtualBoard:
         if self._flash is not None:
             self._flash.close()
             self._flash = None
-        for _, waiter in self._waiters:
-            waiter.cancel()
+        self._waiting.cancel()
 
     async def __aenter__(self) -> "VirtualBoard":
         await self.start()
@@ -113,7 +112,7 @@ class VirtualBoard:
         if self._powered:
             return
         self._powered = True
-        self._rtc_set, self._rtc_at_s = RTC_EPOCH, self.hardware.environment.now_s()
+        self._rtc.power_on()
         self._boot(ResetCause.PWRON_RESET)
 
     async def power_cut(self, after_flash_operations: int | None = None) -> None:
@@ -157,8 +156,7 @@ class VirtualBoard:
 
     def state(self) -> dict[str, Any]:
         """Everything worth seeing, ready for JSON."""
-        hardware, flash = self.hardware, self._open_flash
-        pins = hardware.pins.pins
+        flash = self._open_flash
         return {
             "powered": self._powered,
             "plugged": self.console.plugged,
@@ -169,36 +167,18 @@ class VirtualBoard:
             "reset_cause": self._cause.name,
             "reset_causes": list(self._causes),
             "faults": list(self._faults),
-            "misuses": len(hardware.misuses),
-            "last_misuse": hardware.misuses[-1] if hardware.misuses else None,
             "watchdog_ms": self._watchdog_ms,
             "console_dropped_bytes": self.console.dropped_bytes,
             "flash_operations": flash.operations,
             "flash_erases": sum(flash.erases),
             "flash_worst_block_erases": max(flash.erases),
-            "pins": {str(n): pin.level for n, pin in pins.items() if pin.mode is not None},
-            "pwm_duty_pct": {str(n): round(hardware.pins.duty(n) * 100, 3) for n, pin in pins.items() if pin.pwm},
-            "scenario": {"name": self._scenario.name, "time_s": hardware.environment.scenario_time_s()},
-            "values": hardware.environment.values(),
-            "models": {name: model.state() for name, model in hardware.models.items()},
+            **self.hardware.state(),
             "unique_id": unique_id(self.seed, self.board.board.name).hex(),
         }
 
     async def until(self, predicate: Callable[[dict[str, Any]], bool], timeout_s: float = 10.0) -> dict[str, Any]:
         """Wait until state() satisfies the predicate; TimeoutError with the state that did not."""
-        state = self.state()
-        if predicate(state):
-            return state
-        waiter = asyncio.get_running_loop().create_future()
-        entry = (predicate, waiter)
-        self._waiters.append(entry)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await waiter
-        except TimeoutError:
-            raise TimeoutError(f"after {timeout_s} s the board is still at {self.state()}") from None
-        finally:
-            self._waiters = [other for other in self._waiters if other is not entry]
+        return await self._waiting.until(predicate, timeout_s)
 
     # What the chip asks for: hardware.System.
 
@@ -222,6 +202,7 @@ class VirtualBoard:
         """Text written so far still gets its line ends; what follows is left alone, or the other way round."""
         self._drain()
         self._repl.binary = binary
+        self._interruptible = not binary
 
     def set_phase(self, phase: int) -> None:
         """boot.py, main.py, REPL."""
@@ -229,6 +210,7 @@ class VirtualBoard:
         self._phase = Phase(phase)
         if self._phase is Phase.REPL:
             self._repl.binary = False
+            self._interruptible = True
             if self._repl.begin() and self._interpreter:
                 self._interpreter.type(b"\x01")
         self._notify()
@@ -244,27 +226,28 @@ class VirtualBoard:
         self._after("watchdog", self._watchdog_ms / 1000, self._bite)
 
     def rtc(self, payload: bytes) -> bytes:
-        """The clock runs from 2000-01-01 at power-on; weekday 0 is Monday."""
-        now_s = self.hardware.environment.now_s()
-        if payload:
-            year, month, day, _, hour, minute, second, us = RTC.unpack(payload)
-            try:
-                self._rtc_set = datetime.datetime(year, month, day, hour, minute, second, us, datetime.UTC)
-            except ValueError as e:
-                raise protocol.UnknownPart(f"RTC.datetime(): {e}") from None
-            self._rtc_at_s = now_s
-            return b""
-        t = self._rtc_set + datetime.timedelta(seconds=now_s - self._rtc_at_s)
-        return RTC.pack(t.year, t.month, t.day, t.weekday(), t.hour, t.minute, t.second, t.microsecond)
+        """machine.RTC().datetime()."""
+        if not payload:
+            return self._rtc.read()
+        self._rtc.write(payload)
+        return b""
 
     def set_lightsleep(self, asleep: bool) -> None:
         """lightsleep begins or ends."""
         self._asleep = "light" if asleep else None
         self._notify()
 
-    def start_timer(self, handle: int, periodic: bool, period_us: int) -> None:
-        """machine.Timer is not there yet."""
-        raise protocol.UnknownPart("this board has no machine.Timer yet: use asyncio")
+    def start_timer(self, number: int, periodic: bool, period_us: int) -> None:
+        """machine.Timer."""
+        self._interrupts.start_timer(number, periodic, period_us)
+
+    def interrupt(self, kind: Event, number: int) -> None:
+        """An edge on a pin with a handler."""
+        self._interrupts.raise_event(kind, number)
+
+    def take_events(self) -> bytes:
+        """What pends."""
+        return self._interrupts.take()
 
     def fault(self, text: str) -> None:
         """Loud: a board in this condition would be sent back."""
@@ -308,6 +291,7 @@ class VirtualBoard:
 
     def _run(self, cause: ResetCause) -> None:
         self._cause, self._phase, self._asleep = cause, Phase.BOOT, None
+        self._interruptible = False
         self._causes.append(cause.name)
         self._interpreter = Interpreter(self._heap_bytes, self.image, self._request, self._output, self._exited)
         self._input_waiting.set()
@@ -317,6 +301,7 @@ class VirtualBoard:
         if self._interpreter is not None:
             self._interpreter.kill()
             self._interpreter = None
+        self._interrupts.clear()
         for name in [name for name in self._timers if not (keep_watchdog and name == "watchdog")]:
             self._timers.pop(name).cancel()
 
@@ -358,6 +343,10 @@ class VirtualBoard:
         answer = self.hardware.handle(op, unit, payload)
         self._notify()
         return answer
+
+    def _raise_line(self) -> None:
+        if self._interpreter is not None:
+            self._interpreter.interrupt_line()
 
     def _drain(self) -> None:
         if self._interpreter is not None:
@@ -404,20 +393,11 @@ class VirtualBoard:
             self._interpreter.type(before)
             if not interrupt:
                 continue
-            try:
-                raised = await self._interpreter.interrupt()
-            except OSError:
-                log.exception("Ctrl-C was lost")
-                continue
-            if not raised and self._interpreter is not None:
-                self._interpreter.type(INTERRUPT)
-            elif raised:
+            if self._interruptible and await self._interpreter.interrupt():
                 await asyncio.sleep(INTERRUPT_REST_S)
+            elif self._interpreter is not None:
+                self._interpreter.type(INTERRUPT)
 
     def _notify(self) -> None:
-        if not self._waiters or self._flash is None:
-            return
-        state = self.state()
-        for predicate, waiter in self._waiters:
-            if not waiter.done() and predicate(state):
-                waiter.set_result(state)
+        if self._flash is not None:
+            self._waiting.changed()

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The board's serial port: a PTY under a stable name that outlives resets, and can be unplugged.
 
-Like a USB serial port: what the board writes while nobody has the port open is gone. Knows nothing of what the bytes mean.
+Like a USB serial port: what the board writes while nobody has the port open is gone.
+Knows nothing of what the bytes mean.
 """
 
 import asyncio

@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -71,14 +72,21 @@ async def serve(board: VirtualBoard, path: Path) -> asyncio.Server:
         finally:
             writer.close()
 
-    if path.is_socket():
-        path.unlink()
+    _remove_stale(path)
     try:
-        server = await asyncio.start_unix_server(client, path, limit=LINE_BYTES)
+        old_mask = os.umask(0o177)
+        try:
+            server = await asyncio.start_unix_server(client, path, limit=LINE_BYTES)
+        finally:
+            os.umask(old_mask)
     except OSError as e:
         raise PortError(f"cannot listen at the control socket {path}: {e.strerror}. Choose another --control.") from e
-    path.chmod(0o600)
     return server
+
+
+def _remove_stale(path: Path) -> None:
+    if path.is_socket():
+        path.unlink()
 
 
 async def send(path: Path, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""What surrounds the board: the scenario's values, what a person set by hand, and what the models add (load, energy)."""
+"""What surrounds the board: the scenario's values, what a person holds by hand, what the models add (load, energy)."""
 
 import time
 from collections.abc import Callable

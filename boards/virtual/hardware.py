@@ -6,7 +6,7 @@ import logging
 import random
 import struct
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from boards.schema import BoardFile
 from boards.virtual import protocol
@@ -15,7 +15,7 @@ from boards.virtual.environment import Environment
 from boards.virtual.flash import NorFlash
 from boards.virtual.models import build_models
 from boards.virtual.pins import PinBank
-from boards.virtual.protocol import HardwareError, Misuse, Op, UnknownPart
+from boards.virtual.protocol import Event, HardwareError, Misuse, Op, UnknownPart
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,14 @@ class System(Protocol):
     def set_lightsleep(self, asleep: bool) -> None:
         """lightsleep begins or ends."""
 
-    def start_timer(self, handle: int, periodic: bool, period_us: int) -> None:
-        """Timer events from now; period 0 stops them."""
+    def start_timer(self, number: int, periodic: bool, period_us: int) -> None:
+        """Timer interrupts from now; period 0 stops them."""
+
+    def interrupt(self, kind: Event, number: int) -> None:
+        """Raise an interrupt; the board fetches it with EVENTS."""
+
+    def take_events(self) -> bytes:
+        """Interrupts raised since the last time, two bytes each."""
 
     def fault(self, text: str) -> None:
         """The start code cannot go on as a board should."""
@@ -58,6 +64,7 @@ class Hardware:
         self.flash, self.environment, self._system = flash, environment, system
         self.misuses: list[str] = []
         self.pins = PinBank(set(board.pins.gpio), set(board.pins.adc))
+        self.pins.on_edge = lambda number: system.interrupt(Event.PIN, number)
         self.buses = Buses(self.pins, environment.now_s, self.complain)
         self.buses.i2c = {bus.id: I2cBus({"scl": bus.scl, "sda": bus.sda}) for bus in board.buses.i2c}
         self.buses.spi = {bus.id: SpiBus() for bus in board.buses.spi}
@@ -69,6 +76,19 @@ class Hardware:
         """Count and log one finding about the firmware."""
         self.misuses.append(text)
         log.error("misuse of the hardware: %s", text)
+
+    def state(self) -> dict[str, Any]:
+        """Pins that have a mode, what the models do, what surrounds them, and what firmware did wrong."""
+        pins, environment = self.pins.pins, self.environment
+        return {
+            "misuses": len(self.misuses),
+            "last_misuse": self.misuses[-1] if self.misuses else None,
+            "pins": {str(n): pin.level for n, pin in pins.items() if pin.mode is not None},
+            "pwm_duty_pct": {str(n): round(self.pins.duty(n) * 100, 3) for n, pin in pins.items() if pin.pwm},
+            "scenario": {"name": environment.scenario.name, "time_s": environment.scenario_time_s()},
+            "values": environment.values(),
+            "models": {name: model.state() for name, model in self.models.items()},
+        }
 
     def hard_reset(self) -> None:
         """Pins float, controllers forget."""
@@ -82,10 +102,8 @@ class Hardware:
 
     def handle(self, op: int, unit: int, payload: bytes) -> bytes:
         """One framed answer to one request."""
-        handler = self._handlers.get(op)
+        handler = self._handlers.get(op, self._unknown)
         try:
-            if handler is None:
-                raise Misuse(f"HAL operation {op:#04x} does not exist")
             return protocol.answer(protocol.STATUS_OK, handler(unit, payload) or b"")
         except HardwareError as e:
             return protocol.answer(e.errno)
@@ -130,7 +148,12 @@ class Hardware:
             Op.UART_READ: lambda unit, data: buses.uart_read(unit, _unpack("<H", data)[0]),
             Op.UART_ANY: lambda unit, data: struct.pack("<H", buses.uart_any(unit)),
             Op.TIMER: self._timer,
+            Op.EVENTS: lambda unit, data: self._system.take_events(),
         }
+
+    @staticmethod
+    def _unknown(unit: int, data: bytes) -> None:
+        raise Misuse("the HAL has no such operation")
 
     def _watchdog(self, unit: int, data: bytes) -> None:
         if not unit:

@@ -23,7 +23,7 @@ def make_image(
     data_files: Mapping[str, bytes] | None = None,
     board: BoardFile | str = "virtual",
 ) -> None:
-    """Write a new image (replacing an old one) with the files of `tree`, then `data_files` (path on the board -> content).
+    """Write a new image (replacing an old one): the files of `tree`, then `data_files` (path on the board -> content).
 
     ImageError if a path is no path on the board or the files do not fit; ImageBusyError if a board runs from it.
     """

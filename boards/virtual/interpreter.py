@@ -2,17 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The MicroPython process of a board: started, interrupted, ended. One object is one life from reset to reset.
 
-Its console is a pair of pipes, not a terminal: the port throws typed-ahead input away whenever it switches a terminal's mode,
-which no board does. Ctrl-C becomes SIGINT here, exactly where the port would let the terminal do it.
+Its console is a pair of pipes, not a terminal: the port throws typed-ahead input away whenever it switches a
+terminal's mode, which no board does. Ctrl-C becomes SIGINT here, exactly where the port would let the terminal do it.
 """
 
+import array
 import asyncio
+import fcntl
 import importlib.util
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +41,7 @@ def command(*arguments: str) -> list[str]:
 
 
 class Interpreter:
-    """One running interpreter. Callbacks: `on_request(op, unit, payload) -> answer`, `on_output`, `on_exit(returncode)`."""
+    """One running interpreter. `on_request(op, unit, payload)` gives the answer; `on_exit` gets the return code."""
 
     def __init__(
         self,
@@ -94,6 +97,11 @@ class Interpreter:
         self._process.kill()
         self._process.wait()
         self._close()
+
+    def interrupt_line(self) -> None:
+        """Raise the interrupt line; the board fetches what happened when its scheduler gets to it."""
+        if self._alive:
+            self._process.send_signal(signal.SIGUSR1)
 
     def type(self, data: bytes) -> None:
         """Bytes to the console; the rest of what does not fit waits its turn."""
@@ -239,10 +247,6 @@ def _proc_text(pid: int, name: str) -> str:
 
 
 def _unsent_bytes(sock: socket.socket) -> int:
-    import array
-    import fcntl
-    import termios
-
     count = array.array("i", [0])
     fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, count)  # SIOCOUTQ: not yet read by the peer
     return count[0]

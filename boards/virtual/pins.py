@@ -45,7 +45,7 @@ class PinBank:
         self.pins = {number: Pin(number) for number in sorted(gpio)}
         self._adc_pins = adc
         self._adc_sources: dict[int, Callable[[], int]] = {}
-        self.on_edge: Callable[[int, int], None] = lambda number, level: None
+        self.on_edge: Callable[[int], None] = lambda number: None
 
     def pin(self, number: int) -> Pin:
         """The pin of that number; UnknownPart if the board has none."""
@@ -161,7 +161,7 @@ class PinBank:
 
     def _changed(self, pin: Pin, before: int | None = None) -> None:
         if before is not None and pin.level != before and pin.irq & (RISING if pin.level else FALLING):
-            self.on_edge(pin.number, pin.level)
+            self.on_edge(pin.number)
         for watcher in pin.watchers:
             watcher()
 

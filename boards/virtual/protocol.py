@@ -48,6 +48,7 @@ class Op(IntEnum):
     UART_READ = 0x72
     UART_ANY = 0x73
     TIMER = 0x80
+    EVENTS = 0x81
 
 
 class ResetKind(IntEnum):
@@ -76,6 +77,13 @@ class Phase(IntEnum):
     REPL = 2
 
 
+class Event(IntEnum):
+    """Kinds of interrupts in the answer to EVENTS, each followed by the number of the pin or timer."""
+
+    PIN = 0
+    TIMER = 1
+
+
 HELLO = struct.Struct(
     "<BBBxIIII8s"
 )  # version, reset cause, run main.py, flash bytes, block bytes, program bytes, cpu hz, id
@@ -90,7 +98,7 @@ class HardwareError(Exception):
 
 
 class Misuse(Exception):
-    """A finding, not a failure of the simulator: firmware used the hardware in a way that would fail or do harm on a bench."""
+    """A finding about firmware: it used the hardware in a way that would fail or do harm on a bench."""
 
 
 class UnknownPart(ValueError):

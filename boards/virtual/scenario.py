@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a day brings to a board: daylight with clouds, temperature, mains voltage. Seeded; the same at the same scenario time.
+"""What a day brings to a board: daylight with clouds, temperature, mains voltage.
 
+Seeded, and the same at the same scenario time.
 A scenario is a file of scenarios/, found by its name. No weather model: shapes that look right on a plot are enough.
 """
 

@@ -5,6 +5,7 @@ import io
 import struct
 import time
 
+import board_events
 import hal
 from hal import call
 from machine import PinBase, Signal, time_pulse_us  # noqa: F401  re-exported
@@ -115,9 +116,7 @@ class Pin(PinBase):
         self.value(not self.value())
 
     def irq(self, handler=None, trigger=3, *, priority=1, wake=None, hard=False):
-        import board_events
-
-        return board_events.pin_irq(self, self._number, handler, trigger)
+        board_events.pin_irq(self, self._number, handler, trigger)
 
     def __repr__(self):
         return "Pin(%d)" % self._number
@@ -340,13 +339,11 @@ class Timer:
             self.init(**options)
 
     def init(self, *, mode=PERIODIC, freq=-1, period=-1, callback=None):
-        import board_events
-
         self.deinit()
         period_us = int(1000000 / freq) if freq > 0 else period * 1000
         self._handle = board_events.start_timer(self, mode, period_us, callback)
 
     def deinit(self):
         if self._handle is not None:
-            call(hal.TIMER, self._handle, struct.pack("<BI", 0, 0))
+            board_events.stop_timer(self._handle)
             self._handle = None

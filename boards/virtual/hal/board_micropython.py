@@ -6,6 +6,11 @@ from micropython import *  # noqa: F403
 from micropython import kbd_intr as _kbd_intr
 
 
+def no_interrupt():
+    # Between programs, as pyexec does; the console stays a text console.
+    _kbd_intr(-1)
+
+
 def kbd_intr(char):
     if char < 0:
         hal.call(hal.CONSOLE, 1)

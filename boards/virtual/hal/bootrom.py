@@ -21,28 +21,36 @@ def _mount():
 
 
 def _exec_file(name):
-    # As pyexec_file_if_exists(): in __main__, False if it ended in an exception.
+    # As pyexec_file_if_exists(): in __main__, False if it ended in an exception. Ctrl-C works from its first line on.
     try:
-        open(name).close()  # noqa: SIM115
+        with open(name) as f:
+            source = f.read()
     except OSError:
         return True
     try:
-        execfile(name, sys.modules["__main__"].__dict__)  # noqa: F821
+        code = compile(source, name, "exec")
+        del source
+        board_micropython.kbd_intr(3)
+        exec(code, sys.modules["__main__"].__dict__)  # noqa: S102
     except SystemExit:
         hal.call(hal.RESET, 1)  # does not return: the hardware ends this process
     except BaseException as e:  # noqa: BLE001  the start code of a port prints it and goes to the REPL
         sys.print_exception(e)
         return False
+    finally:
+        board_micropython.no_interrupt()
     return True
 
 
 def run():
     import __main__
 
+    board_micropython.no_interrupt()
+
     sys.modules["__main__"] = __main__
     sys.modules["machine"] = board_machine
     sys.modules["micropython"] = board_micropython
-    for name in ("hal", "board_machine", "board_micropython", "bootrom"):
+    for name in ("hal", "board_events", "board_machine", "board_micropython", "bootrom"):
         del sys.modules[name]
     sys.path[:] = ["", ".frozen", "/lib"]
     sys.argv[:] = []

@@ -33,28 +33,36 @@ UART_WRITE = const(0x71)
 UART_READ = const(0x72)
 UART_ANY = const(0x73)
 TIMER = const(0x80)
+EVENTS = const(0x81)
 
-_link = open(int(os.getenv("LYKTA_HAL_FD")), "r+b")
+_link = open(int(os.getenv("LYKTA_HAL_FD")), "r+b")  # noqa: SIM115
 _answer = bytearray(4)
+busy = [False, None]  # inside call(); what to run when it ends
 
 
 def call(op, unit=0, data=b"", into=None):
     # One request, one answer; returns the answer's payload (or fills into).
-    # No backward jump between write and readinto: a scheduled callback cannot come between request and answer.
+    # An interrupt that comes in between waits until the answer is complete.
+    busy[0] = True
     _link.write(struct.pack("<BBH", op, unit, len(data)) + data)
     if _link.readinto(_answer) != 4:
         raise SystemExit
     status, _, size = struct.unpack("<BBH", _answer)
-    if status == 0:
-        if into is None:
-            return _link.read(size) if size else b""
+    if into is not None and status == 0:
         _link.readinto(into)
-        return size
-    text = _link.read(size).decode() if size else ""
+        got = into
+    else:
+        got = _link.read(size) if size else b""
+    busy[0] = False
+    later, busy[1] = busy[1], None
+    if later:
+        later(0)
+    if status == 0:
+        return got
     if status == 0xFD:
-        raise ValueError(text)
+        raise ValueError(got.decode())
     if status == 0xFE:
-        raise RuntimeError(text)
+        raise RuntimeError(got.decode())
     raise OSError(status)
 
 
@@ -62,7 +70,7 @@ class Flash:
     # Block device of the NOR flash. Reads come straight from the image (opened read-only),
     # programs and erases go to the flash model, which refuses what NOR cannot do.
     def __init__(self, size, block):
-        self._image = open(int(os.getenv("LYKTA_FLASH_FD")), "rb")
+        self._image = open(int(os.getenv("LYKTA_FLASH_FD")), "rb")  # noqa: SIM115
         self._block = block
         self._blocks = size // block
 

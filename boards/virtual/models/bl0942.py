@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""BL0942 energy meter on a UART (Shanghai Belling BL0942 data sheet V1.06, chapters 2.3 "Register list" and 3.2 "UART").
+"""BL0942 energy meter on a UART (Shanghai Belling BL0942 data sheet V1.06, register list and UART interface).
 
-Read of the full packet: command 0x58|address, 0xAA -> 23 bytes: 0x55, I_RMS, V_RMS, I_FAST_RMS, WATT (signed), CF_CNT (3 bytes each,
-low byte first), FREQ (2), 0, STATUS, 0, 0, checksum = inverted low byte of the sum of the command byte and all before it.
-Conversions of the same sheet, with V(v), I(v) the RMS mV at the chip's pins and Vref = 1.218 V:
+Read of the full packet: command 0x58|address, 0xAA -> 23 bytes: 0x55, I_RMS, V_RMS, I_FAST_RMS, WATT (signed), CF_CNT
+(3 bytes each, low byte first), FREQ (2), 0, STATUS, 0, 0, checksum = inverted low byte of the sum of the command byte
+and all before it. Conversions of the same sheet, with V(v), I(v) the RMS mV at the chip's pins and Vref = 1.218 V:
 I_RMS = 305978 I(v)/Vref, V_RMS = 73989 V(v)/Vref, WATT = 3537 I(v) V(v) cos phi/Vref^2, FREQ = 1000000/f (f in Hz).
 Energy of one CF pulse = 1638.4 * 256 WATT-steps * seconds.
 """
@@ -80,8 +80,9 @@ class Chip:
         self._config, self._environment = config, environment
         self._command = b""
         self._settings = dict(SETTINGS)
-        self.baud = config.baud
-        buses.uart[config.uart].device = self
+        self.baud: int = config.baud
+        uart = buses.uart[config.uart]
+        uart.device = self
 
     def receive(self, data: bytes) -> bytes:
         """Answers to whole read commands; anything else is skipped byte by byte."""

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """LM75-family temperature sensor (TI LM75B / NXP LM75BD data sheets, register set of the LM75B).
 
-Registers by pointer: 0 temperature (11 bits, 0.125 C, left-justified in 2 bytes), 1 configuration, 2 hysteresis, 3 over-temperature.
+Registers by pointer: 0 temperature (11 bits, 0.125 C, left-justified in 2 bytes), 1 configuration, 2 hysteresis,
+3 over-temperature.
 The thermostat output is not modelled.
 """
 
