@@ -165,6 +165,7 @@ class Frame:
     header_planned: bool = False
     overlaps: list["Frame"] = field(default_factory=list, repr=False)
     levels_dbm: dict[str, float] = field(default_factory=dict, repr=False)
+    drifts_db: dict[str, float] = field(default_factory=dict, repr=False)
     locks: dict[Radio, tuple[Span, int]] = field(default_factory=dict, repr=False)
     fates: dict[str, Fate] = field(default_factory=dict)
 

@@ -24,9 +24,10 @@ class Levels:
         """Power at the receiver: sender's power, antennas, path loss, shadowing and this frame's fading."""
         level = frame.levels_dbm.get(radio.id)
         if level is None:
-            fading_db = self.path_loss.fading_db * self._draw(frame, radio)[0]
-            level = frame.power_dbm + self._gain_db(frame.sender, radio) + fading_db
+            fading, drift = self._chance.normals(f"fading {frame.sender.id} {frame.nth} {radio.id}")
+            level = frame.power_dbm + self._gain_db(frame.sender, radio) + self.path_loss.fading_db * fading
             frame.levels_dbm[radio.id] = level
+            frame.drifts_db[radio.id] = min(self.path_loss.drift_db * drift, 0.0)
         return level
 
     def snr_db(self, frame: Frame, radio: Radio) -> float:
@@ -35,8 +36,7 @@ class Levels:
 
     def payload_snr_db(self, frame: Frame, radio: Radio) -> float:
         """The same at the worst of the payload: the level drifts between preamble and end."""
-        drift_db = self.path_loss.drift_db * self._draw(frame, radio)[1]
-        return self.snr_db(frame, radio) + min(drift_db, 0.0)
+        return self.snr_db(frame, radio) + frame.drifts_db[radio.id]
 
     def damaged(self, frame: Frame, radio: Radio) -> bytes:
         """The frame's data with a burst of wrong bits in it."""
@@ -57,6 +57,3 @@ class Levels:
             gain = sender.antenna_dbi + radio.antenna_dbi - loss_db
             radio.gains_db[sender.id] = gain
         return gain
-
-    def _draw(self, frame: Frame, radio: Radio) -> tuple[float, float]:
-        return self._chance.normals(f"fading {frame.sender.id} {frame.nth} {radio.id}")

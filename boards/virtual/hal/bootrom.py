@@ -54,6 +54,7 @@ def run():
         del sys.modules[name]
     sys.path[:] = ["", ".frozen", "/lib"]
     sys.argv[:] = []
+    __main__.__dict__.pop("__file__", None)
     _mount()
     gc.collect()
     if _exec_file("boot.py") and hal.hello[2]:
