@@ -26,6 +26,7 @@ _GRACE_MS = 30000  # beyond its own waiting, a task may take so long
 _RESTART_MS = 5000
 _MAX_FAILURES = 5  # failures of one task, each soon after the one before, that only a reset may cure
 _FORGIVE_MS = 600000
+_STATUS_EVERY = 32  # readings
 
 
 class Node:
@@ -102,10 +103,14 @@ class Node:
 
     async def _sample(self) -> None:
         interval_ms = self._settings.interval_ms
+        count = 0
         due = self.clock.monotonic_ms()
         while True:
             await self._make_reading()
             gc.collect()  # at a quiet moment, not in the middle of a frame
+            if count % _STATUS_EVERY == 0:
+                log("node", "%d readings wait, %d bytes used, %d free" % (self.queue.held(), gc.mem_alloc(), gc.mem_free()))
+            count += 1
             due += interval_ms
             now = self.clock.monotonic_ms()
             due = max(due, now)  # never a burst to make up for lost time

@@ -10,7 +10,8 @@ import sys
 
 from firmware.node.store import Slots
 from firmware.wire import readings
-from tests.upy.node_world import UNIX_MS, World
+from tests.upy.node_world import World
+from tests.upy.small_network import UNIX_MS
 
 
 def received(world, count):

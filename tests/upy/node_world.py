@@ -3,26 +3,18 @@
 """What surrounds a node in its tests under MicroPython: flash in memory, a pipe that loses frames, a small network."""
 
 import asyncio
+
 import vfs
 
-from cryptolib import aes
 from firmware.node import config, log
 from firmware.node.app import Node
 from firmware.node.files import Files
-from firmware.wire import cbor, frame, maccommands, readings
-from firmware.wire.crypto import derive_session_keys
-from firmware.wire.errors import WireError
-from firmware.wire.session import Session
+from firmware.wire import cbor
+from tests.upy.small_network import KEY, Server
 
-KEY = b"0123456789abcdef"
-UNIX_MS = 1800000000000
 REPLY_TIMEOUT_MS = 10
 
 log.enable(False)
-
-
-def ecb(key):
-    return aes(key, 1).encrypt
 
 
 class Random:
@@ -124,88 +116,6 @@ class Role:
     async def measure(self):
         self.made += 1
         return {"lamp_on": True, "dim_pct": 100, "energy_wh": self.made}
-
-
-class Server:
-    """One device's network: joins, a session, what it received, and receipts. Knobs say what it leaves out."""
-
-    def __init__(self):
-        self.join_nonce = 0
-        self.session = None
-        self.joins = []  # DevNonces
-        self.readings = {}  # seq: map
-        self.conflicts = []
-        self.fcnts = []  # (number of the session, fcnt)
-        self.refused = 0
-        self.base = 0
-        self.links_checked = 0
-        self.acks = 0
-        self.receipts = True
-        self.times = True
-        self.confirm = False
-        self.deaf = False
-
-    def uplink(self, phy):
-        """Take a frame and return what goes down."""
-        if self.deaf:
-            return []
-        try:
-            if frame.mtype(phy) == frame.JOIN_REQUEST:
-                return [self._join(phy)]
-            if self.session is None:
-                return []
-            received = self.session.open_uplink(phy)
-        except WireError:
-            self.refused += 1
-            return []
-        self.fcnts.append((len(self.joins), received.fcnt))
-        self.acks += received.ack
-        return self._answer(received)
-
-    def _join(self, phy):
-        frame.check_join_request(ecb(KEY), phy)
-        request = frame.decode_join_request(phy)
-        if self.joins and request.dev_nonce <= self.joins[-1]:
-            raise WireError("DevNonce used before")
-        self.joins.append(request.dev_nonce)
-        self.join_nonce += 1
-        address = 0x26000000 + self.join_nonce
-        keys = derive_session_keys(ecb(KEY), self.join_nonce, 1, request.dev_nonce)
-        self.session = Session(ecb, address, keys[0], keys[1])
-        return frame.encode_join_accept(ecb(KEY), aes(KEY, 1).decrypt, self.join_nonce, 1, address)
-
-    def _answer(self, received):
-        fopts = b""
-        for cid, _ in maccommands.parse(received.fopts, True):
-            if cid == maccommands.DEVICE_TIME and self.times:
-                fopts += maccommands.device_time_ans(UNIX_MS)
-            elif cid == maccommands.LINK_CHECK:
-                self.links_checked += 1
-                fopts += maccommands.link_check_ans(20, 1)
-        receipt = None
-        if received.fport == readings.FPORT_READINGS:
-            items, oldest = readings.unpack(received.payload)
-            for item in items:
-                self._keep(item)
-            if oldest is not None and self.receipts:
-                receipt = self._receipt(oldest)
-        if receipt is None and not fopts:
-            return []
-        port = None if receipt is None else readings.FPORT_RECEIPTS
-        return [self.session.seal_downlink(port, receipt or b"", confirmed=self.confirm, fopts=fopts)]
-
-    def _keep(self, item):
-        seq = item[0]
-        old = self.readings.get(seq)
-        if old is not None and old[6] != item[6]:
-            self.conflicts.append((old, item))
-        self.readings.setdefault(seq, item)
-
-    def _receipt(self, oldest):
-        self.base = max(self.base, oldest - 1)
-        while self.base + 1 in self.readings:
-            self.base += 1
-        return readings.encode_receipt(self.base, [seq for seq in self.readings if seq > self.base])
 
 
 class Pipe:
