@@ -55,6 +55,7 @@ stamp_of() { # what decides the content of a set: its pins, the installer's pins
 is_done() { [ "$(cat ".venv/lykta-$1.stamp" 2>/dev/null)" = "$(stamp_of "$1")" ]; }
 
 mark_done() {
+  cp "requirements/$1.txt" ".venv/lykta-$1.txt"
   stamp_of "$1" >".venv/lykta-$1.stamp.new"
   mv ".venv/lykta-$1.stamp.new" ".venv/lykta-$1.stamp"
 }
@@ -67,6 +68,16 @@ pip_install() { # pip_install ARGUMENT...: what pip says matters only when it fa
 
 install_set() { # wheels only: nothing that a package ships is run while it is installed
   pip_install --require-hashes --only-binary :all: -r "requirements/$1.txt"
+}
+
+names() { sed -nE 's/^([A-Za-z0-9._-]+)==.*/\1/p' "$@" | sort -u; }
+
+remove_dropped() { # what an older requirements/SET.txt had brought and no list asks for any more
+  local dropped
+  [ -f ".venv/lykta-$1.txt" ] || return 0
+  dropped=$(comm -23 <(names ".venv/lykta-$1.txt") <(names requirements/*.txt))
+  # shellcheck disable=SC2086  # one word per package
+  [ -z "$dropped" ] || .venv/bin/python -m pip uninstall --quiet --yes $dropped
 }
 
 if ! venv_works; then
@@ -87,6 +98,7 @@ for set in "$@"; do
   rm -f ".venv/lykta-$set.stamp"
   echo "installing requirements/$set.txt ($(grep -c '==' "requirements/$set.txt") pinned packages)"
   install_set "$set"
+  remove_dropped "$set"
   if [ "$set" = run ]; then # the project itself, so that .venv/bin/lykta exists
     pip_install --no-build-isolation --editable .
   fi
