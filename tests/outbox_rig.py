@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the outbox's tests stand on: readings, an outbox with a transparent sealer, and a clock that jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cbor2
+
+from gateway.outbox.devices import Arrival
+from gateway.outbox.store import Limits, Outbox
+from gateway.records.envelope import Position, digest
+from gateway.records.reading import Payload, Reading, Unreadable
+
+PLATFORMS = ("city",)
+
+
+@dataclass
+class TestClock:
+    """A wall clock that a test sets, and a monotonic one that it moves."""
+
+    __test__ = False
+    wall: float = 1_790_000_000.0
+    monotonic: float = 0.0
+
+    def wall_s(self) -> float:
+        return self.wall
+
+    def monotonic_s(self) -> float:
+        return self.monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self.wall += seconds
+        self.monotonic += seconds
+
+
+def device(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def reading(number: int, seq: int) -> Reading:
+    return Reading(device(number), seq, "street_light", 1_790_000_000 + seq, "device", {"power_w": seq}, 0.0)
+
+
+def arrival(number: int, *seqs: int, oldest: int | None = None, bad: Sequence[int] = ()) -> Arrival:
+    unreadable = tuple(Unreadable(device(number), seq, b"\xa0", "test") for seq in bad)
+    return Arrival(device(number), Payload(tuple(reading(number, seq) for seq in seqs), unreadable, oldest))
+
+
+def seal(readings: Sequence[Reading], position: Position) -> bytes:
+    """A sealer that hides nothing: the position, and (device, seq) of each reading."""
+    where = [position.stream_id, position.first, position.last, position.previous]
+    sealed: bytes = cbor2.dumps([where, [[each.dev_eui, each.seq] for each in readings]])
+    return sealed
+
+
+def open_outbox(path: Path, clock: TestClock | None = None, **limits: float) -> Outbox:
+    return Outbox(path, seal, PLATFORMS, Limits(**limits), clock or TestClock())  # type: ignore[arg-type]
+
+
+def published(outbox: Outbox) -> list[tuple[bytes, int]]:
+    """Everything in the outbox as a platform sees it; checks numbers and chain of each stream on the way."""
+    found: list[tuple[bytes, int]] = []
+    heads: dict[bytes, tuple[int, bytes]] = {}
+    for row in outbox.read(0, 1_000_000):
+        (stream_id, first, last, previous), readings = cbor2.loads(row.message)
+        assert (first, previous) == heads.get(stream_id, (1, b"")), "the chain is broken"
+        assert last - first + 1 == len(readings) == row.readings
+        heads[stream_id] = (last + 1, digest(row.message))
+        found += [(dev_eui, seq) for dev_eui, seq in readings]
+    return found

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A damaged outbox: set aside, its sound rows saved, a new stream begun; never a crash, never silence."""
+
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gateway.outbox import stats
+from gateway.outbox.recovery import recover
+from gateway.sqlite_files import condemn
+from tests.outbox_rig import PLATFORMS, arrival, device, open_outbox, published
+
+
+def filled(path: Path, readings: int = 400) -> bytes:
+    """Make an outbox of which the first 100 envelopes are published; return its stream id."""
+    with closing(open_outbox(path, max_batch=1)) as outbox:
+        outbox.accept([arrival(1, *range(1, readings + 1))])
+        outbox.published("city", 100, 100)
+        return outbox.stream_id
+
+
+def test_a_sound_outbox_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    assert recover(path, PLATFORMS) is None, "a first start"
+    filled(path)
+    before = stats.read(path)
+    assert recover(path, PLATFORMS) is None
+    assert stats.read(path) == before
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_what_is_no_database_is_kept_under_another_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "outbox.db"
+    for number in (1, 2):
+        path.write_bytes(content)
+        for sidecar in tmp_path.glob("outbox.db-*"):
+            sidecar.unlink()
+        recovered = recover(path, PLATFORMS)
+        assert recovered is not None
+        assert recovered.kept_as == tmp_path / f"outbox.db.corrupt-{number}"
+        assert recovered.kept_as.read_bytes() == content
+        with closing(open_outbox(path)) as outbox:
+            assert outbox.accept([arrival(1, 1)]).new == 1
+
+
+def test_damaged_pages_cost_their_rows_and_no_others(tmp_path: Path, rng: random.Random) -> None:
+    path = tmp_path / "outbox.db"
+    old_stream = filled(path)
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        table = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'envelope'").fetchone()[0]
+        size = raw.execute("PRAGMA page_size").fetchone()[0]
+        pages = raw.execute("PRAGMA page_count").fetchone()[0]
+        fixed = {row[0] for row in raw.execute("SELECT rootpage FROM sqlite_master")} | {1, 2}
+    assert table in fixed
+    data = bytearray(path.read_bytes())
+    victims = rng.sample([page for page in range(1, pages + 1) if page not in fixed], 3)
+    for page in victims:
+        data[(page - 1) * size : page * size] = rng.randbytes(size)
+    path.write_bytes(data)
+    recovered = recover(path, PLATFORMS)
+    assert recovered is not None, f"damage to pages {victims} was not noticed"
+    assert 0 < recovered.envelopes < 300
+    assert recovered.devices == 1
+    with closing(open_outbox(path)) as outbox:
+        assert outbox.stream_id != old_stream
+        rows = outbox.read(0, 1000)
+        assert len(rows) == recovered.envelopes
+        assert all(row.row > 100 for row in rows), "what the platform has is not sent again"
+        assert outbox.accept([arrival(1, 400, 401)]).new == 1, "receipts go on where they were"
+        assert outbox.read(rows[-1].row, 9)[0].readings == 1
+    assert stats.read(path).streams[old_stream.hex()] == 400
+
+
+def test_flipped_bits_in_a_message_are_found_by_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    filled(path, 120)
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE envelope SET message = zeroblob(length(message)) WHERE id = 110")
+        raw.commit()
+    condemn(path)
+    recovered = recover(path, PLATFORMS)
+    assert recovered is not None
+    assert (recovered.envelopes, recovered.devices) == (19, 1)
+    assert recover(path, PLATFORMS) is None, "once is enough"
+    with closing(open_outbox(path)) as outbox:
+        assert 110 not in [row.row for row in outbox.read(0, 1000)]
+        assert outbox.receipt(device(1)).contiguous == 120
+
+
+def test_a_new_stream_starts_at_one_with_no_envelope_before(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    path.write_bytes(b"\x00" * 8192)
+    recover(path, PLATFORMS)
+    with closing(open_outbox(path)) as outbox:
+        outbox.accept([arrival(1, 1, 2)])
+        assert published(outbox) == [(device(1), 1), (device(1), 2)]
