@@ -37,6 +37,11 @@ def loads(data: bytes) -> Any:
         raise Malformed(f"not valid CBOR: {error}") from error
 
 
+def end_of_item(data: bytes, start: int = 0) -> int:
+    """Where the item that begins at `start` ends. Raises Malformed when it is cut off or not in the strict form."""
+    return _Walker(data).item(start, 0)
+
+
 class _Walker:
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""All commands together, and how errors are shown. Exit codes: 0 done, 1 refused, 2 wrong usage."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provisioning.cli import board, demo, devices, gateway, init, verify
+from provisioning.cli.output import Context, complain
+from provisioning.errors import ProvisioningError
+
+app = typer.Typer(
+    name="lykta",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Provision a city's boards and gateways, and prove what they measured.",
+)
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    home: Annotated[
+        Path, typer.Option("-C", "--city-dir", envvar="LYKTA_HOME", metavar="DIR", help="The city's directory.")
+    ] = Path(),
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from (or set LYKTA_DEBUG=1).")
+    ] = False,
+) -> None:
+    """Options of every command."""
+    ctx.obj = Context(home=home)
+    if debug:
+        os.environ["LYKTA_DEBUG"] = "1"
+
+
+app.command("init")(init.init)
+app.command("register")(devices.register)
+app.command("devices")(devices.list_devices)
+app.add_typer(gateway.app, name="gateway")
+app.command("verify")(verify.verify)
+app.add_typer(board.app, name="board")
+app.command("demo")(demo.demo)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    try:
+        app(args=arguments, prog_name="lykta")
+    except ProvisioningError as error:
+        if os.environ.get("LYKTA_DEBUG") == "1":
+            raise
+        complain(error)
+        return 1
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BrokenPipeError:  # the reader of our output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""`lykta board`: make and run the flash image of a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provisioning.cli.output import note, of, say
+from provisioning.identities import parse_eui
+from provisioning.images import DEFAULT_INTERVAL_MS, exec_board, make_board_image
+
+app = typer.Typer(no_args_is_help=True, help="Make and run boards.", rich_markup_mode=None)
+
+
+@app.command("make")
+def make(
+    ctx: typer.Context,
+    dev_eui: Annotated[str, typer.Argument(metavar="DEV_EUI", help="A registered device.")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The file to make.")],
+    board: Annotated[str, typer.Option("--board", help="Which board, as boards/<name>.toml.")] = "virtual",
+    interval_ms: Annotated[
+        int, typer.Option("--interval-ms", min=50, max=86_400_000, help="Time from one reading to the next.")
+    ] = DEFAULT_INTERVAL_MS,
+) -> None:
+    """Build the firmware with the identity of a device as a flash image. The image holds its key: mode 0600."""
+    device = make_board_image(of(ctx).city(), parse_eui(dev_eui), image, board=board, interval_ms=interval_ms)
+    say(str(image))
+    note(f"{image} holds the key of {device.name}: keep it as you would keep the board")
+    note(f"next: lykta board run {image} --port PATH")
+
+
+@app.command("run")
+def run(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image made by lykta board make.")],
+    port: Annotated[Path, typer.Option("--port", metavar="PATH", help="Where its serial port is to appear.")],
+) -> None:
+    """Run the virtual board of an image in this process until it is ended: SIGTERM is its power switch."""
+    exec_board(image, port)

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""How results and errors are printed: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from provisioning.city import City
+from provisioning.errors import ProvisioningError
+
+
+@dataclass
+class Context:
+    """What the options before the command say."""
+
+    home: Path
+
+    def city(self) -> City:
+        """The city in this directory. Raises NotACity."""
+        return City.open(self.home)
+
+
+def of(ctx: typer.Context) -> Context:
+    """The options before the command."""
+    if not isinstance(ctx.obj, Context):
+        raise TypeError("the command was started without its application")
+    return ctx.obj
+
+
+def say(text: str) -> None:
+    """A line of result."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """A line about the work, for people; never part of a result."""
+    typer.echo(text, err=True)
+
+
+def say_json(value: Any) -> None:
+    """A result as JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def say_table(columns: list[str], rows: list[list[str]]) -> None:
+    """A result as a table; as long as it must be where nobody watches, so that nothing is cut off."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000
+    console.print(table)
+
+
+def complain(error: ProvisioningError) -> None:
+    """An error as what is wrong, what was found, why it matters, what to do next."""
+    first, *rest = error.lines()
+    typer.secho(f"lykta: {first}", err=True, fg=typer.colors.RED)
+    for line in rest:
+        typer.echo(f"  {line}", err=True)
+
+
+def stop_signals() -> list[int]:
+    """A list that is no longer empty once this process was asked to end (Ctrl-C, SIGTERM)."""
+    received: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda signum, _frame: received.append(signum))
+    return received

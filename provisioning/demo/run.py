@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The demo from beginning to end: set up a city, let it work, stop it in order, account for every reading."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from consumer.inbox import Inbox
+from consumer.report import VerifiedReading
+from provisioning.city import create_city
+from provisioning.demo.broker import running_broker
+from provisioning.demo.flash import read_queue
+from provisioning.demo.processes import Child, run_briefly, wait_for
+from provisioning.demo.summary import Summary, summarise
+from provisioning.demo.view import KIND, View
+from provisioning.enroll import CONFIG_NAME, enroll_gateway
+from provisioning.errors import AlreadyExists, DemoError
+from provisioning.images import board_command, make_board_image
+from provisioning.private_files import make_directory
+from provisioning.subscriber import Subscriber
+from provisioning.verification import Verification, build_verifier, deadline
+
+INTERVAL_MS: Final = 1000
+RECEIPT_EVERY: Final = 2
+_START_S: Final = 60.0
+_DRAIN_S: Final = 15.0
+_STOP_S: Final = 10.0
+_STATS_S: Final = 30.0
+_STATS_EVERY_S: Final = 1.0
+
+Stopped = Callable[[], int]
+
+
+def run_demo(folder: Path | None, for_s: float | None, view: View, stopped: Stopped) -> Summary:
+    """Run until `for_s` seconds after the start or until `stopped` counts a request to end; two end it at once.
+
+    In `folder`, or in a temporary one that is kept only when something was not right. Raises DemoError and
+    every other ProvisioningError.
+    """
+    home = _new_folder(folder)
+    try:
+        summary = _Demo(home, view, stopped).run(for_s)
+    except BaseException:
+        view.note(f"the demo's files and logs are in {home}")
+        raise
+    if not summary.ok:
+        view.note(f"the demo's files and logs are in {home}")
+    elif folder is None:
+        shutil.rmtree(home, ignore_errors=True)
+    return summary
+
+
+def _new_folder(folder: Path | None) -> Path:
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix="lykta-demo-"))
+    folder = folder.absolute()
+    make_directory(folder, 0o700)
+    if any(folder.iterdir()):
+        raise AlreadyExists("The directory for the demo is not empty.", value=folder, next_step="choose another --dir")
+    return folder
+
+
+class _Demo:
+    def __init__(self, home: Path, view: View, stopped: Stopped) -> None:
+        self._home = home
+        self._view = view
+        self._stopped = stopped
+        self._logs = home / "logs"
+        self._image = home / "board.image"
+        self._port = home / "board.tty"
+        self._config = home / "gateway" / CONFIG_NAME
+        self._verified_seqs: set[int] = set()
+
+    def run(self, for_s: float | None) -> Summary:
+        make_directory(self._logs)
+        self._view.note("making a city with one street light and one gateway")
+        city = create_city(self._home / "city", "Demo")
+        with city.registry() as registry:
+            device = registry.register_device(KIND, name="demo street light", owner="demo")
+        make_board_image(city, device.dev_eui, self._image, interval_ms=INTERVAL_MS, receipt_every=RECEIPT_EVERY)
+        inbox = Inbox(build_verifier(city, None, from_start=True, accept_eddsa=False))
+        self._verification = Verification(inbox, self._show, self._view.note)
+        with ExitStack() as stack:
+            broker, broker_child, program = stack.enter_context(
+                running_broker(self._home, self._logs, lambda: self._stopped() > 0)
+            )
+            self._view.note(f"broker: {program} on {broker}")
+            enroll_gateway(city, "demo", self._config.parent, serial_port=str(self._port), broker=broker)
+            handlers = self._verification.handlers(self._status)
+            # The broker keeps the session between the phases below, so that none of them misses a message.
+            self._subscriber = Subscriber(broker, handlers, client_id="lykta-demo")
+            self._receive(lambda: self._subscriber.subscribed, _START_S, [broker_child])
+            board = stack.enter_context(Child("board", board_command(self._image, self._port), self._logs))
+            wait_for("the board", self._port.exists, board, lambda: self._stopped() > 0, _START_S)
+            gateway = stack.enter_context(Child("gateway", _gateway("run", self._config), self._logs))
+            return self._work(for_s, broker_child, board, gateway)
+
+    def _work(self, for_s: float | None, broker: Child, board: Child, gateway: Child) -> Summary:
+        self._view.note("waiting for the board to join" + ("" if for_s else "; Ctrl-C ends the demo"))
+        over = deadline(for_s)
+        self._receive(lambda: over() or self._stopped() > 0, None, [broker, board, gateway])
+        self._view.note("stopping the board, letting the gateway deliver what it holds")
+        board.stop(_STOP_S)
+        self._receive(self._drained(), _DRAIN_S, [broker, gateway])
+        gateway.stop(_STOP_S)
+        stats = self._stats()
+        # What the gateway still took from the line while it ended.
+        self._receive(lambda: len(self._verified_seqs) >= int(stats["durable"]), _DRAIN_S, [broker])
+        judgement = self._verification.judgement()
+        self._view.refresh(judgement.report)
+        return summarise(stats["durable"], self._verified_seqs, read_queue(self._image), judgement)
+
+    def _receive(self, done: Callable[[], bool], timeout_s: float | None, children: list[Child]) -> None:
+        over = deadline(timeout_s)
+
+        def until() -> bool:
+            for child in children:
+                child.check()
+            self._view.refresh(self._verification.inbox.verifier.report())
+            return done() or over() or self._stopped() > 1
+
+        self._subscriber.run(until)
+
+    def _drained(self) -> Callable[[], bool]:
+        """A question: has the gateway stopped taking readings and were all of them verified?"""
+        asked_s, before = 0.0, -1
+
+        def drained() -> bool:
+            nonlocal asked_s, before
+            if time.monotonic() < asked_s + _STATS_EVERY_S:
+                return False
+            durable = int(self._stats()["durable"])
+            settled = durable == before and len(self._verified_seqs) >= durable
+            asked_s, before = time.monotonic(), durable
+            return settled
+
+        return drained
+
+    def _stats(self) -> dict[str, Any]:
+        text = run_briefly([*_gateway("stats", self._config), "--json"], _STATS_S)
+        try:
+            stats: dict[str, Any] = json.loads(text)
+            int(stats["durable"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DemoError("The gateway's statistics cannot be read.", value=text[:200]) from error
+        return stats
+
+    def _status(self, text: str) -> None:
+        if not text.startswith("connected"):  # the phases come and go on purpose
+            self._view.note(text)
+
+    def _show(self, gateway: str, reading: VerifiedReading) -> None:
+        self._verified_seqs.add(reading.seq)
+        self._view.reading(gateway, reading)
+
+
+def _gateway(verb: str, config: Path) -> list[str]:
+    return [sys.executable, "-m", "gateway.cli", verb, "--config", str(config)]

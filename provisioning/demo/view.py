@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo shows: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from consumer.report import Report, VerifiedReading
+from firmware.wire.kinds.terms import terms
+from provisioning.verification import reading_line
+
+KIND: Final = "street_light"
+_SHOWN: Final = 16
+_COLUMNS: Final = (  # title, field of the kind, format
+    ("lamp", "lamp_on", ""),
+    ("dim", "dim_pct", "{:.0%}"),
+    ("power", "power_w", "{:.1f} W"),
+    ("energy", "energy_wh", "{:.0f} Wh"),
+    ("temp", "temperature_c", "{:.1f} °C"),
+    ("light", "illuminance_lx", "{:.0f} lx"),
+)
+
+
+class View(Protocol):
+    """Where the demo shows what happens."""
+
+    def note(self, text: str) -> None:
+        """A line about the work."""
+
+    def reading(self, gateway: str, reading: VerifiedReading) -> None:
+        """A verified reading."""
+
+    def refresh(self, report: Report) -> None:
+        """The counts so far; called several times a second."""
+
+
+@contextmanager
+def open_view(console: Console) -> Iterator[View]:
+    """A live table when the console is a terminal, plain lines otherwise."""
+    if not console.is_terminal:
+        yield _PlainView(console)
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        yield _TableView(live)
+
+
+class _PlainView:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def note(self, text: str) -> None:
+        self._print(text)
+
+    def reading(self, gateway: str, reading: VerifiedReading) -> None:
+        self._print(f"verified {reading_line(gateway, reading)}")
+
+    def refresh(self, report: Report) -> None:
+        """Every reading has its line: nothing to refresh."""
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _TableView:
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._readings: deque[VerifiedReading] = deque(maxlen=_SHOWN)
+        self._note = ""
+        self._shown = ""
+
+    def note(self, text: str) -> None:
+        self._note = text
+        self._live.update(self._note, refresh=True)
+
+    def reading(self, gateway: str, reading: VerifiedReading) -> None:
+        self._readings.append(reading)
+
+    def refresh(self, report: Report) -> None:
+        head = (
+            f"{report.readings} readings verified, {sum(stream.envelopes for stream in report.streams)} envelopes, "
+            f"{report.missing} missing, {report.forks} forked, {report.duplicates} duplicated, "
+            f"{sum(report.refused.values())} refused"
+        )
+        if head + self._note == self._shown:
+            return
+        self._shown = head + self._note
+        self._live.update(Group(Text(head, style="bold"), self._table(), Text(self._note, style="dim")), refresh=True)
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for title in ("time (UTC)", "device", "seq", *(column[0] for column in _COLUMNS), "record", "signature"):
+            table.add_column(title, no_wrap=True, justify="right" if title in ("seq", "record") else "left")
+        for reading in self._readings:
+            moment = datetime.fromtimestamp(reading.time, UTC).strftime("%H:%M:%S")
+            cells = [_cell(reading, name, form) for _, name, form in _COLUMNS]
+            mark = Text("duplicate", style="red") if reading.duplicate else Text("valid", style="green")
+            table.add_row(moment, reading.dev_eui, str(reading.seq), *cells, str(reading.record), mark)
+        return table
+
+
+def _cell(reading: VerifiedReading, name: str, form: str) -> str:
+    value = reading.values.get(terms(KIND)[name].senml_name)
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return form.format(value) if form and not isinstance(value, str) else str(value)

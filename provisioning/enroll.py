@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Enroll a gateway: a key of its own, a certificate from the city, a configuration that is ready to run."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioning import pki
+from provisioning.city import City, toml_string
+from provisioning.database import resolve_url
+from provisioning.errors import AlreadyExists, ConfigError, ProvisioningError
+from provisioning.identities import check_eui, new_eui
+from provisioning.private_files import PUBLIC_MODE, make_directory, write_new
+from provisioning.registry import Gateway
+
+CONFIG_NAME = "gateway.toml"
+KEY_NAME = "gateway.key.pem"
+CERTIFICATE_NAME = "gateway.cert.pem"
+DEFAULT_SERIAL_PORT = "/dev/ttyACM0"
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where an MQTT broker listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_broker(text: str) -> Broker:
+    """A broker from `host`, `host:port` or `[v6 address]:port`. Raises ConfigError."""
+    host, separator, port = text.rpartition(":")
+    if not separator or text.endswith("]"):
+        host, port = text, "1883"
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536:
+        raise ConfigError(
+            "This is not the address of a broker.", value=repr(text[:80]), next_step="write host:port, or [::1]:1883"
+        )
+    return Broker(host, int(port))
+
+
+def enroll_gateway(
+    city: City,
+    name: str,
+    out: Path,
+    *,
+    eui: bytes | None = None,
+    serial_port: str = DEFAULT_SERIAL_PORT,
+    broker: Broker | None = None,
+) -> Gateway:
+    """Make the directory `out` with key, certificate and gateway.toml, and add the gateway to the register.
+
+    Either all of it happens or none. Raises AlreadyExists when `out` holds anything, DuplicateEntry when
+    the EUI or the name is taken.
+    """
+    eui = new_eui() if eui is None else eui
+    check_eui(eui, "gateway EUI")
+    out = out.absolute()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise AlreadyExists(
+            "The directory for the gateway's files is not empty. Nothing was changed.",
+            value=out,
+            reason="A gateway's key is never overwritten: what it signed could not be told from forgery.",
+            next_step="choose another --out directory",
+        )
+    key = pki.new_key()
+    certificate = pki.issue_gateway_certificate(city.ca_key(), city.ca_certificate(), key.public_key(), eui, name)
+    pem = pki.certificate_pem(certificate)
+    make_directory(out.parent)
+    staging = out.with_name(f".{out.name}.enroll-{eui.hex()}")
+    with city.registry() as registry:
+        registry.refuse_known_gateway(eui, name)
+        try:
+            staging.mkdir(mode=0o700)
+            write_new(staging / KEY_NAME, pki.private_key_pem(key))
+            write_new(staging / CERTIFICATE_NAME, pem, PUBLIC_MODE)
+            write_new(staging / CONFIG_NAME, _config(city, eui, name, serial_port, broker or Broker()), PUBLIC_MODE)
+            gateway = registry.add_gateway(
+                eui,
+                name,
+                certificate_pem=pem.decode(),
+                certificate_sha256=pki.fingerprint(certificate),
+                not_after=certificate.not_valid_after_utc,
+            )
+            staging.rename(out)
+        except OSError as error:
+            raise ProvisioningError(f"The gateway's files cannot be written: {error.strerror}.", value=out) from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)  # gone already when all went well
+    return gateway
+
+
+def _config(city: City, eui: bytes, name: str, serial_port: str, broker: Broker) -> bytes:
+    register = city.config.register_
+    url = resolve_url(register.url, city.home).render_as_string(hide_password=False)
+    kek = register.kek
+    if kek.startswith("file:"):
+        kek = f"file:{city.home / kek.removeprefix('file:')}"
+    return f"""# Gateway {name} of {city.config.city.name}. Relative paths are relative to this file.
+# Check it with: lykta-gateway check-config --config {CONFIG_NAME}
+[gateway]
+eui = "{eui.hex()}"
+state_dir = "state"
+key = "file:{KEY_NAME}"
+certificate = "{CERTIFICATE_NAME}"
+
+[register]
+url = {toml_string(url)}
+kek = {toml_string(kek)}
+
+# One table for each link. /dev/serial/by-id/... keeps its name when boards are plugged in another order.
+[[links]]
+type = "serial"
+name = "serial"
+port = {toml_string(serial_port)}
+baud = 115200
+
+[[platforms]]
+type = "mqtt"
+name = "city"
+host = {toml_string(broker.host)}
+port = {broker.port}
+""".encode()

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Make and run a board's flash image: the shipped firmware with the identity of one registered device."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from boards import schema
+from boards.build import build_tree
+from boards.errors import BoardsError
+from boards.virtual.image import make_image
+from firmware.node import slots
+from firmware.wire import cbor
+from provisioning.city import City
+from provisioning.errors import AlreadyExists, BoardError, UnknownDevice
+from provisioning.identities import urn
+from provisioning.private_files import SECRET_MODE
+from provisioning.registry import Device
+
+DEFAULT_INTERVAL_MS: Final = 60_000
+RECEIPT_EVERY: Final = 8
+QUEUE_BYTES: Final = 65_536
+
+
+def make_board_image(
+    city: City,
+    dev_eui: bytes,
+    image: Path,
+    *,
+    board: str = "virtual",
+    interval_ms: int = DEFAULT_INTERVAL_MS,
+    console: bool = True,
+    receipt_every: int = RECEIPT_EVERY,
+) -> Device:
+    """Build the firmware, add the identity of the device and write the image with mode 0600.
+
+    Raises UnknownDevice, AlreadyExists where `image` exists, BoardError for everything about boards.
+    """
+    image = image.absolute()
+    if os.path.lexists(image):
+        raise AlreadyExists(
+            "This image exists already and is never overwritten.",
+            value=image,
+            reason="It may hold readings that were not delivered yet.",
+            next_step="choose another file",
+        )
+    with city.registry() as registry:
+        device = registry.device(dev_eui)
+        if device is None or device.state != "registered":
+            raise UnknownDevice(
+                "No device with this DevEUI is registered.",
+                value=urn(dev_eui),
+                next_step="lykta devices lists the registered ones; lykta register adds one",
+            )
+        identity = {
+            "dev_eui": device.dev_eui,
+            "join_eui": device.join_eui,
+            "app_key": registry.app_key(dev_eui),
+            "kind": device.kind,
+            "link": "serial",
+            "console": console,
+            "interval_ms": interval_ms,
+            "receipt_every": receipt_every,
+            "queue_bytes": QUEUE_BYTES,
+            "board": _board_map(board),
+        }
+    # The key is on disk in clear only inside a directory of mode 0700, and in the image.
+    with tempfile.TemporaryDirectory(prefix=".lykta-image-", dir=image.parent) as folder:
+        _build(Path(folder), board, identity, image)
+    return device
+
+
+def exec_board(image: Path, port: Path, extra: list[str] | None = None) -> NoReturn:
+    """Become the virtual board of this image: this process does not return."""
+    if not image.is_file():
+        raise BoardError("There is no such image.", value=image, next_step="lykta board make DEV_EUI IMAGE")
+    os.execv(sys.executable, board_command(image, port, extra))  # noqa: S606  # an argument list, no shell
+
+
+def board_command(image: Path, port: Path, extra: list[str] | None = None) -> list[str]:
+    """The command that runs a virtual board."""
+    return [sys.executable, "-m", "boards.virtual", "run", str(image), "--port", str(port), *(extra or [])]
+
+
+def _build(folder: Path, board: str, identity: dict[str, object], image: Path) -> None:
+    tree, staged = folder / "tree", folder / "image"
+    record = slots.pack(1, cbor.dumps(identity))
+    files = {f"data/identity.{slot}": record for slot in ("a", "b")}
+    try:
+        build_tree(tree, board)
+        make_image(staged, tree, files, board)
+    except (BoardsError, OSError) as error:
+        raise BoardError(f"The image cannot be made: {error}", value=image) from error
+    staged.chmod(SECRET_MODE)
+    try:
+        os.link(staged, image)  # unlike rename(), refuses a name that was taken in the meantime
+    except OSError as error:
+        raise BoardError(f"The image cannot be put in its place: {error.strerror}.", value=image) from error
+
+
+def _board_map(board: str) -> dict[str, Any]:
+    if board not in schema.names():
+        raise BoardError(
+            "This board is not known.", value=repr(board), next_step=f"choose one of: {', '.join(schema.names())}"
+        )
+    try:
+        return schema.load_board(board).node.as_map()
+    except BoardsError as error:
+        raise BoardError(f"The file of this board cannot be used: {error}", value=board) from error

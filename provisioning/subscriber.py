@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Subscribe to signed messages over MQTT: version 5, or 3.1.1 where the broker speaks nothing newer.
+
+One thread, no queue: a message is acknowledged after its handler returned, so that a broker with a persistent
+session keeps what was not handled. A broker that is absent or goes away is waited for.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from provisioning.enroll import Broker
+from provisioning.errors import BrokerError
+
+DEFAULT_PREFIX: Final = "lykta/v1"
+RECORDS: Final = "records"
+CERTIFICATE: Final = "certificate"
+SESSION_EXPIRY_S: Final = 7 * 24 * 3600
+_KEEPALIVE_S: Final = 20
+_CONNECT_TIMEOUT_S: Final = 5.0
+_POLL_S: Final = 0.2
+_FIRST_PAUSE_S: Final = 0.25
+_LONGEST_PAUSE_S: Final = 8.0
+_UNSUPPORTED_VERSION: Final = 132  # MQTT 5, 2.4
+_AT_LEAST_ONCE: Final = 1
+_GRANTED_QOS_0: Final = 0
+_REFUSED: Final = 128  # SUBACK reason codes from here on are refusals
+
+
+@dataclass
+class Handlers:
+    """What is called, all from the thread that runs the subscriber."""
+
+    message: Callable[[bytes], None]
+    certificate: Callable[[bytes], None]
+    status: Callable[[str], None] = field(default=lambda _text: None)
+
+
+class Subscriber:
+    """Receives records and certificates of all gateways. With a `client_id` the broker keeps the session."""
+
+    def __init__(
+        self, broker: Broker, handlers: Handlers, *, client_id: str | None = None, prefix: str = DEFAULT_PREFIX
+    ) -> None:
+        self._broker = broker
+        self._handlers = handlers
+        self._persistent = client_id is not None
+        self._client_id = client_id or f"lykta-verify-{secrets.token_hex(6)}"
+        self._prefix = prefix
+        self._protocol = MQTTProtocolVersion.MQTTv5
+        self._answered = False  # by this connection
+        self._silent = 0  # connections in a row that were closed without an answer
+        self._refusal = ""
+        self._pause_s = _FIRST_PAUSE_S
+        self.subscribed = False
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Receive until `until` returns true; it is asked several times a second. Raises BrokerError.
+
+        BrokerError only for what waiting cannot mend: a broker that refuses this client.
+        """
+        while not until():
+            client = self._new_client()
+            try:
+                client.connect(self._broker.host, self._broker.port, _KEEPALIVE_S, **self._session())
+            except OSError as error:  # TimeoutError and name resolution too
+                self._handlers.status(f"broker {self._broker} cannot be reached ({error}); trying again")
+                self._wait(until)
+                continue
+            done = self._serve(client, until)
+            if self._refusal:
+                raise BrokerError(
+                    f"The broker refuses this client: {self._refusal}.",
+                    value=str(self._broker),
+                    next_step="check the broker's access rules for this client and these topics",
+                )
+            if done:
+                return
+            self._wait(until)
+
+    def _serve(self, client: Client, until: Callable[[], bool]) -> bool:
+        """Receive on this connection for as long as it lasts; true when `until` said that it is enough."""
+        self._answered = self.subscribed = False
+        deadline_s = time.monotonic() + _CONNECT_TIMEOUT_S
+        code = MQTTErrorCode.MQTT_ERR_SUCCESS
+        done = False
+        while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._refusal and not done:
+            code = client.loop(_POLL_S)
+            done = until()
+            if not self._answered and time.monotonic() > deadline_s:
+                break
+        self.subscribed = False
+        client.disconnect()
+        client.loop(0)  # sends the DISCONNECT
+        if done or self._answered:
+            return done
+        # Some brokers answer a version that they do not know by closing the connection.
+        self._silent += 1
+        if self._silent % 2 == 0:
+            self._change_protocol()
+        return False
+
+    def _change_protocol(self) -> None:
+        newer = self._protocol == MQTTProtocolVersion.MQTTv5
+        self._protocol = MQTTProtocolVersion.MQTTv311 if newer else MQTTProtocolVersion.MQTTv5
+        self._pause_s = _FIRST_PAUSE_S
+
+    def _wait(self, until: Callable[[], bool]) -> None:
+        end_s = time.monotonic() + self._pause_s
+        self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+        while time.monotonic() < end_s and not until():
+            time.sleep(0.05)
+
+    def _session(self) -> dict[str, Any]:
+        if self._protocol != MQTTProtocolVersion.MQTTv5:
+            return {}
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's, untyped
+        if self._persistent:
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        return {"clean_start": not self._persistent, "properties": properties}
+
+    def _new_client(self) -> Client:
+        five = self._protocol == MQTTProtocolVersion.MQTTv5
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            clean_session=None if five else not self._persistent,
+            protocol=self._protocol,
+        )
+        client.connect_timeout = _CONNECT_TIMEOUT_S
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_disconnect = self._on_disconnect
+        return client
+
+    def _on_connect(
+        self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._answered = True
+        if reason.is_failure:
+            if reason.value == _UNSUPPORTED_VERSION and self._protocol == MQTTProtocolVersion.MQTTv5:
+                self._change_protocol()
+            elif reason.value != _UNSUPPORTED_VERSION:
+                self._refusal = str(reason)
+            return
+        self._silent = 0
+        self._pause_s = _FIRST_PAUSE_S
+        # Certificates first: they are retained and let the records that follow be checked at once.
+        topics = [(f"{self._prefix}/+/{name}", _AT_LEAST_ONCE) for name in (CERTIFICATE, RECORDS)]
+        client.subscribe(topics)
+        version = "5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
+        kept = ", session resumed" if flags.session_present else ""
+        self._handlers.status(f"connected to {self._broker}, MQTT {version}{kept}")
+
+    def _on_subscribe(
+        self, _client: Client, _data: Any, _id: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        if any(reason.value >= _REFUSED for reason in reasons):
+            self._refusal = f"it does not let it subscribe to {self._prefix}/+/{RECORDS}"
+        elif any(reason.value == _GRANTED_QOS_0 for reason in reasons):
+            self._refusal = "it grants QoS 0 only, which may lose messages"
+        else:
+            self.subscribed = True
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        if message.topic.endswith(f"/{CERTIFICATE}"):
+            self._handlers.certificate(bytes(message.payload))
+        else:
+            self._handlers.message(bytes(message.payload))
+
+    def _on_disconnect(
+        self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if self.subscribed and reason.is_failure:
+            self._handlers.status(f"connection to {self._broker} lost ({reason}); trying again")
+            self.subscribed = False
