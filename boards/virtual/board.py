@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from boards.errors import BoardStateError
+from boards.errors import BoardsError, BoardStateError
 from boards.schema import BoardFile, load_board
 from boards.virtual import protocol, scenario
 from boards.virtual.clock import Interrupts, Rtc
@@ -20,16 +20,14 @@ from boards.virtual.environment import Environment
 from boards.virtual.flash import NorFlash
 from boards.virtual.hardware import Hardware, unique_id
 from boards.virtual.interpreter import Interpreter
+from boards.virtual.keyboard import Keyboard
 from boards.virtual.protocol import Event, Phase, ResetCause, ResetKind
 from boards.virtual.repl import ReplTracker
 from boards.virtual.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
-INTERRUPT = b"\x03"
-INTERRUPT_REST_S = 0.1  # the port dies on a second SIGINT before it has handled the first
 CRASH_REST_S = 0.5
-INPUT_BYTES = 65_536
 CAUSES_KEPT = 64
 
 
@@ -52,9 +50,8 @@ class VirtualBoard:
         self._rng = random.Random(seed)
         self._scenario = scenario.load(scenario_name, seed)
         self.console = Console(port, self._on_input)
-        self._input: deque[bytes] = deque()
-        self._input_waiting = asyncio.Event()
-        self._feeder: asyncio.Task[None] | None = None
+        self._keyboard = Keyboard(lambda: self._interpreter)
+        self._typing: asyncio.Task[None] | None = None
         self._flash: NorFlash | None = None
         self._hardware: Hardware | None = None
         self._interpreter: Interpreter | None = None
@@ -64,7 +61,6 @@ class VirtualBoard:
         self._asleep: str | None = None
         self._watchdog_ms: int | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._interruptible = False
         self._rtc = Rtc(time.monotonic)
         self._interrupts = Interrupts(self._raise_line)
         self._waiting = Waiting(self.state)
@@ -80,21 +76,21 @@ class VirtualBoard:
         flash = self.board.flash
         self._flash = NorFlash(self.image, flash.bytes, flash.block_bytes, flash.program_bytes, self._rng)
         try:
+            self._hardware = Hardware(self.board, self._flash, Environment(self._scenario), self)
             self.console.plug()
-        except Exception:
+        except BoardsError:
             self._flash.close()
             raise
-        self._hardware = Hardware(self.board, self._flash, Environment(self._scenario), self)
-        self._feeder = asyncio.create_task(self._feed())
+        self._typing = asyncio.create_task(self._keyboard.run())
         await self.power_on()
 
     async def stop(self) -> None:
         """Power off and give everything back."""
         self._power_off()
         self.console.unplug()
-        if self._feeder is not None:
-            self._feeder.cancel()
-            await asyncio.wait([self._feeder])
+        if self._typing is not None:
+            self._typing.cancel()
+            await asyncio.wait([self._typing])
         if self._flash is not None:
             self._flash.close()
             self._flash = None
@@ -202,7 +198,7 @@ class VirtualBoard:
         """Text written so far still gets its line ends; what follows is left alone, or the other way round."""
         self._drain()
         self._repl.binary = binary
-        self._interruptible = not binary
+        self._keyboard.interruptible = not binary
 
     def set_phase(self, phase: int) -> None:
         """boot.py, main.py, REPL."""
@@ -210,7 +206,7 @@ class VirtualBoard:
         self._phase = Phase(phase)
         if self._phase is Phase.REPL:
             self._repl.binary = False
-            self._interruptible = True
+            self._keyboard.interruptible = True
             if self._repl.begin() and self._interpreter:
                 self._interpreter.type(b"\x01")
         self._notify()
@@ -291,10 +287,9 @@ class VirtualBoard:
 
     def _run(self, cause: ResetCause) -> None:
         self._cause, self._phase, self._asleep = cause, Phase.BOOT, None
-        self._interruptible = False
         self._causes.append(cause.name)
         self._interpreter = Interpreter(self._heap_bytes, self.image, self._request, self._output, self._exited)
-        self._input_waiting.set()
+        self._keyboard.interpreter_started()
         self._notify()
 
     def _stop_interpreter(self, keep_watchdog: bool = False) -> None:
@@ -309,7 +304,7 @@ class VirtualBoard:
         self._stop_interpreter()
         self._powered = False
         self._watchdog_ms = None
-        self._input.clear()
+        self._keyboard.clear()
         if self._hardware is not None:
             self._hardware.hard_reset()
 
@@ -376,27 +371,8 @@ class VirtualBoard:
         self._after("crash", CRASH_REST_S, lambda: self._boot(ResetCause.HARD_RESET))
 
     def _on_input(self, data: bytes) -> None:
-        if self._powered and sum(map(len, self._input)) < INPUT_BYTES:
-            self._input.append(data)
-            self._input_waiting.set()
-
-    async def _feed(self) -> None:
-        """Client to board, in order, with Ctrl-C where it stands."""
-        while True:
-            await self._input_waiting.wait()
-            if not self._input or self._interpreter is None:
-                self._input_waiting.clear()
-                continue
-            before, interrupt, after = self._input.popleft().partition(INTERRUPT)
-            if after:
-                self._input.appendleft(after)
-            self._interpreter.type(before)
-            if not interrupt:
-                continue
-            if self._interruptible and await self._interpreter.interrupt():
-                await asyncio.sleep(INTERRUPT_REST_S)
-            elif self._interpreter is not None:
-                self._interpreter.type(INTERRUPT)
+        if self._powered:
+            self._keyboard.receive(data)
 
     def _notify(self) -> None:
         if self._flash is not None:
