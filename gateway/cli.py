@@ -62,14 +62,10 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     os.umask(0o077)
     logs.set_up(options.log_format, options.log_level)
-    loaded = config.load(options.config)
-
-    async def run() -> None:
-        await Daemon(loaded).run()
-
+    daemon = Daemon(config.load(options.config))
     failed = False
     try:
-        asyncio.run(run())
+        asyncio.run(daemon.run())
     except* GatewayError as group:  # also one alone, of the start; a group when a task could not go on
         failed = True
         _print_error("\n".join(str(error) for error in group.exceptions))

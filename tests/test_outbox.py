@@ -25,7 +25,9 @@ def test_a_batch_becomes_envelopes_of_at_most_max_batch(path: Path) -> None:
         accepted = outbox.accept([arrival(1, *range(1, 7)), arrival(2, 1, 2, 3, 4)])
         assert (accepted.new, accepted.duplicates) == (10, 0)
         assert [row.readings for row in outbox.read(0, 10)] == [4, 4, 2]
-        assert published(outbox) == [(device(1), seq) for seq in range(1, 7)] + [(device(2), seq) for seq in range(1, 5)]
+        assert published(outbox) == [(device(1), seq) for seq in range(1, 7)] + [
+            (device(2), seq) for seq in range(1, 5)
+        ]
 
 
 def test_duplicates_are_dropped_within_a_batch_between_batches_and_after_a_restart(path: Path) -> None:
