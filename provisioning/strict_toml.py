@@ -64,10 +64,10 @@ def _as_text(value: object) -> str:
 
 
 def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    location = detail["loc"]
+    location = _without_tags(model, detail["loc"])
     path = _key_path(location)
     if detail["type"] == "extra_forbidden":
-        allowed = _allowed_keys(model, location[:-1])
+        allowed = _allowed_keys(model, detail["loc"][:-1])
         close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         return f"{path}: unknown key; allowed: {', '.join(allowed) or 'no key here'}{hint}"
@@ -93,21 +93,38 @@ def _key_path(location: tuple[int | str, ...]) -> str:
     return text.removeprefix(".") or "(top level)"
 
 
+def _without_tags(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The location as it stands in the file: without the names that pydantic gives to the members of a union."""
+    models: list[type[BaseModel]] = [model]
+    kept: list[int | str] = []
+    for index, part in enumerate(location):
+        inner = _step(models, part) if isinstance(part, str) else models
+        if inner is not None:
+            models = inner
+        if inner is not None or index == len(location) - 1:
+            kept.append(part)
+    return tuple(kept)
+
+
 def _allowed_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     models: list[type[BaseModel]] = [model]
     for part in location:
         if isinstance(part, str):
-            models = _step(models, part) or models  # a part without a field is the tag of a union
+            inner = _step(models, part)
+            models = _tagged(models, part) if inner is None else inner
     return sorted({field.alias or name for each in models for name, field in each.model_fields.items()})
 
 
-def _step(models: list[type[BaseModel]], part: str) -> list[type[BaseModel]]:
+def _step(models: list[type[BaseModel]], part: str) -> list[type[BaseModel]] | None:
+    """The models that the field `part` may hold; None when no model has such a field."""
+    fields = [field for each in models for name, field in each.model_fields.items() if part in {name, field.alias}]
+    return [inner for field in fields for inner in _models_in(field.annotation)] if fields else None
+
+
+def _tagged(models: list[type[BaseModel]], tag: str) -> list[type[BaseModel]]:
+    """The members of a union that have `tag` as the literal value of a field."""
     return [
-        inner
-        for each in models
-        for name, field in each.model_fields.items()
-        if part in {name, field.alias}
-        for inner in _models_in(field.annotation)
+        each for each in models if any(tag in typing.get_args(field.annotation) for field in each.model_fields.values())
     ]
 
 

@@ -9,11 +9,13 @@ session keeps what was not handled. A broker that is absent or goes away is wait
 from __future__ import annotations
 
 import secrets
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from paho.mqtt import MQTTException
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -34,6 +36,8 @@ _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 8.0
 _UNSUPPORTED_VERSION: Final = 132  # MQTT 5, 2.4
 _AT_LEAST_ONCE: Final = 1
+# What paho's parser raises for bytes that are no MQTT. Handlers raise none of these.
+_NOT_MQTT: Final = (MQTTException, struct.error, IndexError, KeyError)
 _GRANTED_QOS_0: Final = 0
 _REFUSED: Final = 128  # SUBACK reason codes from here on are refusals
 
@@ -96,7 +100,7 @@ class Subscriber:
         code = MQTTErrorCode.MQTT_ERR_SUCCESS
         done = False
         while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._refusal and not done:
-            code = client.loop(_POLL_S)
+            code = self._loop(client)
             done = until()
             if not self._answered and time.monotonic() > deadline_s:
                 break
@@ -110,6 +114,13 @@ class Subscriber:
         if self._silent % 2 == 0:
             self._change_protocol()
         return False
+
+    def _loop(self, client: Client) -> MQTTErrorCode:
+        try:
+            return client.loop(_POLL_S)
+        except _NOT_MQTT as error:
+            self._handlers.status(f"what {self._broker} sends is not MQTT ({type(error).__name__}); trying again")
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
     def _change_protocol(self) -> None:
         newer = self._protocol == MQTTProtocolVersion.MQTTv5
