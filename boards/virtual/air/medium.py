@@ -14,8 +14,8 @@ The rules, for one frame at one receiver that listens to its channel (docs/virtu
 3. A collision after the header damages the data: the frame is heard with crc_ok False.
 4. Two frames of one SF collide unless one is at least 6 dB stronger: that one survives. Other SFs disturb each other
    only at the large differences of link_budget's table.
-5. A radio with one demodulator that holds a weaker frame turns to a stronger one whose preamble it hears before the
-   weaker one's header is complete; later ones destroy what it holds and are themselves missed.
+5. A radio with one demodulator that holds a weaker frame turns to a stronger one that begins before the weaker one's
+   header is complete; later ones destroy what it holds and are themselves missed.
 """
 
 import heapq
