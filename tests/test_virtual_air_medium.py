@@ -157,8 +157,8 @@ def test_of_two_frames_of_one_sf_at_most_the_one_six_db_stronger_survives(
     advantage_db: float, delay_us: int, demodulators: int
 ) -> None:
     radio = bench(demodulators)
-    first = radio.send("a", 10_000, power_dbm=0)
-    second = radio.send("b", 10_000 + delay_us, power_dbm=advantage_db)
+    first = radio.send("a", 10_000, power_dbm=20)
+    second = radio.send("b", 10_000 + delay_us, power_dbm=20 + advantage_db)
     assert second.at_us < first.until_us
     heard = radio.heard()
     free_again = second.preamble_end_us - 5 * SYMBOL_US >= first.until_us  # enough preamble is left after the first
