@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages docs/adding-a-*.md, followed word by word in a copy of the project: new files are enough."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import Mosquitto
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("boards", "consumer", "firmware", "gateway", "provisioning")
@@ -90,6 +95,9 @@ asyncio.run(main())
 """
 
 
+_BOARD_RUN = "python -m boards.virtual run gauge.img --board lykta_flood_gauge --port gauge.tty"
+
+
 @dataclass
 class House:
     """A copy of the project's packages."""
@@ -106,14 +114,32 @@ class House:
             with path.open("x", encoding="utf-8") as new:
                 new.write(content)
 
-    def run(self, *command: str) -> str:
+    @property
+    def _env(self) -> dict[str, str]:
         search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        env = {**os.environ, "PATH": search, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**os.environ, "PATH": search, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def run(self, *command: str) -> str:
         done = subprocess.run(
-            command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=100, check=False
+            command, cwd=self.folder, env=self._env, capture_output=True, text=True, timeout=100, check=False
         )
         assert done.returncode == 0, f"{' '.join(command)[:200]}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    @contextmanager
+    def running(self, *command: str) -> Iterator[None]:
+        """Run a program beside the test, and end it."""
+        with (self.folder / f"{command[0]}.log").open("ab") as log:
+            process = subprocess.Popen(command, cwd=self.folder, env=self._env, stdout=log, stderr=log)
+            try:
+                yield
+            finally:
+                process.terminate()
+                try:
+                    process.wait(timeout=20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait(timeout=20)
 
 
 @pytest.fixture
@@ -152,9 +178,26 @@ def test_a_board_is_one_new_file_and_a_chip_another(house: House) -> None:
     house.follow("adding-a-kind.md")
     house.follow("adding-a-board.md")
     assert house.run(sys.executable, "-c", BOARD) == "321\n"
+
+
+def test_the_new_kind_on_the_new_board_reaches_the_city(house: House, mosquitto: Mosquitto) -> None:
+    house.follow("adding-a-kind.md")
+    house.follow("adding-a-board.md")
     for command in _commands("adding-a-board.md"):
         house.run(*command)
-    assert (house.folder / "gauge.img").is_file()
+    house.run("lykta", "-C", "try", "gateway", "enroll", "bridge", "--out", "bridge")
+    assert _BOARD_RUN in (ROOT / "docs" / "adding-a-board.md").read_text(encoding="utf-8")
+    config = house.folder / "bridge" / "gateway.toml"
+    text = config.read_text(encoding="utf-8").replace("/dev/ttyACM0", str(house.folder / "gauge.tty"))
+    config.write_text(text.replace("port = 1883", f"port = {mosquitto.port}"), encoding="utf-8")
+    with (
+        house.running(*_BOARD_RUN.split()),
+        house.running("lykta-gateway", "run", "--config", str(config)),
+    ):
+        broker = f"{mosquitto.host}:{mosquitto.port}"
+        shown = house.run("lykta", "-C", "try", "verify", "--broker", broker, "--count", "1", "--for", "60", "--json")
+    readings = [line for line in map(json.loads, shown.splitlines()) if line.get("dev_eui") == "70b3d57ed0000007"]
+    assert readings[0]["values"]["distance"] == 2.5
 
 
 def test_a_link_is_one_new_file(house: House) -> None:
