@@ -59,7 +59,7 @@ class Listener:
 
     async def counted(self, name: str, count: int = 1) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            while self.counters.snapshot().get("links", {}).get(name, 0) < count:
+            while self.counters.snapshot().get("links", {}).get(name, 0) < count:  # noqa: ASYNC110 - a count
                 await asyncio.sleep(0.01)
 
 

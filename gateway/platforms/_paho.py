@@ -8,6 +8,7 @@ paho keeps its own queue of what is in flight; a new client for each connection 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 import threading
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from paho.mqtt.properties import Properties
 from gateway.errors import PlatformError, ProtocolRefused
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from paho.mqtt.reasoncodes import ReasonCode
@@ -55,6 +55,18 @@ class Target:
     tls: ssl.SSLContext | None
 
 
+class TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Shake hands, or close."""
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 class Connection:
     """An open connection. ``watch`` ends, with PlatformError, when it does."""
 
@@ -65,6 +77,7 @@ class Connection:
         self._connack: asyncio.Future[int] = self._loop.create_future()
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._closed.add_done_callback(lambda future: future.exception())  # looked at: no warning when nobody watches
+        self._over = False
         self._descriptor = -1
         self._socket: Any = None  # a socket or, under TLS, what wraps one
         self._client = self._make(target)
@@ -74,7 +87,7 @@ class Connection:
         """Connect; return how many publications the broker takes at a time. Raises PlatformError and its kinds."""
         try:
             # Name look-up, TCP and TLS block, so they have a thread. A daemon thread: it must not hold up the exit.
-            await _in_thread(lambda: self._client.connect(target.host, target.port, keepalive=target.keepalive_s))
+            await _in_thread(lambda: self._connect(target))
         except (OSError, ValueError) as error:
             raise PlatformError(f"{target.host}:{target.port}: {error}") from error
         self._attach()
@@ -108,6 +121,7 @@ class Connection:
 
     def close(self) -> None:
         """Say goodbye if the line takes it, and free the socket."""
+        self._over = True
         self._connack.cancel()
         self._client.disconnect()
         if self._descriptor >= 0:
@@ -115,6 +129,13 @@ class Connection:
         self._detach()
         if self._socket is not None:
             self._socket.close()
+
+    def _connect(self, target: Target) -> None:
+        """Runs in its thread, and may outlast everybody's interest."""
+        self._client.connect(target.host, target.port, keepalive=target.keepalive_s)
+        opened = self._client.socket()
+        if self._over and opened is not None:
+            opened.close()
 
     def _make(self, target: Target) -> paho.Client:
         five = self._version == "5"

@@ -17,7 +17,7 @@ from gateway import plugins
 from gateway.errors import PlatformError, ProtocolRefused, StoreUnavailable
 from gateway.operate.logs import EventLog, Seldom
 from gateway.platforms._backoff import BackOff
-from gateway.platforms._paho import ClosedEarly, Connection, Target, Version
+from gateway.platforms._paho import ClosedEarly, Connection, Target, TlsSocket, Version
 from gateway.platforms._window import Window
 
 if TYPE_CHECKING:
@@ -233,6 +233,7 @@ class MqttPlatform:
         base = self._context.base
         try:
             context = ssl.create_default_context(cafile=None if settings.ca is None else str(base / settings.ca))
+            context.sslsocket_class = TlsSocket
             if settings.cert is not None and settings.key is not None:
                 context.load_cert_chain(base / settings.cert, base / settings.key)
         except OSError as error:  # ssl.SSLError is one
