@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import identity, links, platforms, plugins
 from gateway.clock import StepDetector, SystemClock, plausible
-from gateway.errors import GatewayError, IdentityError, LinkError
+from gateway.errors import GatewayError, IdentityError, LinkError, StoreCorrupt
 from gateway.intake import Intake
 from gateway.network.keyring import Keyring
 from gateway.network.register import KnownDevices
@@ -169,10 +169,22 @@ class Daemon:
             last = None in batch
             uplinks = [uplink for uplink in batch if uplink is not None]
             if uplinks:
-                downlinks = await self._in_writer(partial(self._intake.process, uplinks))
+                downlinks = await self._in_writer(partial(self._process, uplinks))
                 for feed in self._feeds.values():
                     feed.wake()
                 await self._send(downlinks)
+
+    def _process(self, uplinks: Sequence[Uplink]) -> Sequence[Downlink]:
+        """Take a batch. An error that nobody foresaw costs the batch, not the gateway: devices send again."""
+        try:
+            return self._intake.process(uplinks)
+        except StoreCorrupt:
+            raise
+        except Exception:  # noqa: BLE001 - top of the pipeline, logged with its traceback
+            self._counters.add("frames", "abandoned", len(uplinks))
+            self._log.exception("batch_abandoned", frames=len(uplinks))
+            self._intake.abandon()
+            return []
 
     async def _send(self, downlinks: Sequence[Downlink]) -> None:
         for downlink in downlinks:
@@ -196,6 +208,8 @@ class Daemon:
         while True:
             try:
                 await start()
+            except StoreCorrupt:
+                raise  # the next start sets the file aside
             except GatewayError as error:
                 self._log.warning("task_restarts", task=name, why=error)
             except Exception:  # noqa: BLE001 - top of a task, logged with its traceback

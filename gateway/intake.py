@@ -72,6 +72,10 @@ class Intake:
         downlinks = [Downlink(each.uplink.link, each.uplink.address, each.accept) for each in joined]
         return downlinks + self._answers(opened, arrivals, stored=stored)
 
+    def abandon(self) -> None:
+        """Forget what a batch did in memory before it failed."""
+        self._server.rollback()
+
     def _receive(self, uplinks: Sequence[Uplink]) -> tuple[list[Joined], list[Opened]]:
         joined: list[Joined] = []
         opened: list[Opened] = []

@@ -81,7 +81,7 @@ def set_aside(path: Path) -> Path:
 @contextmanager
 def durable(connection: sqlite3.Connection) -> Iterator[None]:
     """One transaction, on disk when the block ends. Raises StoreUnavailable, StoreCorrupt; then nothing has changed."""
-    with translated():
+    with translated(connection):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -93,11 +93,18 @@ def durable(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn SQLite's errors into ours: what may pass (disk full, read-only, I/O), and what will not (damage)."""
+def translated(connection: sqlite3.Connection) -> Iterator[None]:
+    """Turn SQLite's errors into ours: what may pass (disk full, read-only, I/O), and what will not (damage).
+
+    Damage condemns the file: the next start sets it aside, even when its check should find nothing.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:
         raise StoreUnavailable(f"the disk does not take it: {error}") from error
+    except sqlite3.IntegrityError:
+        raise  # an error of ours, not of the disk
     except sqlite3.DatabaseError as error:
-        raise StoreCorrupt(str(error)) from error
+        path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+        condemn(path)
+        raise StoreCorrupt(f"{path} is damaged: {error}") from error

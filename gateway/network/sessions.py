@@ -77,7 +77,7 @@ class SessionStore:
 
     def nonces(self, dev_eui: bytes) -> Nonces:
         """Return the last nonces of a device."""
-        with translated():
+        with translated(self._db):
             row = self._db.execute("SELECT dev_nonce, join_nonce FROM nonces WHERE dev_eui = ?", (dev_eui,)).fetchone()
         return Nonces(*row) if row else Nonces()
 
@@ -87,7 +87,7 @@ class SessionStore:
 
     def address_is_free(self, dev_addr: int) -> bool:
         """Tell whether no session has the address."""
-        with translated():
+        with translated(self._db):
             found = self._db.execute("SELECT 1 FROM session WHERE dev_addr = ?", (dev_addr,)).fetchone()
         return found is None
 
@@ -109,7 +109,7 @@ class SessionStore:
 
     def by_address(self, dev_addr: int) -> StoredSession | None:
         """Return the session of an address."""
-        with translated():
+        with translated(self._db):
             row = self._db.execute(
                 "SELECT id, dev_eui, dev_addr, keys, fcnt_up, fcnt_down, confirmed FROM session WHERE dev_addr = ?",
                 (dev_addr,),
@@ -136,13 +136,13 @@ class SessionStore:
 
     def commit(self) -> None:
         """Put everything since the last commit on disk."""
-        with translated():
+        with translated(self._db):
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
     def rollback(self) -> None:
         """Forget everything since the last commit."""
-        with translated():
+        with translated(self._db):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
 
@@ -151,11 +151,11 @@ class SessionStore:
         self._db.close()
 
     def _write(self, statement: str, *values: object) -> int:
-        with translated():
+        with translated(self._db):
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
             return self._db.execute(statement, values).rowcount
 
     def _addresses(self, query: str, *values: object) -> list[int]:
-        with translated():
+        with translated(self._db):
             return [int(row[0]) for row in self._db.execute(query, values)]

@@ -99,23 +99,23 @@ class Outbox:
 
     def receipt(self, dev_eui: bytes) -> Receipt:
         """Return what may be told to a device."""
-        with translated():
+        with translated(self._db):
             held = self._devices.state(dev_eui).held
         return Receipt(held.contiguous, held.above())
 
     def through(self, platform: str) -> int:
         """Return the id up to which the platform has everything."""
-        with translated():
+        with translated(self._db):
             return retention.published_through(self._db, [platform])
 
     def last(self) -> int:
         """Return the id of the newest envelope; 0 when there is none."""
-        with translated():
+        with translated(self._db):
             return int(self._db.execute("SELECT coalesce(max(id), 0) FROM envelope").fetchone()[0])
 
     def read(self, after: int, limit: int) -> list[Row]:
         """Return up to *limit* envelopes after id *after*, in order."""
-        with translated():
+        with translated(self._db):
             rows = self._db.execute(
                 "SELECT id, last - first + 1, message FROM envelope WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
             )
@@ -142,13 +142,13 @@ class Outbox:
             through = retention.published_through(self._db, self._platforms, before_s)
             pruned = retention.prune(self._db, through)
             retention.forget_progress(self._db, before_s)
-        with translated():
+        with translated(self._db):
             retention.give_back(self._db)
         return pruned
 
     def used_bytes(self) -> int:
         """Return how much of ``max_bytes`` is in use."""
-        with translated():
+        with translated(self._db):
             return retention.used_bytes(self._db)
 
     def close(self) -> None:

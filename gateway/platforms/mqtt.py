@@ -119,7 +119,7 @@ class MqttPlatform:
             pause_s = 0.0
             try:
                 await self._connect_and_serve(feed)
-            except* PlatformError as group:
+            except* (PlatformError, StoreUnavailable) as group:
                 pause_s = self._failed(_first(group))
             await asyncio.sleep(pause_s)
 
@@ -193,7 +193,7 @@ class MqttPlatform:
             self._back_off.reset()
             self._room.set()
 
-    def _failed(self, error: PlatformError) -> float:
+    def _failed(self, error: BaseException) -> float:
         """Log, and return how long to wait."""
         again_now = False
         if isinstance(error, ProtocolRefused):
@@ -241,11 +241,11 @@ class MqttPlatform:
         return context
 
 
-def _first(group: BaseExceptionGroup[PlatformError]) -> PlatformError:
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return error if isinstance(error, PlatformError) else PlatformError(str(error))
+    return error
 
 
 def build(settings: Settings, context: Context) -> MqttPlatform:
