@@ -31,6 +31,7 @@ CERTIFICATE: Final = "certificate"
 SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 _KEEPALIVE_S: Final = 20
 _CONNECT_TIMEOUT_S: Final = 5.0
+_ANSWER_TIMEOUT_S: Final = 3.0
 _POLL_S: Final = 0.2
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 8.0
@@ -64,7 +65,6 @@ class Subscriber:
         self._prefix = prefix
         self._protocol = MQTTProtocolVersion.MQTTv5
         self._answered = False  # by this connection
-        self._silent = 0  # connections in a row that were closed without an answer
         self._refusal = ""
         self._pause_s = _FIRST_PAUSE_S
         self.subscribed = False
@@ -96,24 +96,21 @@ class Subscriber:
     def _serve(self, client: Client, until: Callable[[], bool]) -> bool:
         """Receive on this connection for as long as it lasts; true when `until` said that it is enough."""
         self._answered = self.subscribed = False
-        deadline_s = time.monotonic() + _CONNECT_TIMEOUT_S
+        deadline_s = time.monotonic() + _ANSWER_TIMEOUT_S
         code = MQTTErrorCode.MQTT_ERR_SUCCESS
         done = False
-        while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._refusal and not done:
-            code = self._loop(client)
-            done = until()
-            if not self._answered and time.monotonic() > deadline_s:
-                break
-        self.subscribed = False
-        client.disconnect()
-        client.loop(0)  # sends the DISCONNECT
-        if done or self._answered:
-            return done
-        # Some brokers answer a version that they do not know by closing the connection.
-        self._silent += 1
-        if self._silent % 2 == 0:
-            self._change_protocol()
-        return False
+        try:
+            while code == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._refusal and not done:
+                code = self._loop(client)
+                done = until()
+                if not self._answered and time.monotonic() > deadline_s:
+                    break
+        finally:
+            self.subscribed = False
+            client.disconnect()  # sent at once
+        if not done and not self._answered:
+            self._change_protocol()  # some brokers answer a version that they do not know with silence
+        return done
 
     def _loop(self, client: Client) -> MQTTErrorCode:
         try:
@@ -166,7 +163,6 @@ class Subscriber:
             elif reason.value != _UNSUPPORTED_VERSION:
                 self._refusal = str(reason)
             return
-        self._silent = 0
         self._pause_s = _FIRST_PAUSE_S
         # Certificates first: they are retained and let the records that follow be checked at once.
         topics = [(f"{self._prefix}/+/{name}", _AT_LEAST_ONCE) for name in (CERTIFICATE, RECORDS)]

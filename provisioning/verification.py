@@ -33,8 +33,8 @@ class Judgement:
 
     @property
     def ok(self) -> bool:
-        """Nothing failed, nothing is missing, forked or duplicated, and everything could be checked."""
-        return self.report.clean and not self.unchecked and not self.dropped
+        """Something came, nothing of it failed, is missing, forked or duplicated, and all could be checked."""
+        return self.report.readings > 0 and self.report.clean and not self.unchecked and not self.dropped
 
     def to_dict(self) -> dict[str, Any]:
         """The judgement as JSON-able values."""
@@ -56,6 +56,8 @@ class Judgement:
             ranges = ", ".join(f"{first}-{last}" for first, last in stream.missing_ranges)
             missing = f", missing {stream.missing}: {ranges}" if stream.missing else ""
             lines.append(f"{stream.gateway} stream {stream.stream_id}: records {stream.first}-{stream.last}{missing}")
+        if not report.readings:
+            lines.append("not one reading came: nothing is proven")
         lines.append("OK: every message is authentic and nothing is missing" if self.ok else "NOT OK")
         return lines
 

@@ -31,6 +31,10 @@ class City:
     def __post_init__(self) -> None:
         self.certificate = pki.create_ca(self.key, "Lyktby")
 
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
     def gateway(self, eui: bytes = EUI) -> SigningGateway:
         key = pki.new_key()
         return SigningGateway(

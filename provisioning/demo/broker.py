@@ -8,19 +8,20 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Final
 
-from provisioning.demo.processes import Child, wait_for
+from provisioning.demo.processes import Child
 from provisioning.enroll import Broker
 from provisioning.errors import DemoError
 
 HOST: Final = "127.0.0.1"
 _TRIES: Final = 5
 _START_S: Final = 20.0
+_POLL_S: Final = 0.02
 
 
 @contextmanager
@@ -32,8 +33,7 @@ def running_broker(folder: Path, logs: Path, stopped: Callable[[], bool]) -> Ite
         name, command = _command(folder, port)
         with Child("broker", command, logs) as child:
             try:
-                wait_for("the broker", partial(_accepts, port), child, stopped, _START_S)
-                child.check()  # it was this broker that answered, not another process that took the port
+                _wait(port, child, stopped)
             except DemoError as error:
                 last = error
                 if stopped():
@@ -42,6 +42,18 @@ def running_broker(folder: Path, logs: Path, stopped: Callable[[], bool]) -> Ite
             yield Broker(HOST, port), child, name
             return
     raise DemoError("No broker could be started.", reason=str(last and last.reason))
+
+
+def _wait(port: int, child: Child, stopped: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + _START_S
+    while not _accepts(port):
+        child.check()
+        if stopped():
+            raise DemoError("Stopped before the first reading.")
+        if time.monotonic() > end_s:
+            raise DemoError(f"The broker does not answer within {_START_S:g} s.", reason=child.tail())
+        time.sleep(_POLL_S)
+    child.check()  # it was this broker that answered, not another process that took the port
 
 
 def _command(folder: Path, port: int) -> tuple[str, list[str]]:

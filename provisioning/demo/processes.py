@@ -9,8 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -18,7 +16,6 @@ from typing import Final
 from provisioning.errors import DemoError
 
 ROOT: Final = Path(__file__).parent.parent.parent
-POLL_S: Final = 0.05
 _LOG_TAIL: Final = 12
 
 
@@ -80,18 +77,6 @@ class Child:
         """The last lines of its log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(lines[-_LOG_TAIL:])
-
-
-def wait_for(what: str, ready: Callable[[], bool], child: Child, stopped: Callable[[], bool], timeout_s: float) -> None:
-    """Wait until `ready`. Raises DemoError when the child ends, the time is over or the user stops it."""
-    end_s = time.monotonic() + timeout_s
-    while not ready():
-        child.check()
-        if stopped():
-            raise DemoError("Stopped before the first reading.")
-        if time.monotonic() > end_s:
-            raise DemoError(f"Waited {timeout_s:g} s for {what} in vain.", reason=child.tail())
-        time.sleep(POLL_S)
 
 
 def run_briefly(command: list[str], timeout_s: float) -> str:

@@ -9,17 +9,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from consumer.inbox import Inbox
 from consumer.report import VerifiedReading
 from provisioning.city import create_city
 from provisioning.demo.broker import running_broker
 from provisioning.demo.flash import read_queue
-from provisioning.demo.processes import Child, run_briefly, wait_for
+from provisioning.demo.processes import Child, run_briefly
 from provisioning.demo.summary import Summary, summarise
 from provisioning.demo.view import KIND, View
 from provisioning.enroll import CONFIG_NAME, enroll_gateway
@@ -36,6 +36,8 @@ _DRAIN_S: Final = 15.0
 _STOP_S: Final = 10.0
 _STATS_S: Final = 30.0
 _STATS_EVERY_S: Final = 1.0
+_AT_ONCE: Final = 2  # so many requests to end leave no time for order
+_END: Final = object()
 
 Stopped = Callable[[], int]
 
@@ -79,6 +81,7 @@ class _Demo:
         self._port = home / "board.tty"
         self._config = home / "gateway" / CONFIG_NAME
         self._verified_seqs: set[int] = set()
+        self._durable = 0
 
     def run(self, for_s: float | None) -> Summary:
         make_directory(self._logs)
@@ -90,45 +93,55 @@ class _Demo:
         inbox = Inbox(build_verifier(city, None, from_start=True, accept_eddsa=False))
         self._verification = Verification(inbox, self._show, self._view.note)
         with ExitStack() as stack:
-            broker, broker_child, program = stack.enter_context(
+            broker, child, program = stack.enter_context(
                 running_broker(self._home, self._logs, lambda: self._stopped() > 0)
             )
             self._view.note(f"broker: {program} on {broker}")
             enroll_gateway(city, "demo", self._config.parent, serial_port=str(self._port), broker=broker)
-            handlers = self._verification.handlers(self._status)
-            # The broker keeps the session between the phases below, so that none of them misses a message.
-            self._subscriber = Subscriber(broker, handlers, client_id="lykta-demo")
-            self._receive(lambda: self._subscriber.subscribed, _START_S, [broker_child])
-            board = stack.enter_context(Child("board", board_command(self._image, self._port), self._logs))
-            wait_for("the board", self._port.exists, board, lambda: self._stopped() > 0, _START_S)
-            gateway = stack.enter_context(Child("gateway", _gateway("run", self._config), self._logs))
-            return self._work(for_s, broker_child, board, gateway)
+            self._subscriber = Subscriber(broker, self._verification.handlers(self._view.note))
+            steps = self._steps(for_s, child, stack)
+            self._subscriber.run(lambda: self._advance(steps))
+            return self._summary()
 
-    def _work(self, for_s: float | None, broker: Child, board: Child, gateway: Child) -> Summary:
+    def _advance(self, steps: Iterator[None]) -> bool:
+        """Asked several times a second by the subscriber, which stays connected from the first step to the last."""
+        self._view.refresh(self._verification.inbox.verifier.report())
+        return next(steps, _END) is _END
+
+    def _steps(self, for_s: float | None, broker: Child, stack: ExitStack) -> Iterator[None]:
+        yield from self._start("a subscription", lambda: self._subscriber.subscribed, broker)
+        board = stack.enter_context(Child("board", board_command(self._image, self._port), self._logs))
+        yield from self._start("the board", self._port.exists, board)
+        gateway = stack.enter_context(Child("gateway", _gateway("run", self._config), self._logs))
         self._view.note("waiting for the board to join" + ("" if for_s else "; Ctrl-C ends the demo"))
         over = deadline(for_s)
-        self._receive(lambda: over() or self._stopped() > 0, None, [broker, board, gateway])
+        yield from self._wait(lambda: over() or self._stopped() > 0, None, [broker, board, gateway])
         self._view.note("stopping the board, letting the gateway deliver what it holds")
         board.stop(_STOP_S)
-        self._receive(self._drained(), _DRAIN_S, [broker, gateway])
+        yield from self._wait(self._drained(), _DRAIN_S, [broker, gateway])
         gateway.stop(_STOP_S)
-        stats = self._stats()
+        self._durable = self._read_durable()
         # What the gateway still took from the line while it ended.
-        self._receive(lambda: len(self._verified_seqs) >= int(stats["durable"]), _DRAIN_S, [broker])
-        judgement = self._verification.judgement()
-        self._view.refresh(judgement.report)
-        return summarise(stats["durable"], self._verified_seqs, read_queue(self._image), judgement)
+        yield from self._wait(lambda: len(self._verified_seqs) >= self._durable, _DRAIN_S, [broker])
 
-    def _receive(self, done: Callable[[], bool], timeout_s: float | None, children: list[Child]) -> None:
+    def _start(self, what: str, ready: Callable[[], bool], child: Child) -> Iterator[None]:
+        yield from self._wait(lambda: ready() or self._stopped() > 0, _START_S, [child])
+        if self._stopped():
+            raise DemoError("Stopped before the first reading.")
+        if not ready():
+            raise DemoError(f"Waited {_START_S:g} s for {what} in vain.", reason=child.tail())
+
+    def _wait(self, done: Callable[[], bool], timeout_s: float | None, children: list[Child]) -> Iterator[None]:
         over = deadline(timeout_s)
-
-        def until() -> bool:
+        while not done() and not over() and self._stopped() < _AT_ONCE:
             for child in children:
                 child.check()
-            self._view.refresh(self._verification.inbox.verifier.report())
-            return done() or over() or self._stopped() > 1
+            yield
 
-        self._subscriber.run(until)
+    def _summary(self) -> Summary:
+        judgement = self._verification.judgement()
+        self._view.refresh(judgement.report)
+        return summarise(self._durable, self._verified_seqs, read_queue(self._image), judgement)
 
     def _drained(self) -> Callable[[], bool]:
         """A question: has the gateway stopped taking readings and were all of them verified?"""
@@ -138,25 +151,20 @@ class _Demo:
             nonlocal asked_s, before
             if time.monotonic() < asked_s + _STATS_EVERY_S:
                 return False
-            durable = int(self._stats()["durable"])
+            durable = self._read_durable()
             settled = durable == before and len(self._verified_seqs) >= durable
             asked_s, before = time.monotonic(), durable
             return settled
 
         return drained
 
-    def _stats(self) -> dict[str, Any]:
+    def _read_durable(self) -> int:
+        """How many readings the gateway has on disk."""
         text = run_briefly([*_gateway("stats", self._config), "--json"], _STATS_S)
         try:
-            stats: dict[str, Any] = json.loads(text)
-            int(stats["durable"])
+            return int(json.loads(text)["durable"])
         except (ValueError, KeyError, TypeError) as error:
             raise DemoError("The gateway's statistics cannot be read.", value=text[:200]) from error
-        return stats
-
-    def _status(self, text: str) -> None:
-        if not text.startswith("connected"):  # the phases come and go on purpose
-            self._view.note(text)
 
     def _show(self, gateway: str, reading: VerifiedReading) -> None:
         self._verified_seqs.add(reading.seq)
