@@ -4,6 +4,7 @@
 
 import json
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -306,3 +307,27 @@ def test_a_confirmed_alarm_is_acknowledged_with_its_receipt_and_asked_times_are_
     assert cid == maccommands.DEVICE_TIME
     assert abs(maccommands.decode_device_time_ans(payload) / 1000 - time.time()) < 60
     assert daemons[-1].stats().durable == 1
+
+
+def test_a_disk_that_takes_nothing_stops_receipts_and_nothing_else(
+    city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
+) -> None:
+    """A file size limit of zero makes every write of the running daemon fail, as a full or broken disk does."""
+    device = city.device()
+    daemon = Daemon(city.config(port.path, mosquitto.port))
+    daemons.append(daemon)
+    port.join(device)
+    deliver(port, device, range(1, 11))
+    pid = daemon.process.pid
+    limit = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, limit[1]))
+    for turn in range(3):
+        port.send(device.readings(11, 12, oldest=11))
+        assert port.receive(0.5) is None, f"a receipt for what is not on disk, turn {turn}"
+    daemon.wait_for("store_unavailable")
+    assert len(daemon.saw("store_unavailable")) == 1, "once per change, not once per frame"
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
+    deliver(port, device, range(11, 21))
+    daemon.wait_for("accepting_again")
+    assert daemon.stats().durable == 20
+    assert daemon.stop() == 0
