@@ -65,7 +65,7 @@ class Interpreter:
         flash_fd = os.open(flash_image, os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._process = subprocess.Popen(
-                command("-X", f"heapsize={heap_bytes}", "-i", str(_HAL / "start.py")),
+                command("-X", f"heapsize={heap_bytes}", "-i", "start.py"),
                 stdin=inner_in,
                 stdout=inner_out,
                 stderr=inner_out,
@@ -91,11 +91,12 @@ class Interpreter:
         return self._process.pid
 
     def kill(self) -> None:
-        """End it at once, as loss of power does; on_exit is not called, nothing more is read from it."""
+        """End it at once, as loss of power does; on_exit is not called. What it had printed is on the line."""
         if not self._alive:
             return
         self._process.kill()
         self._process.wait()
+        self.drain_output()
         self._close()
 
     def interrupt_line(self) -> None:

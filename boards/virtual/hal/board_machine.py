@@ -250,7 +250,8 @@ class UART(io.IOBase):
         self.init(baudrate, bits, parity, stop, **options)
 
     def init(self, baudrate=9600, bits=8, parity=None, stop=1, *, tx=None, rx=None, timeout=0, timeout_char=2, **more):
-        self._timeout_ms, self._char_ms = timeout, timeout_char
+        # At least a whole character, as ports see to.
+        self._timeout_ms, self._char_ms = timeout, max(timeout_char, 13000 // max(baudrate, 1) + 1)
         pins = _options(tx=_number(tx), rx=_number(rx), rxbuf=more.pop("rxbuf", None), txbuf=more.pop("txbuf", None))
         if more:
             raise TypeError("UART has no option %s" % ", ".join(more))
