@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A whole small city for end-to-end tests, made with the commands that people use, each part a process of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from tests.serial_tap import SerialTap
+
+ROOT = Path(__file__).parent.parent
+_ENV = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def wait_until(done: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
+    """Return when *done*; what it asks has no event to wait for, since it lies in another process."""
+    deadline = time.monotonic() + timeout_s
+    while not done():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout_s:g} s in vain: {what}")
+        time.sleep(0.02)
+
+
+class City:
+    """A register, a certificate authority, one street light and one gateway with a tapped serial line between them."""
+
+    def __init__(self, folder: Path, broker_port: int, interval_ms: int = 200, seed: int = 1) -> None:
+        self.folder = folder
+        self.broker_port = broker_port
+        self.seed = seed
+        self.image = folder / "board.image"
+        self.control = folder / "board.control"
+        self.config = folder / "gateway" / "gateway.toml"
+        self._board_port = folder / "board.tty"
+        self._gateway_port = folder / "gateway.tty"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.lykta("init", str(folder / "city"), "--city", "Teststad")
+        self.dev_eui = self.lykta("register", "--kind", "street_light", "--name", "lamp 1").strip()
+        self.lykta(
+            *("gateway", "enroll", "pole box", "--out", str(self.config.parent)),
+            *("--serial-port", str(self._gateway_port), "--broker", f"127.0.0.1:{broker_port}"),
+        )
+        self.lykta("board", "make", self.dev_eui, str(self.image), "--interval-ms", str(interval_ms))
+        self.tap = SerialTap(self._board_port, self._gateway_port)
+
+    def lykta(self, *arguments: str, code: int = 0) -> str:
+        """Run a `lykta` command on this city; return what it printed to standard output."""
+        command = [sys.executable, "-m", "provisioning.cli", "-C", str(self.folder / "city"), *arguments]
+        done = subprocess.run(command, env=_ENV, capture_output=True, text=True, timeout=100, check=False)
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start_board(self) -> None:
+        """Power on; return when the serial port is there."""
+        command = ["boards.virtual", "run", str(self.image), "--port", str(self._board_port)]
+        self._start("board", [*command, "--control", str(self.control), "--seed", str(self.seed)])
+        wait_until(self.control.exists, "the board's control socket")
+
+    def start_gateway(self, environment: dict[str, str] | None = None) -> None:
+        """Start the daemon."""
+        self._start("gateway", ["gateway.cli", "run", "--config", str(self.config)], environment)
+
+    def start_verifier(self) -> None:
+        """Start `lykta verify`, with a session at the broker, its lines going to verified.jsonl."""
+        where = ["--broker", f"127.0.0.1:{self.broker_port}", "--client-id", "verifier", "--json", "--from-start"]
+        command = ["provisioning.cli", "-C", str(self.folder / "city"), "verify", *where]
+        self._start("verifier", command, output=self.folder / "verified.jsonl")
+        self.wait_for_log("verifier", "connected")
+
+    def kill(self, name: str) -> None:
+        """SIGKILL."""
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait(timeout=20)
+
+    def stop(self, name: str) -> int:
+        """End a process as an operator would, and return its exit status."""
+        process = self._processes.pop(name)
+        process.send_signal(signal.SIGINT if name == "verifier" else signal.SIGTERM)
+        return process.wait(timeout=30)
+
+    def alive(self, name: str) -> bool:
+        """Tell whether a process that was started still runs."""
+        return self._processes[name].poll() is None
+
+    def board(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Do something to the board by hand and return its state."""
+        with socket.socket(socket.AF_UNIX) as bench:
+            bench.settimeout(30)
+            bench.connect(str(self.control))
+            bench.sendall(json.dumps({"cmd": command, **arguments}).encode() + b"\n")
+            answer = json.loads(bench.makefile("rb").readline())
+        assert answer["ok"], answer
+        state: dict[str, Any] = answer["state"]
+        return state
+
+    def stats(self) -> dict[str, Any]:
+        """Return what `lykta-gateway stats` says."""
+        command = [sys.executable, "-m", "gateway.cli", "stats", "--config", str(self.config), "--json"]
+        done = subprocess.run(command, env=_ENV, capture_output=True, text=True, timeout=60, check=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def refused(self, group: str, reason: str) -> int:
+        """Return how often the running or ended daemon has counted this."""
+        return int(self.stats().get("since_start", {}).get(group, {}).get(reason, 0))
+
+    def verified(self) -> list[dict[str, Any]]:
+        """Return the readings that the verifier has printed so far."""
+        return [line for line in self._lines() if "seq" in line]
+
+    def verified_seqs(self) -> set[int]:
+        """Return their sequence numbers."""
+        return {line["seq"] for line in self.verified()}
+
+    def summary(self) -> dict[str, Any]:
+        """Return the verifier's last word; it must have ended."""
+        found: dict[str, Any] = self._lines()[-1]["summary"]
+        return found
+
+    def log(self, name: str) -> str:
+        """Return what a process has logged, over all its starts."""
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def wait_for_log(self, name: str, text: str, timeout_s: float = 60) -> None:
+        """Return when a process has logged *text*."""
+        wait_until(lambda: text in self.log(name), f"{text!r} in the log of the {name}", timeout_s)
+
+    def close(self) -> None:
+        """End everything."""
+        for name in list(self._processes):
+            with contextlib.suppress(ProcessLookupError):
+                self.kill(name)
+        self.tap.close()
+
+    def _lines(self) -> list[dict[str, Any]]:
+        path = self.folder / "verified.jsonl"
+        *whole, _rest = path.read_text().split("\n") if path.exists() else [""]
+        return [json.loads(line) for line in whole]
+
+    def _start(
+        self, name: str, module: list[str], environment: dict[str, str] | None = None, output: Path | None = None
+    ) -> None:
+        with contextlib.ExitStack() as files:
+            log: IO[bytes] = files.enter_context((self.folder / f"{name}.log").open("ab"))
+            out = log if output is None else files.enter_context(output.open("ab"))
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                env={**_ENV, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+            )
+
+
+@contextlib.contextmanager
+def running_city(folder: Path, broker_port: int, **settings: Any) -> Iterator[City]:
+    """A city whose processes end with the block; on a failure their logs are printed."""
+    city = City(folder, broker_port, **settings)
+    try:
+        yield city
+    except BaseException:
+        for name in ("board", "gateway", "verifier"):
+            print(f"---- {name}\n{city.log(name)[-4000:]}")
+        raise
+    finally:
+        city.close()

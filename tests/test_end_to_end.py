@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The main job with real parts, each a process: firmware on MicroPython, the daemon, mosquitto and a verifier."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firmware.wire import cobs, frame
+from provisioning.demo.flash import read_queue
+from tests.city import ROOT, City, running_city, wait_until
+from tests.conftest import Mosquitto
+
+
+def _settle(city: City) -> set[int]:
+    """Power the board off, let the gateway publish what it holds; return the numbers of the readings made."""
+    city.stop("board")
+    queue = read_queue(city.image)
+    wait_until(lambda: city.stats()["waiting"] == {"city": 0}, "the outbox to be empty")
+    durable = city.stats()["durable"]
+    wait_until(lambda: len(city.verified_seqs()) >= durable, "the verifier to have everything")
+    return set(range(1, max(queue.seqs) + 1)) - queue.waiting
+
+
+def _nothing_lost(city: City) -> None:
+    delivered = _settle(city)
+    verified = city.verified_seqs()
+    assert verified >= delivered  # what a receipt has freed on the board was verified
+    assert city.stats()["durable"] == len(verified)
+    city.stop("gateway")
+    assert city.stop("verifier") == 0
+    summary = city.summary()
+    assert summary["clean"]
+    assert (summary["readings"], summary["duplicates"], summary["missing"]) == (len(verified), 0, 0)
+
+
+def test_a_reading_becomes_a_signed_verified_record(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
+    with running_city(tmp_path, mosquitto.port, seed=seed) as city:
+        city.start_verifier()
+        city.start_gateway()
+        city.start_board()
+        wait_until(lambda: len(city.verified()) >= 25, "25 verified readings")
+        reading = city.verified()[-1]
+        assert reading["dev_eui"] == city.dev_eui
+        assert set(reading["values"]) == {
+            *("lamp_on", "dim", "power", "energy", "temperature", "illuminance", "voltage", "current")
+        }
+        assert 200 < reading["values"]["voltage"] < 260
+        _nothing_lost(city)
+
+
+def test_the_verifier_needs_nothing_of_the_gateway() -> None:
+    code = (
+        "import sys, provisioning.cli.verify, consumer.verify\n"
+        "print([name for name in sys.modules if name.partition('.')[0] == 'gateway'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_broker_that_comes_late_and_goes_for_a_while(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
+    mosquitto.stop()
+    with running_city(tmp_path, mosquitto.port, seed=seed) as city:
+        city.start_gateway()
+        city.start_board()
+        wait_until(lambda: city.stats()["durable"] >= 10, "readings held without a broker")
+        mosquitto.start()
+        city.start_verifier()
+        wait_until(lambda: len(city.verified_seqs()) >= 15, "readings after the broker came")
+        mosquitto.stop()
+        held = city.stats()["durable"]
+        wait_until(lambda: city.stats()["durable"] >= held + 10, "readings held during the outage")
+        mosquitto.start()
+        wait_until(lambda: len(city.verified_seqs()) >= held + 10, "what was held during the outage")
+        _nothing_lost(city)
+
+
+def test_noise_replays_and_strangers_cost_nothing(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
+    with running_city(tmp_path, mosquitto.port, seed=seed) as city:
+        city.start_verifier()
+        city.start_gateway()
+        city.start_board()
+        wait_until(lambda: len(city.tap.up) >= 4, "a few frames")
+        city.board("noise", hex=bytes(range(256)).hex())
+        city.board("noise", hex=cobs.frame(city.tap.up[0]).hex())  # the Join-Request once more
+        city.board("noise", hex=cobs.frame(city.tap.up[1]).hex())  # the first data frame once more
+        city.board("noise", hex=cobs.frame(b"\x40" + bytes(20)).hex())  # a device that nobody registered
+        city.board("noise", hex=cobs.frame(city.tap.up[1][:9]).hex())  # cut short
+        before = len(city.verified_seqs())
+        wait_until(lambda: len(city.verified_seqs()) >= before + 10, "readings after the noise")
+        frames = city.stats()["since_start"]["refused"]
+        assert sum(frames.values()) >= 4, frames
+        _nothing_lost(city)
+
+
+def test_unplugged_and_plugged_in_again(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
+    with running_city(tmp_path, mosquitto.port, seed=seed) as city:
+        city.start_verifier()
+        city.start_gateway()
+        city.start_board()
+        wait_until(lambda: len(city.verified_seqs()) >= 5, "the first readings")
+        for _ in range(3):
+            city.board("unplug")
+            city.board("replug")
+            before = len(city.verified_seqs())
+            wait_until(lambda before=before: len(city.verified_seqs()) > before + 5, "readings after the replug")
+        _nothing_lost(city)
+
+
+@pytest.mark.timeout(300)
+def test_a_clock_that_jumps(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    assert library is not None, "libfaketime is not installed: `make test` installs it"
+    offset = tmp_path / "offset"
+    offset.write_text("+0")
+    environment = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    with running_city(tmp_path, mosquitto.port, seed=seed) as city:
+        city.start_verifier()
+        city.start_gateway(environment)
+        city.start_board()
+        for step in ("+0", "+3d", "-2d", "+0"):
+            offset.write_text(step)
+            before = len(city.verified_seqs())
+            wait_until(lambda before=before: len(city.verified_seqs()) > before + 8, f"readings with the clock {step}")
+        assert "clock" in city.log("gateway")
+        _nothing_lost(city)
+
+
+def test_a_corrupt_configuration_is_refused_with_its_place(tmp_path: Path, free_port: int) -> None:
+    with running_city(tmp_path, free_port) as city:
+        good = city.config.read_text()
+        for broken, expected in (
+            (good.replace("baud = 115200", 'baud = "fast"'), "links"),
+            (good.replace("[gateway]", "[gateway]\ncolour = 1"), "colour"),
+            (good.replace("eui = ", "eui = = "), "gateway.toml"),
+        ):
+            city.config.write_text(broken)
+            command = [sys.executable, "-m", "gateway.cli", "check-config", "--config", str(city.config)]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+            assert done.returncode == 2
+            assert expected in done.stderr
+            assert "Traceback" not in done.stderr
+        city.config.write_text(good)
+
+
+def test_no_key_in_anything_that_is_written(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
+    with running_city(tmp_path, mosquitto.port, seed=seed) as city:
+        city.start_verifier()
+        city.start_gateway()
+        city.start_board()
+        wait_until(lambda: len(city.verified_seqs()) >= 5, "the first readings")
+        _nothing_lost(city)
+        from provisioning.registry import Registry
+
+        with Registry.open(
+            f"sqlite:///{tmp_path}/city/register.db", (tmp_path / "city" / "kek").read_bytes()
+        ) as register:
+            key = register.app_key(bytes.fromhex(city.dev_eui))
+        for path in tmp_path.rglob("*"):
+            if path.is_file() and path != city.image:  # the board's own flash holds it, mode 0600
+                content = path.read_bytes()
+                assert key not in content, path
+                assert key.hex().encode() not in content.lower(), path
+        assert city.image.stat().st_mode & 0o077 == 0
+
+
+def test_frames_on_the_line_are_lorawan(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
+    with running_city(tmp_path, mosquitto.port, seed=seed) as city:
+        city.start_verifier()
+        city.start_gateway()
+        city.start_board()
+        wait_until(lambda: len(city.verified_seqs()) >= 10, "the first readings")
+        request = frame.decode_join_request(city.tap.up[0])
+        assert request.dev_eui.hex() == city.dev_eui
+        assert frame.mtype(city.tap.down[0]) == frame.JOIN_ACCEPT
+        kinds = {frame.mtype(phy) for phy in city.tap.up[1:]}
+        assert kinds <= {frame.UNCONFIRMED_UP, frame.CONFIRMED_UP, frame.JOIN_REQUEST}
+        assert {frame.mtype(phy) for phy in city.tap.down[1:]} <= {frame.UNCONFIRMED_DOWN, frame.JOIN_ACCEPT}
+        assert shutil.which("micropython", path=str(Path(sys.executable).parent))
+        assert json.dumps(city.board("state"))
+        _nothing_lost(city)
