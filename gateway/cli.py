@@ -9,13 +9,16 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway import config
-from gateway.daemon import OUTBOX_FILE, Daemon, load_identity
+from gateway.daemon import OUTBOX_FILE, SESSIONS_FILE, Daemon, load_identity
 from gateway.errors import GatewayError, IdentityError
+from gateway.network.keyring import Keyring
+from gateway.network.sessions import SessionStore
 from gateway.operate import counters, logs
 from gateway.outbox import stats
 from provisioning.errors import ConfigError, ProvisioningError, SecretError
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
+_EUI_DIGITS = 16
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("stats", parents=[common], help="what the outbox holds, running or not")
     show.add_argument("--json", action="store_true", help="for programs")
     show.set_defaults(command=_stats)
+    forget = commands.add_parser("forget-nonces", parents=[common], help="let a board that was wiped join again")
+    forget.add_argument("dev_eui", type=_eui, metavar="DEV_EUI", help="16 hex digits")
+    forget.set_defaults(command=_forget_nonces)
     return parser
 
 
@@ -102,6 +109,27 @@ def _stats(options: argparse.Namespace) -> int:
     for reason, count in counts.get("refused", {}).items():
         _print(f"refused since the start, {reason}: {count}")
     return 0
+
+
+def _forget_nonces(options: argparse.Namespace) -> int:
+    loaded = config.load(options.config)
+    path = loaded.state_dir / SESSIONS_FILE
+    if not path.is_file():
+        raise GatewayError(f"there are no sessions at {path}; the gateway has not run yet")
+    keyring = Keyring(loaded.secret(loaded.config.register_.kek))
+    with closing(SessionStore(path, keyring)) as sessions:  # also while the daemon runs: it asks the file at each join
+        found = sessions.forget_dev_nonce(options.dev_eui)
+        sessions.commit()
+    if not found:
+        raise GatewayError(f"device {options.dev_eui.hex()} never joined here; there is nothing to forget")
+    _print(f"{options.dev_eui.hex()}: the next Join-Request is taken whatever its DevNonce")
+    return 0
+
+
+def _eui(text: str) -> bytes:
+    if len(text) != _EUI_DIGITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an EUI of {_EUI_DIGITS} hex digits")
+    return bytes.fromhex(text)
 
 
 def _print(text: str) -> None:

@@ -230,7 +230,8 @@ class Daemon:
             await asyncio.to_thread(self._counters.save, self._loaded.state_dir)
             if self._clock.monotonic_s() - pruned_at_s >= _PRUNE_EVERY_S:
                 pruned_at_s = self._clock.monotonic_s()
-                await self._with_outbox(lambda outbox: outbox.prune())
+                while await self._with_outbox(lambda outbox: outbox.prune()):
+                    pass  # some at a time, so that frames do not wait for it
 
     async def _last_pubacks(self) -> None:
         """Wait, not for long, until those who are connected have everything."""

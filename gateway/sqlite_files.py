@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _SIDECARS = ("-wal", "-shm")
 
 
-def open_checked(path: Path, schema: str) -> sqlite3.Connection:
-    """Open or create a database whose commits are on disk when they return.
+def open_database(path: Path, schema: str, *, check: bool = True) -> sqlite3.Connection:
+    """Open or create a database whose commits are on disk when they return; with *check* read all of it for damage.
 
     Raises StoreCorrupt when the file is damaged or something else, StoreUnavailable when it cannot be opened now.
     """
@@ -33,7 +33,8 @@ def open_checked(path: Path, schema: str) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")  # NORMAL loses the last commits on a power cut
         connection.execute("PRAGMA journal_size_limit = 16777216")
         connection.execute("PRAGMA busy_timeout = 2000")
-        _check(connection, path)
+        if check:
+            _check(connection, path)
         connection.executescript(schema)
     except sqlite3.OperationalError as error:
         connection.close()
@@ -48,7 +49,7 @@ def open_checked(path: Path, schema: str) -> sqlite3.Connection:
 
 
 def condemn(path: Path) -> None:
-    """Damage showed while the file was in use: the next ``open_checked`` refuses it, whatever its check says."""
+    """Damage showed while the file was in use: the next check refuses it, whatever its check says."""
     _mark(path).touch()
 
 

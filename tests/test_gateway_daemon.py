@@ -331,3 +331,25 @@ def test_a_disk_that_takes_nothing_stops_receipts_and_nothing_else(
     daemon.wait_for("accepting_again")
     assert daemon.stats().durable == 20
     assert daemon.stop() == 0
+
+
+def test_a_board_that_was_wiped_joins_again_once_the_operator_says_so(
+    city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
+) -> None:
+    device = city.device()
+    daemon = Daemon(city.config(port.path, mosquitto.port))
+    daemons.append(daemon)
+    port.join(device)
+    deliver(port, device, range(1, 4))
+    wiped = Device(device.dev_eui, device.join_eui, device.app_key)
+    port.send(wiped.join_request())
+    hint = daemon.wait_for("refused")["why"]
+    assert f"forget-nonces {device.dev_eui.hex()}" in hint
+    command = [sys.executable, "-m", "gateway", "forget-nonces", device.dev_eui.hex(), "--config", str(daemon.config)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=30, check=True)
+    again = port.join(wiped)
+    assert again.join_nonce > 0
+    deliver(port, wiped, [4])
+    assert daemon.stats().devices[device.dev_eui.hex()].contiguous == 4
+    command[4] = "0000000000000001"
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=30, check=False).returncode == 1

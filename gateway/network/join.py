@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gateway.network.sessions import SessionStore
 
 _MAX_JOIN_NONCE = 0xFFFFFF
+_MAX_FIRST_JOIN_NONCE = _MAX_JOIN_NONCE - 0x10000
+"""A device has 65536 DevNonces, so it never needs more JoinNonces than that; reached in 2057."""
 _NWK_ADDR_BITS = 25  # NetID type 0: one bit of type, 6 of NwkID, 25 of NwkAddr (TS001 section 6.1.1)
 _ADDRESS_TRIES = 64
 
@@ -67,13 +69,16 @@ class JoinServer:
         last = self._store.nonces(dev_eui)
         if dev_nonce <= last.dev_nonce:
             raise WrongNonce(
-                f"device {dev_eui.hex()} joins with DevNonce {dev_nonce} after {last.dev_nonce}; it must grow",
+                f"device {dev_eui.hex()} joins with DevNonce {dev_nonce} after {last.dev_nonce}; it must grow. "
+                f"If this board was wiped: lykta-gateway forget-nonces {dev_eui.hex()} --config FILE",
                 dev_eui=dev_eui,
             )
-        # A device refuses a JoinNonce it has seen. Counting on from the minutes since 2026 keeps it growing even when
-        # the session file was lost; 24 bits of minutes last until 2057.
-        minutes = int(wall_s - MIN_PLAUSIBLE_S) // 60 if plausible(wall_s) else 0
-        join_nonce = max(last.join_nonce + 1, min(minutes, _MAX_JOIN_NONCE), 1)
+        join_nonce = last.join_nonce + 1
+        if last.join_nonce < 0:
+            # A device refuses a JoinNonce it has seen. Beginning at the minutes since 2026 keeps them growing even
+            # when the session file was lost: nobody joins once a minute for long.
+            minutes = int(wall_s - MIN_PLAUSIBLE_S) // 60 if plausible(wall_s) else 0
+            join_nonce = max(1, min(minutes, _MAX_FIRST_JOIN_NONCE))
         if join_nonce > _MAX_JOIN_NONCE:
             raise WrongNonce(f"the JoinNonces of {dev_eui.hex()} are used up; give it a new key", dev_eui=dev_eui)
         return Nonces(dev_nonce, join_nonce)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import StoreCorrupt
 from gateway.operate.logs import EventLog
-from gateway.sqlite_files import open_checked, set_aside, translated
+from gateway.sqlite_files import open_database, set_aside, translated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,13 +67,13 @@ class SessionStore:
     def __init__(self, path: Path, keyring: Keyring) -> None:
         self._keyring = keyring
         try:
-            self._db = open_checked(path, _SCHEMA)
+            self._db = open_database(path, _SCHEMA)
         except StoreCorrupt as error:
             aside = set_aside(path)
             EventLog("network").error(
                 "sessions_damaged", file=path, kept_as=aside, why=error, effect="devices have to join again"
             )
-            self._db = open_checked(path, _SCHEMA)
+            self._db = open_database(path, _SCHEMA)
 
     def nonces(self, dev_eui: bytes) -> Nonces:
         """Return the last nonces of a device."""
@@ -84,6 +84,10 @@ class SessionStore:
     def set_nonces(self, dev_eui: bytes, nonces: Nonces) -> None:
         """Remember what was used."""
         self._write("INSERT OR REPLACE INTO nonces VALUES (?, ?, ?)", dev_eui, nonces.dev_nonce, nonces.join_nonce)
+
+    def forget_dev_nonce(self, dev_eui: bytes) -> bool:
+        """Let a device that was wiped count from 0 again; False when it never joined. Its JoinNonces still grow."""
+        return self._write("UPDATE nonces SET dev_nonce = -1 WHERE dev_eui = ?", dev_eui) == 1
 
     def address_is_free(self, dev_addr: int) -> bool:
         """Tell whether no session has the address."""

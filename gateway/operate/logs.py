@@ -43,11 +43,16 @@ class EventLog:
 
 
 class Seldom:
-    """Lets one event per key and interval through, and says how many it held back."""
+    """Lets one event per key and interval through, and says how many it held back.
 
-    def __init__(self, interval_s: float = 10.0, max_keys: int = 1024) -> None:
+    At most *burst* in all: whoever makes up a new identity for each frame fills neither the log nor the memory.
+    """
+
+    def __init__(self, interval_s: float = 10.0, burst: int = 50) -> None:
         self._interval_s = interval_s
-        self._max_keys = max_keys
+        self._burst = burst
+        self._began_s = float("-inf")
+        self._passed = 0
         self._seen: dict[object, tuple[float, int]] = {}
 
     def allow(self, key: object) -> int | None:
@@ -57,8 +62,12 @@ class Seldom:
         if now_s - last_s < self._interval_s:
             self._seen[key] = (last_s, held_back + 1)
             return None
-        if len(self._seen) >= self._max_keys:  # whoever sends under ever new names does not get our memory
-            self._seen.clear()
+        if now_s - self._began_s >= self._interval_s:
+            self._began_s, self._passed = now_s, 0
+            self._seen = {seen: entry for seen, entry in self._seen.items() if now_s - entry[0] < 60 * self._interval_s}
+        if self._passed >= self._burst:
+            return None
+        self._passed += 1
         self._seen[key] = (now_s, 0)
         return held_back
 

@@ -16,7 +16,7 @@ from gateway.outbox.receipts import Held
 from gateway.outbox.schema import SCHEMA
 from gateway.outbox.stream import begin
 from gateway.records.envelope import digest
-from gateway.sqlite_files import durable, open_checked, set_aside
+from gateway.sqlite_files import durable, open_database, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +45,7 @@ def recover(path: Path, platforms: Sequence[str]) -> Recovery | None:
     Raises StoreUnavailable.
     """
     try:
-        open_checked(path, SCHEMA).close()
+        open_database(path, SCHEMA).close()
     except StoreCorrupt as error:
         why = str(error)
     else:
@@ -56,7 +56,7 @@ def recover(path: Path, platforms: Sequence[str]) -> Recovery | None:
 def replace_damaged(path: Path, platforms: Sequence[str], why: str) -> Recovery:
     """Set the file aside and make a new one of what is sound in it."""
     aside = set_aside(path)
-    with closing(open_checked(path, SCHEMA)) as sound, durable(sound):
+    with closing(open_database(path, SCHEMA)) as sound, durable(sound):
         envelopes, devices = 0, 0
         with suppress(sqlite3.Error), closing(sqlite3.connect(aside, isolation_level=None)) as damaged:
             _copy_streams(damaged, sound)

@@ -14,7 +14,7 @@ from gateway.errors import OutboxFull
 from gateway.outbox import retention, stream
 from gateway.outbox.devices import Devices
 from gateway.outbox.schema import SCHEMA
-from gateway.sqlite_files import durable, open_checked, translated
+from gateway.sqlite_files import durable, open_database, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ class Outbox:
         self._limits = limits
         self._clock = clock
         self._progress_at: dict[str, float] = {}
-        self._db = open_checked(path, SCHEMA)
+        self._db = open_database(path, SCHEMA, check=False)  # recovery.recover has checked it
         with durable(self._db):
             self._head: Head = stream.open_head(self._db)
         self._devices = Devices(self._db)

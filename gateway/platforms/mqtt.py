@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _FIRST_RETRY_S = 0.5
 _NOTE_EVERY_S = 0.1
+_READ_AHEAD = 200
 _STALLED_S = 30.0
 
 
@@ -148,10 +149,10 @@ class MqttPlatform:
     async def _publish(self, connection: Connection, feed: Feed) -> None:
         after = self._window.through
         while True:
-            while not self._window.free:
-                self._room.clear()
-                await self._room.wait()
-            for row in await feed.read(after, self._window.free):
+            for row in await feed.read(after, _READ_AHEAD):
+                while not self._window.free:
+                    self._room.clear()
+                    await self._room.wait()
                 after = row.row
                 if self._window.has(row):
                     self._window.send(row, None)
