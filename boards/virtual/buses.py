@@ -208,7 +208,7 @@ class Buses:
 
     @staticmethod
     def _check_wiring(name: str, asked: dict[str, int], wired: dict[str, int]) -> None:
-        for role, pin in asked.items():
+        for role, pin in sorted(asked.items()):
             if role not in wired:
                 raise UnknownPart(f"{name} has no option {role}")
             if pin != wired[role]:

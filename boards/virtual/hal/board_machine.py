@@ -280,13 +280,14 @@ class UART(io.IOBase):
         since = time.ticks_ms()
         while limit < 0 or len(got) < limit:
             ask = 1 if until_newline else min(512, limit - len(got)) if limit >= 0 else 512
+            now = time.ticks_ms()
             more = call(hal.UART_READ, self._id, struct.pack("<H", ask))
             if more:
                 got += more
                 if until_newline and more == b"\n":
                     break
                 wait_ms, since = self._char_ms, time.ticks_ms()
-            elif time.ticks_diff(time.ticks_ms(), since) >= wait_ms:
+            elif time.ticks_diff(now, since) >= wait_ms:
                 break
             else:
                 time.sleep_ms(1)
