@@ -62,7 +62,7 @@ class Transmit(_OnChannel):
     preamble: int = 8
     crc: bool = True
     power_dbm: float = Field(default=14.0, ge=-30, le=40)
-    data: str = Field(pattern=r"\A([0-9a-fA-F]{2})*\Z", max_length=2 * MAX_DATA)
+    data: str = Field(pattern="^([0-9a-fA-F]{2})*$", max_length=2 * MAX_DATA)
 
     @property
     def modulation(self) -> Modulation:

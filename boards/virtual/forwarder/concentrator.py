@@ -126,13 +126,13 @@ class Concentrator:
     def schedule(self, txpk: Txpk, now_us: int) -> Outcome:
         """Take a frame into the queue and send it at its moment, or say why not; raises MalformedDatagram."""
         modulation = txpk.modulation
+        limits = self.limits
+        if not limits.lowest_hz <= modulation.channel.freq_hz <= limits.highest_hz:
+            return Outcome("TX_FREQ")
         try:
             check_modulation(modulation, txpk.data)
         except BadRadioSetting as error:
             raise MalformedDatagram(f"txpk cannot be sent: {error}") from error
-        limits = self.limits
-        if not limits.lowest_hz <= modulation.channel.freq_hz <= limits.highest_hz:
-            return Outcome("TX_FREQ")
         if txpk.tmms is not None and txpk.tmst is None and not txpk.imme:
             return Outcome("GPS_UNLOCKED")  # this gateway has no GPS receiver
         outcome = self._find_moment(txpk, _length_us(modulation, txpk.data), now_us)

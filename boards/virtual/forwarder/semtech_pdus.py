@@ -87,7 +87,7 @@ def parse(datagram: bytes) -> Ack | PullResp:
     if identifier != PULL_RESP:
         raise MalformedDatagram(f"identifier {identifier} is none that a server sends")
     try:
-        body = json.loads(datagram[4:])
+        body = json.loads(datagram[4:].rstrip(b"\0"))
     except ValueError as error:
         raise MalformedDatagram(f"PULL_RESP without readable JSON: {error}") from error
     txpk = body.get("txpk") if isinstance(body, dict) else None
