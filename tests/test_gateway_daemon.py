@@ -5,6 +5,7 @@
 import json
 import random
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -353,3 +354,24 @@ def test_a_board_that_was_wiped_joins_again_once_the_operator_says_so(
     assert daemon.stats().devices[device.dev_eui.hex()].contiguous == 4
     command[4] = "0000000000000001"
     assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=30, check=False).returncode == 1
+
+
+def test_a_broker_that_hangs_does_not_hold_up_the_end(
+    city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
+) -> None:
+    device = city.device()
+    daemon = Daemon(city.config(port.path, mosquitto.port))
+    daemons.append(daemon)
+    port.join(device)
+    daemon.wait_for("broker_connected")
+    assert mosquitto.process is not None
+    mosquitto.process.send_signal(signal.SIGSTOP)
+    try:
+        deliver(port, device, range(1, 11))
+        began = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - began < 5
+    finally:
+        mosquitto.process.send_signal(signal.SIGCONT)
+    assert daemon.stats().durable == 10
+    assert daemon.stats().published.get("city", 0) == 0
