@@ -1,0 +1,609 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The LoRa link on real sockets: acknowledgements, who is believed, where downlinks go, and what a flood costs."""
+
+import asyncio
+import logging
+import random
+import socket
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway import links, plugins
+from gateway.errors import LinkBusy, LinkError
+from gateway.links import Uplink
+from gateway.links.lora import LoraLink, Settings, build
+from gateway.links.lora.addresses import host, parse_bind, source
+from gateway.links.lora.forwarders import MAX_PENDING
+from gateway.links.lora.rate import RateLimit
+from gateway.operate.counters import Counters
+from gateway.radio import RadioDownlink, TxOutcome
+from tests import packet_forwarder as other
+from tests.packet_forwarder import PacketForwarder, push_body, receive, rxpk, waiting
+
+A = bytes.fromhex("aa555a0000000101")
+B = bytes.fromhex("aa555a0000000102")
+STRANGER = bytes.fromhex("ffffffffffffffff")
+PHY = bytes.fromhex("600102030405")
+RX1 = RadioDownlink(868_100_000, 7, 125_000, 14, tmst_us=3_513_348_611)
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def wall_s(self) -> float:
+        return 1_800_000_000.0 + self.now_s
+
+
+class WatchedCounters(Counters):
+    """Counters that a test can wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counted = asyncio.Event()
+
+    def add(self, group: str, name: str, amount: int = 1) -> None:
+        super().add(group, name, amount)
+        self._counted.set()
+
+    def link(self, what: str) -> int:
+        return self.snapshot().get("links", {}).get(f"air_{what}", 0)
+
+    async def until(self, what: str, amount: int = 1) -> None:
+        async with asyncio.timeout(other.WAIT_S):
+            while self.link(what) < amount:
+                self._counted.clear()
+                await self._counted.wait()
+
+
+class Rig:
+    """A running link and its packet forwarders."""
+
+    def __init__(self, link: LoraLink, clock: FakeClock, counters: WatchedCounters) -> None:
+        self.link = link
+        self.clock = clock
+        self.counters = counters
+        self.uplinks: list[Uplink] = []
+        self.sink: Callable[[Uplink], None] = self.uplinks.append
+        self._forwarders: list[PacketForwarder] = []
+
+    @property
+    def server(self) -> tuple[str, int]:
+        assert self.link.bound is not None
+        return self.link.bound
+
+    def forwarder(self, eui: bytes = A, address: str = "127.0.0.1") -> PacketForwarder:
+        made = PacketForwarder(self.server, eui, address)
+        self._forwarders.append(made)
+        return made
+
+    def count(self, what: str) -> int:
+        return self.counters.link(what)
+
+    async def until_counted(self, what: str, amount: int) -> None:
+        """For what is answered with nothing."""
+        await self.counters.until(what, amount)
+
+    def close(self) -> None:
+        for forwarder in self._forwarders:
+            forwarder.close()
+
+
+def settings(**changes: Any) -> Settings:
+    fields: dict[str, Any] = {
+        "type": "lora",
+        "name": "air",
+        "bind": "127.0.0.1:0",
+        "gateways": [{"eui": A.hex()}, {"eui": B.hex()}],
+        "ack_wait_s": 30.0,
+        "rate_per_s": 1e6,
+        "rate_burst": 1_000_000,
+    }
+    return Settings(**{**fields, **changes})
+
+
+@asynccontextmanager
+async def running(**changes: Any) -> AsyncIterator[Rig]:
+    clock, counters = FakeClock(), WatchedCounters()
+    rig = Rig(build(settings(**changes), clock, counters), clock, counters)
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    task = asyncio.create_task(rig.link.run(lambda uplink: rig.sink(uplink)))
+    try:
+        await counters.until("lora_open")
+        yield rig
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        rig.close()
+    assert not failures
+
+
+@pytest.fixture(autouse=True)
+def _nothing_unforeseen(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(logging.getLogger("lykta.gateway"), "propagate", True)
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert not [record for record in caplog.get_records("call") if record.exc_info or record.levelno >= logging.ERROR]
+
+
+def run(body: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(body)
+
+
+async def downlink(rig: Rig, eui: bytes = A) -> "asyncio.Task[TxOutcome]":
+    return asyncio.create_task(rig.link.send(eui.hex(), PHY, RX1))
+
+
+def test_a_packet_becomes_an_uplink() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarder = rig.forwarder()
+            token = forwarder.push(push_body(rxpk(b"\x40abc", freq=868.3, lsnr=-7.5), rxpk(stat=-1), rxpk(modu="FSK")))
+            assert await receive(forwarder.up) == bytes([2, *token.to_bytes(2, "big"), other.PUSH_ACK])
+            await forwarder.pull()
+            (uplink,) = rig.uplinks
+            assert (uplink.link, uplink.address, uplink.phy) == ("air", A.hex(), b"\x40abc")
+            assert uplink.received_at == rig.clock.wall_s()
+            heard = uplink.radio  # type: ignore[attr-defined]
+            assert (heard.gateway_eui, heard.tmst_us, heard.freq_hz) == (A, 3512348611, 868_300_000)
+            assert (heard.sf, heard.bw_hz, heard.rssi_dbm, heard.snr_db) == (7, 125_000, -35, -7.5)
+            assert [rig.count(name) for name in ("uplink", "crc_failed", "unsupported_modulation")] == [1, 1, 1]
+            assert not waiting(forwarder.up)
+
+    run(body())
+
+
+def test_push_ack_is_sent_before_processing() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarder = rig.forwarder()
+            acknowledged: list[list[bytes]] = []
+            rig.sink = lambda _: acknowledged.append(waiting(forwarder.up))
+            token = forwarder.push(push_body(rxpk()))
+            await forwarder.pull()
+            assert acknowledged == [[bytes([2, *token.to_bytes(2, "big"), other.PUSH_ACK])]]
+            forwarder.push(b'{"rxpk":[')  # not JSON, but it did arrive
+            assert (await receive(forwarder.up))[3] == other.PUSH_ACK
+            assert rig.count("not_strict_json") == 1
+
+    run(body())
+
+
+def test_a_gateway_that_is_not_registered_gets_nothing() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            stranger, known = rig.forwarder(STRANGER), rig.forwarder(A)
+            stranger.push(push_body(rxpk()))
+            stranger.send_pull()
+            stranger.tx_ack(1)
+            await known.pull()
+            assert rig.count("unknown_gateway") == 3
+            assert not rig.uplinks
+            assert not waiting(stranger.up) + waiting(stranger.down)
+
+    run(body())
+
+
+def test_a_flood_of_new_names_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarder = rig.forwarder()
+            for number in range(2000):
+                forwarder.down.sendto(other.datagram(other.PULL_DATA, 1, number.to_bytes(8, "big")), rig.server)
+                if number % 100 == 0:
+                    await forwarder.pull()
+            await forwarder.pull()
+            assert rig.count("unknown_gateway") == 2000
+            assert len([record for record in caplog.records if record.message == "unknown_gateway"]) == 1
+
+    run(body())
+
+
+def test_what_a_gateway_says_of_itself_is_kept() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarder = rig.forwarder()
+            forwarder.push(push_body(stat={"time": "2014-01-12 08:59:28 GMT", "rxnb": 5, "ackr": 97.5}))
+            await forwarder.pull()
+            state = rig.link.forwarders[A]
+            assert state.stat is not None
+            assert (state.stat.received, state.stat.acknowledged_pct) == (5, 97.5)
+            assert state.stat_at == rig.clock.wall_s()
+            assert rig.link.forwarders[B].stat is None
+
+    run(body())
+
+
+# ---- downlinks
+
+
+def test_a_downlink_goes_to_the_last_pull_data_only() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            old, new, neighbour = rig.forwarder(), rig.forwarder(), rig.forwarder(B)
+            await old.pull()
+            await neighbour.pull()
+            await new.pull()
+            old.push(push_body(rxpk()))  # an uplink from elsewhere changes nothing
+            assert (await receive(old.up))[3] == other.PUSH_ACK
+            sending = await downlink(rig)
+            token, txpk = await new.pull_resp()
+            assert (txpk["tmst"], txpk["freq"], txpk["datr"], txpk["powe"]) == (RX1.tmst_us, 868.1, "SF7BW125", 14)
+            assert (txpk["imme"], txpk["ipol"], txpk["ncrc"], txpk["size"]) == (False, True, True, len(PHY))
+            new.tx_ack(token)
+            assert await sending == TxOutcome("sent")
+            assert not waiting(old.up) + waiting(old.down) + waiting(new.up) + waiting(neighbour.down)
+            assert rig.count("pull_address_changed") == 3
+
+    run(body())
+
+
+@pytest.mark.parametrize(
+    ("report", "outcome"),
+    [
+        ({}, TxOutcome("sent")),
+        ({"error": "NONE"}, TxOutcome("sent")),
+        ({"warn": "TX_POWER", "value": 12}, TxOutcome("sent", warning="TX_POWER", value=12)),
+        ({"error": "TOO_LATE"}, TxOutcome("refused", error="TOO_LATE")),
+        ({"error": "TX_POWER"}, TxOutcome("refused", error="TX_POWER")),
+        ({"error": "QUEUE_FULL"}, TxOutcome("refused", error="QUEUE_FULL")),
+    ],
+    ids=str,
+)
+def test_the_outcome_is_what_the_gateway_says(report: dict[str, Any], outcome: TxOutcome) -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarder = rig.forwarder()
+            await forwarder.pull()
+            sending = await downlink(rig)
+            token, _ = await forwarder.pull_resp()
+            forwarder.tx_ack(token, **report)
+            assert await sending == outcome
+            assert outcome.sent is (outcome.result == "sent")
+            names = {"": None, "QUEUE_FULL": "tx_error_other"}
+            counted = names.get(outcome.error, f"tx_error_{outcome.error.lower()}")
+            assert counted is None or rig.count(counted) == 1
+
+    run(body())
+
+
+def test_a_tx_ack_counts_only_from_its_gateway_with_its_token() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            a, b = rig.forwarder(A), rig.forwarder(B)
+            await a.pull()
+            await b.pull()
+            sending = await downlink(rig)
+            token, _ = await a.pull_resp()
+            b.tx_ack(token, error="TOO_LATE")
+            await b.pull()
+            a.tx_ack(token ^ 1, error="TOO_LATE")
+            await a.pull()
+            assert rig.count("tx_ack_unmatched") == 2
+            assert not sending.done()
+            a.tx_ack(token)
+            a.tx_ack(token, error="TOO_LATE")  # the second answer to one question is none
+            assert await sending == TxOutcome("sent")
+            await a.pull()
+            assert (rig.count("tx_ack"), rig.count("tx_ack_unmatched")) == (1, 3)
+
+    run(body())
+
+
+def test_many_downlinks_wait_at_once_and_are_not_confused(rng: random.Random) -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarders = [rig.forwarder(A), rig.forwarder(B)]
+            expected: list[tuple[asyncio.Task[TxOutcome], TxOutcome]] = []
+            answers = []
+            for forwarder in forwarders:
+                await forwarder.pull()
+                for number in range(MAX_PENDING):
+                    sending = await downlink(rig, forwarder.eui)
+                    token, _ = await forwarder.pull_resp()
+                    error = f"E{number}" if number % 2 else ""
+                    expected.append((sending, TxOutcome("refused" if error else "sent", error=error)))
+                    answers.append((forwarder, token, {"error": error} if error else {}))
+                with pytest.raises(LinkBusy):
+                    await rig.link.send(forwarder.eui.hex(), PHY, RX1)
+            rng.shuffle(answers)
+            for forwarder, token, report in answers:
+                forwarder.tx_ack(token, **report)
+            for sending, outcome in expected:
+                assert await sending == outcome
+
+    run(body())
+
+
+def test_no_answer_and_a_cancelled_wait_leave_nothing_behind() -> None:
+    async def body() -> None:
+        async with running(ack_wait_s=0.05) as rig:
+            forwarder = rig.forwarder()
+            await forwarder.pull()
+            assert await rig.link.send(A.hex(), PHY, RX1) == TxOutcome("no_answer")
+            late, _ = await forwarder.pull_resp()
+            sending = await downlink(rig)
+            await forwarder.pull_resp()
+            assert rig.link.forwarders[A].pending == 1
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            assert rig.link.forwarders[A].pending == 0
+            forwarder.tx_ack(late)
+            await forwarder.pull()
+            assert (rig.count("downlink_no_answer"), rig.count("tx_ack_unmatched")) == (1, 1)
+
+    run(body())
+
+
+def test_a_downlink_without_a_way_is_refused() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarder = rig.forwarder()
+            forwarder.push(push_body(rxpk()))
+            await receive(forwarder.up)
+            with pytest.raises(LinkError, match="no PULL_DATA yet"):
+                await rig.link.send(A.hex(), PHY, RX1)
+            await forwarder.pull()
+            rig.clock.now_s += 181
+            with pytest.raises(LinkError, match="no PULL_DATA for 181 s"):
+                await rig.link.send(A.hex(), PHY, RX1)
+            for address in (STRANGER.hex(), "", "not hex"):
+                with pytest.raises(LinkError, match="no gateway"):
+                    await rig.link.send(address, PHY, RX1)
+            with pytest.raises(LinkError, match="frequency"):
+                await rig.link.send(A.hex(), PHY)
+            await forwarder.pull()
+            with pytest.raises(LinkError, match="1 to 255 bytes"):
+                await rig.link.send(A.hex(), b"", RX1)
+            assert rig.link.forwarders[A].pending == 0
+            assert not waiting(forwarder.down)
+
+    run(body())
+
+
+# ---- who is believed
+
+
+def test_a_gateway_is_held_to_its_address_until_that_is_silent() -> None:
+    async def body() -> None:
+        async with running(pin_s=60.0) as rig:
+            real, moved = rig.forwarder(A, "127.0.0.1"), rig.forwarder(A, "127.0.0.2")
+            await real.pull()
+            moved.push(push_body(rxpk()))
+            moved.send_pull()
+            await rig.until_counted("address_pinned", 2)
+            assert not rig.uplinks
+            assert not waiting(moved.up) + waiting(moved.down)
+            sending = await downlink(rig)
+            token, _ = await real.pull_resp()  # the attempt did not turn the downlinks
+            real.tx_ack(token)
+            assert (await sending).sent
+
+            rig.clock.now_s += 59
+            moved.send_pull()
+            await rig.until_counted("address_pinned", 3)
+            rig.clock.now_s += 1.5  # refused attempts do not count as signs of life
+            moved.push(push_body(rxpk()))
+            await receive(moved.up)
+            assert len(rig.uplinks) == 1
+            with pytest.raises(LinkError, match="no PULL_DATA yet"):  # the old address is not good any more either
+                await rig.link.send(A.hex(), PHY, RX1)
+            await moved.pull()
+            real.send_pull()
+            await rig.until_counted("address_pinned", 4)
+
+    run(body())
+
+
+def test_a_gateway_with_a_list_is_believed_from_there_only() -> None:
+    async def body() -> None:
+        gateways = [{"eui": A.hex(), "allow": ["127.0.1.0/24", "127.0.0.9"]}, {"eui": B.hex()}]
+        async with running(gateways=gateways) as rig:
+            for address in ("127.0.0.1", "127.0.0.8", "127.0.2.1"):
+                rig.forwarder(A, address).send_pull()
+            await rig.forwarder(B).pull()
+            assert rig.count("address_not_allowed") == 3
+            await rig.forwarder(A, "127.0.1.77").pull()
+            rig.clock.now_s += 61
+            await rig.forwarder(A, "127.0.0.9").pull()
+
+    run(body())
+
+
+def test_one_source_cannot_take_the_time_of_the_others() -> None:
+    async def body() -> None:
+        async with running(rate_per_s=10.0, rate_burst=20) as rig:
+            greedy, modest = rig.forwarder(A, "127.0.0.3"), rig.forwarder(B, "127.0.0.4")
+            for _ in range(50):
+                greedy.send_pull()
+            await rig.until_counted("rate_limited", 30)
+            await modest.pull()
+            assert (rig.count("rate_limited"), len(waiting(greedy.down))) == (30, 20)
+            rig.clock.now_s += 0.5
+            for _ in range(10):
+                greedy.send_pull()
+            await rig.until_counted("rate_limited", 35)
+            await modest.pull()
+            assert (rig.count("rate_limited"), len(waiting(greedy.down))) == (35, 5)
+
+    run(body())
+
+
+def test_the_table_of_sources_is_bounded() -> None:
+    limit = RateLimit(per_s=1, burst=2, max_sources=100)
+    assert [limit.allow("first", 0) for _ in range(3)] == [True, True, False]
+    for number in range(10_000):
+        assert limit.allow(number, 0)
+        assert len(limit) <= 100
+        assert not limit.allow("first", 0), "a source that keeps sending is not forgotten"
+
+
+def test_addresses() -> None:
+    assert parse_bind("[::]:1700") == (ip_address("::"), 1700)
+    assert parse_bind("0.0.0.0:0") == (ip_address("0.0.0.0"), 0)  # noqa: S104 - never bound
+    assert host("::ffff:192.0.2.1") == ip_address("192.0.2.1")
+    assert host("fe80::1%eth0") == ip_address("fe80::1")
+    assert source(host("2001:db8::1")) == source(host("2001:db8::ffff")) != source(host("2001:db8:0:1::1"))
+    assert source(host("192.0.2.1")) != source(host("192.0.2.2"))
+
+
+# ---- floods, losses, failures
+
+_PER_DATAGRAM = (
+    "rate_limited", "wrong_length", "unknown_version", "unknown_identifier", "not_strict_json", "wrong_content",
+    "unknown_gateway", "address_pinned", "push_data", "pull_data", "tx_ack", "tx_ack_unmatched",
+)  # fmt: skip
+
+
+def test_5000_mutations_through_the_socket_are_all_accounted_for(rng: random.Random) -> None:
+    async def body() -> None:
+        async with running() as rig:
+            rig.sink = lambda _: None
+            forwarder = rig.forwarder()
+            seeds = other.originals(A)
+            before = sent = pulls = 0
+            tracemalloc.start()
+            try:
+                while sent < 5000:
+                    for _ in range(50):
+                        forwarder.up.sendto(other.mutate(rng, rng.choice(seeds))[:65000], rig.server)
+                    sent += 50
+                    await forwarder.pull()
+                    pulls += 1
+                    waiting(forwarder.up)
+                    if sent == 2000:
+                        before = tracemalloc.get_traced_memory()[0]
+                grown = tracemalloc.get_traced_memory()[0] - before
+            finally:
+                tracemalloc.stop()
+            counts = {name: rig.count(name) for name in _PER_DATAGRAM}
+            assert sum(counts.values()) == sent + pulls, counts
+            assert min(counts["push_data"], counts["not_strict_json"], counts["tx_ack_unmatched"]) > 100, counts
+            assert grown < 131_072
+
+    run(body())
+
+
+def test_what_the_kernel_drops_is_counted() -> None:
+    async def body() -> None:
+        async with running(receive_buffer_bytes=4096) as rig:
+            forwarder = rig.forwarder()
+            body = push_body(rxpk(), stat={"time": "x" * 500})
+            for overload in (1, 2):
+                taken, dropped = rig.count("push_data"), rig.count("kernel_dropped")
+                for _ in range(300):  # the loop does not run meanwhile: the buffer fills up
+                    forwarder.push(body)
+                await rig.until_counted("push_data", taken + 1)
+                await forwarder.pull()
+                await forwarder.pull()
+                assert rig.count("kernel_dropped") > dropped
+                assert rig.count("push_data") + rig.count("kernel_dropped") == overload * 300
+                assert len(rig.uplinks) == rig.count("push_data")
+
+    run(body())
+
+
+def test_a_burst_is_read_in_turns() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarder = rig.forwarder()
+            turns = 0
+            seen_at: list[int] = []
+            rig.sink = lambda _: seen_at.append(turns)
+            for _ in range(200):
+                forwarder.push(push_body(rxpk()))
+            while len(seen_at) < 200:
+                await asyncio.sleep(0)
+                turns += 1
+            share = [seen_at.count(turn) for turn in set(seen_at)]
+            assert max(share) == 64, "many per wake-up, but not all"
+
+    run(body())
+
+
+def test_a_datagram_over_the_limit_is_refused_whole() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarder = rig.forwarder()
+            forwarder.push(push_body(rxpk()).ljust(40_000))
+            await forwarder.pull()
+            assert (rig.count("wrong_length"), rig.uplinks) == (1, [])
+
+    run(body())
+
+
+def test_the_link_waits_for_its_port_and_opens_it_when_it_is_free() -> None:
+    async def body() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+            holder.bind(("127.0.0.1", 0))
+            address = holder.getsockname()
+            counters = WatchedCounters()
+            link = build(settings(bind=f"127.0.0.1:{address[1]}"), FakeClock(), counters)
+            task = asyncio.create_task(link.run(lambda _: None))
+            await counters.until("lora_absent")
+            with pytest.raises(LinkError):
+                await link.send(A.hex(), PHY, RX1)
+        await counters.until("lora_open")
+        assert link.bound == address
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(body())
+
+
+def test_stopping_ends_what_waits() -> None:
+    async def body() -> None:
+        async with running() as rig:
+            forwarder = rig.forwarder()
+            await forwarder.pull()
+            sending = await downlink(rig)
+            await forwarder.pull_resp()
+        async with asyncio.timeout(other.WAIT_S):  # much less than ack_wait_s
+            assert await sending == TxOutcome("no_answer")
+        assert rig.link.bound is None
+        with pytest.raises(LinkError):
+            await rig.link.send(A.hex(), PHY, RX1)
+
+    run(body())
+
+
+# ---- settings
+
+
+def test_the_link_is_found_by_its_name() -> None:
+    assert plugins.load(links, "lora").Settings is Settings
+    assert settings().bind == "127.0.0.1:0"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bind": "localhost:1700"}, "ADDRESS:PORT"),
+        ({"bind": "127.0.0.1"}, "ADDRESS:PORT"),
+        ({"bind": "127.0.0.1:70000"}, "65535"),
+        ({"bind": "127.0.0.300:1700"}, "127.0.0.300"),
+        ({"gateways": []}, "at least 1"),
+        ({"gateways": [{"eui": A.hex()}, {"eui": A.hex()}]}, "listed twice"),
+        ({"gateways": [{"eui": A.hex().upper()}]}, "pattern"),
+        ({"gateways": [{"eui": A.hex(), "allow": ["10.0.0.1/8"]}]}, "host bits"),
+        ({"gateways": [{"eui": A.hex(), "address": "10.0.0.1"}]}, "Extra inputs"),
+        ({"pin": 5}, "Extra inputs"),
+        ({"ack_wait_s": 0.0}, "0.01"),
+    ],
+    ids=str,
+)
+def test_settings_that_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        settings(**change)
