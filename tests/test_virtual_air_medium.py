@@ -239,6 +239,16 @@ def test_a_sender_that_loses_power_breaks_off() -> None:
     assert [event.crc_ok for event in radio.hear(2 * NEVER) if isinstance(event, FrameHeard)] == [True]
 
 
+def test_a_sender_that_loses_power_sends_nothing_it_had_planned() -> None:
+    radio = bench()
+    planned = radio.send("a", 50_000)
+    radio.medium.remove_radio("a", 40_000)
+    unharmed = radio.send("b", 49_000)
+    assert radio.heard() == [("b", True)]
+    assert (planned.ends_us, planned.fates) == (planned.at_us, {})
+    assert unharmed.fates == {"listener": Fate.RECEIVED}
+
+
 def test_mistakes_are_refused() -> None:
     medium = bench().medium
     with pytest.raises(RadioInUse):

@@ -93,9 +93,12 @@ class Medium:
             radio.gains_db.pop(radio_id, None)
 
     def remove_radio(self, radio_id: str, at_us: int) -> None:
-        """Take a radio out, as when its power fails; what it sends breaks off."""
+        """Take a radio out, as when its power fails; what it sends breaks off, what it would have sent is not sent."""
         radio = self._radio(radio_id)
         self.idle(radio_id, at_us)
+        for frame in radio.sending:
+            if frame.at_us >= at_us:
+                frame.ends_us = frame.at_us
         self._sent[radio_id] = radio.sent
         del self._radios[radio_id]
         for other in self._radios.values():  # another radio of that id may come back somewhere else
@@ -329,7 +332,7 @@ class Medium:
         """End of the last frame that destroys this one at a receiver within that time; 0 if none does."""
         last_us = 0
         for other in frame.overlaps:
-            if other.at_us < to_us and other.ends_us > from_us and other.sender is not radio:
+            if max(other.at_us, from_us) < min(other.ends_us, to_us) and other.sender is not radio:
                 ratio_db = self.levels.level_dbm(frame, radio) - self.levels.level_dbm(other, radio)
                 if ratio_db < needed_ratio_db(frame.channel, other.channel):
                     last_us = max(last_us, other.ends_us)
