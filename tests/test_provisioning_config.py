@@ -70,8 +70,8 @@ def test_a_good_file(tmp_path: Path) -> None:
         ),
         ('[gateway]\neui = "a"\n[[links]]\ntype = "wifi"', ["links[0]", "serial", "lora"]),
         (
-            '[gateway]\neui = "a"\n[registre]\neui = "b"',
-            ["registre: unknown key", "gateway, links, register", "mean register?"],
+            '[gateway]\neui = "a"\n[registers]\neui = "b"',
+            ["registers: unknown key", "gateway, links, register", "mean register?"],
         ),
         (
             '[gateway]\neui = "a"\n[register]\neiu = "b"',

@@ -32,10 +32,11 @@ from provisioning.verification import Verification, build_verifier, deadline
 INTERVAL_MS: Final = 1000
 RECEIPT_EVERY: Final = 2
 _START_S: Final = 60.0
+_FIRST_READING_S: Final = 20.0
 _DRAIN_S: Final = 15.0
 _STOP_S: Final = 10.0
 _STATS_S: Final = 30.0
-_STATS_EVERY_S: Final = 1.0
+_QUIET_S: Final = 1.0
 _AT_ONCE: Final = 2  # so many requests to end leave no time for order
 _END: Final = object()
 
@@ -114,8 +115,13 @@ class _Demo:
         yield from self._start("the board", self._port.exists, board)
         gateway = stack.enter_context(Child("gateway", _gateway("run", self._config), self._logs))
         self._view.note("waiting for the board to join" + ("" if for_s else "; Ctrl-C ends the demo"))
-        over = deadline(for_s)
-        yield from self._wait(lambda: over() or self._stopped() > 0, None, [broker, board, gateway])
+        over, late = deadline(for_s), deadline(_FIRST_READING_S)
+        while not over() and not self._stopped():
+            _check(broker, board, gateway)
+            if late() and not self._verified_seqs:
+                self._view.note(f"no reading yet after {_FIRST_READING_S:g} s; the logs are in {self._logs}")
+                late = deadline(None)
+            yield
         self._view.note("stopping the board, letting the gateway deliver what it holds")
         board.stop(_STOP_S)
         yield from self._wait(self._drained(), _DRAIN_S, [broker, gateway])
@@ -134,8 +140,7 @@ class _Demo:
     def _wait(self, done: Callable[[], bool], timeout_s: float | None, children: list[Child]) -> Iterator[None]:
         over = deadline(timeout_s)
         while not done() and not over() and self._stopped() < _AT_ONCE:
-            for child in children:
-                child.check()
+            _check(*children)
             yield
 
     def _summary(self) -> Summary:
@@ -144,17 +149,17 @@ class _Demo:
         return summarise(self._durable, self._verified_seqs, read_queue(self._image), judgement)
 
     def _drained(self) -> Callable[[], bool]:
-        """A question: has the gateway stopped taking readings and were all of them verified?"""
-        asked_s, before = 0.0, -1
+        """A question: has nothing come for a while, and was all that the gateway has verified?"""
+        since_s, before = time.monotonic(), -1
 
         def drained() -> bool:
-            nonlocal asked_s, before
-            if time.monotonic() < asked_s + _STATS_EVERY_S:
+            nonlocal since_s, before
+            if len(self._verified_seqs) != before:
+                since_s, before = time.monotonic(), len(self._verified_seqs)
+            if time.monotonic() < since_s + _QUIET_S:
                 return False
-            durable = self._read_durable()
-            settled = durable == before and len(self._verified_seqs) >= durable
-            asked_s, before = time.monotonic(), durable
-            return settled
+            since_s = time.monotonic()
+            return len(self._verified_seqs) >= self._read_durable()
 
         return drained
 
@@ -169,6 +174,11 @@ class _Demo:
     def _show(self, gateway: str, reading: VerifiedReading) -> None:
         self._verified_seqs.add(reading.seq)
         self._view.reading(gateway, reading)
+
+
+def _check(*children: Child) -> None:
+    for child in children:
+        child.check()
 
 
 def _gateway(verb: str, config: Path) -> list[str]:

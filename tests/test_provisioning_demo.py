@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The demo from outside, as whole processes, and the arithmetic of its summary."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from io import StringIO
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from consumer.verify import Verifier
+from firmware.node.files import Files
+from firmware.node.queue import ReadingQueue
+from provisioning.demo.flash import FlashQueue, sequence_numbers
+from provisioning.demo.processes import Child
+from provisioning.demo.summary import summarise
+from provisioning.demo.view import open_view
+from provisioning.errors import DemoError
+from provisioning.verification import Judgement
+from tests.signing_gateway import City
+
+LIMIT_S = 45
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "provisioning.cli", "demo", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def counts(output: str) -> dict[str, int]:
+    return {name: int(number) for name, number in re.findall(r"^([a-z ]+?) {2,}(\d+)$", output, re.MULTILINE)}
+
+
+def processes_of(folder: Path) -> list[list[str]]:
+    found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [command for command in found if any(str(folder) in part for part in command) and "demo" not in command]
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    output = ""
+    guard = threading.Timer(LIMIT_S, process.kill)
+    guard.start()
+    try:
+        for line in process.stdout:
+            output += line
+            if text in line:
+                return output
+    finally:
+        guard.cancel()
+    raise AssertionError(f"the demo ended without saying {text!r}:\n{output}")
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.terminate()  # as a person would: it ends its children
+    try:
+        process.communicate(timeout=LIMIT_S)
+    finally:
+        process.kill()
+        process.wait(LIMIT_S)
+
+
+def test_two_demos_at_once_one_timed_one_ended_by_ctrl_c(tmp_path: Path) -> None:
+    timed, stopped = start("--for", "4", "--dir", str(tmp_path / "a")), start("--dir", str(tmp_path / "b"))
+    try:
+        second = read_until(stopped, " seq 3 ")
+        stopped.send_signal(signal.SIGINT)
+        second += stopped.communicate(timeout=LIMIT_S)[0]
+        first = timed.communicate(timeout=LIMIT_S)[0]
+    finally:
+        for process in (timed, stopped):
+            end(process)
+    for output, process in ((first, timed), (second, stopped)):
+        assert process.returncode == 0, output
+        found = counts(output)
+        assert found["verified by the consumer"] >= 2
+        assert found["held durably by the gateway"] == found["verified by the consumer"]
+        assert found["readings made on the board"] == found["verified by the consumer"] + found["still on the board"]
+        assert found["lost"] == found["duplicated"] == 0
+    assert processes_of(tmp_path) == []
+
+
+def test_a_part_that_dies_ends_the_demo_with_its_log(tmp_path: Path) -> None:
+    demo = start("--dir", str(tmp_path / "x"))
+    try:
+        output = read_until(demo, "waiting for the board")
+        (board,) = [p for p in psutil.Process(demo.pid).children(recursive=True) if "boards.virtual" in p.cmdline()]
+        board.kill()
+        output += demo.communicate(timeout=LIMIT_S)[0]
+    finally:
+        end(demo)
+    assert demo.returncode == 1
+    assert "The board ended by itself" in output
+    assert f"files and logs are in {tmp_path / 'x'}" in output
+    assert (tmp_path / "x" / "logs" / "board.log").exists()
+    assert processes_of(tmp_path) == []
+
+
+def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "something").touch()
+    demo = start("--dir", str(tmp_path))
+    output = demo.communicate(timeout=LIMIT_S)[0]
+    assert demo.returncode == 1
+    assert "not empty" in output
+    assert [path.name for path in tmp_path.iterdir()] == ["something"]
+
+
+def test_a_child_that_does_not_listen_is_ended_with_all_it_started(tmp_path: Path) -> None:
+    script = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with Child("deaf", [sys.executable, "-c", script], tmp_path) as child:
+        end_s = time.monotonic() + LIMIT_S
+        while not child.tail() and time.monotonic() < end_s:
+            time.sleep(0.02)
+        grandchild = int(child.tail())
+        child.check()
+        assert not child.stop(timeout_s=0.3)
+        with pytest.raises(DemoError, match="ended by itself"):
+            child.check()
+    end_s = time.monotonic() + LIMIT_S
+    while psutil.pid_exists(grandchild) and psutil.Process(grandchild).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=30), st.binary(max_size=12), st.data())
+def test_flash_is_read_as_the_board_writes_it(
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], torn: bytes, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("data")
+    queue = ReadingQueue(Files(str(folder)), "queue", 65536)
+    seqs = [queue.append(7, 1, 1_790_000_000, body) for body in bodies]
+    segments = sorted((folder / "queue").iterdir())
+    if segments:
+        with segments[-1].open("ab") as file:
+            file.write(torn.replace(b"\0", b"\1"))
+    assert [seq for path in segments for seq in sequence_numbers(path.read_bytes())] == seqs
+    if segments:
+        content = bytearray(segments[0].read_bytes())
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place] ^= data.draw(st.integers(1, 255))
+        assert set(sequence_numbers(bytes(content))) <= set(seqs)
+
+
+JUDGEMENT = Judgement(Verifier([City().certificate]).report(), 0, 0)
+
+
+@given(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)), st.integers(0, 40), st.integers(0, 40))
+def test_every_reading_is_in_one_place(verified: set[int], flash: set[int], receipted: int, durable: int) -> None:
+    summary = summarise(durable, verified, FlashQueue(frozenset(flash), receipted), JUDGEMENT)
+    assert summary.made == summary.verified + summary.waiting + summary.lost
+    assert summary.made == max(verified | flash, default=0)
+    assert summary.lost >= 0
+    if summary.ok:
+        assert durable == len(verified) > 0
+
+
+def test_summary_names_what_is_not_right() -> None:
+    lost = summarise(2, {1, 2}, FlashQueue(frozenset({4}), 0), JUDGEMENT)
+    assert (lost.made, lost.waiting, lost.lost, lost.ok) == (4, 1, 1, False)
+    unverified = summarise(3, {1, 2}, FlashQueue(frozenset(), 0), JUDGEMENT)
+    assert "1 durable readings were not verified" in unverified.lines()
+
+
+def test_table_on_a_terminal() -> None:
+    city = City()
+    gateway = city.gateway()
+    verifier = Verifier([city.certificate])
+    verifier.add_certificate(gateway.pem)
+    output = StringIO()
+    console = Console(file=output, force_terminal=True, width=160, height=40, color_system=None)
+    with open_view(console) as view:
+        view.note("waiting")
+        for _ in range(20):
+            verified = verifier.check(gateway.sign_next())
+            view.reading(verified.gateway, verified.readings[0])
+            view.refresh(verifier.report())
+    text = output.getvalue()
+    for part in ("signature", "valid", "on", "41.5 W", "20 readings verified", "0 missing", "waiting"):
+        assert part in text
