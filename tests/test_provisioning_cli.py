@@ -282,7 +282,7 @@ def test_verify_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (messages[:1] + messages[2:], "missing 2"),
         ([messages[0], messages[1][:-1]], "refused 1 as Malformed"),
         ([*messages, b"noise"], "refused 1 as Malformed"),
-        ([messages[0], messages[1][:-1] + b"\0", *messages[2:]], "refused 1 as NotAuthentic"),
+        ([messages[0], messages[1][:-1] + bytes([messages[1][-1] ^ 1]), *messages[2:]], "refused 1 as NotAuthentic"),
     ):
         sequence.write_bytes(b"".join(broken))
         code, output = verify(sequence, *certificate, "--from-start")
