@@ -78,7 +78,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_two_demos_at_once_one_timed_one_ended_by_ctrl_c(tmp_path: Path) -> None:
-    timed, stopped = start("--for", "4", "--dir", str(tmp_path / "a")), start("--dir", str(tmp_path / "b"))
+    timed, stopped = start("--for", "10", "--dir", str(tmp_path / "a")), start("--dir", str(tmp_path / "b"))
     try:
         second = read_until(stopped, " seq 3 ")
         stopped.send_signal(signal.SIGINT)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -76,11 +76,11 @@ class _TableView:
         self._live = live
         self._readings: deque[VerifiedReading] = deque(maxlen=_SHOWN)
         self._note = ""
-        self._shown = ""
+        self._head = ""
 
     def note(self, text: str) -> None:
         self._note = text
-        self._live.update(self._note, refresh=True)
+        self._show()
 
     def reading(self, gateway: str, reading: VerifiedReading) -> None:
         self._readings.append(reading)
@@ -91,10 +91,13 @@ class _TableView:
             f"{report.missing} missing, {report.forks} forked, {report.duplicates} duplicated, "
             f"{sum(report.refused.values())} refused"
         )
-        if head + self._note == self._shown:
-            return
-        self._shown = head + self._note
-        self._live.update(Group(Text(head, style="bold"), self._table(), Text(self._note, style="dim")), refresh=True)
+        if head != self._head:
+            self._head = head
+            self._show()
+
+    def _show(self) -> None:
+        parts: list[RenderableType] = [Text(self._head, style="bold"), self._table()] if self._readings else []
+        self._live.update(Group(*parts, Text(self._note, style="dim")), refresh=True)
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
