@@ -140,7 +140,7 @@ class Daemon:
 
     def _sealer(self) -> Sealer:
         def seal(readings: Sequence[Reading], position: Position) -> bytes:
-            issued_at_s = max(0, int(self._clock.wall_s()))
+            issued_at_s = self._identity.signing_time_s(self._clock.wall_s())
             return envelope.seal(senml.encode(readings), position, issued_at_s, self._identity.signer)
 
         return seal

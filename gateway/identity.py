@@ -11,11 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
-from gateway.errors import IdentityError
+from gateway.errors import CannotSign, IdentityError
 from gateway.records.envelope import ED25519, ESP256, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 _P256_BYTES = 32
 
@@ -27,6 +28,21 @@ class Identity:
     eui: str
     signer: Signer
     certificate_pem: bytes
+    not_before: datetime
+    not_after: datetime
+
+    def signing_time_s(self, wall_s: float) -> int:
+        """Return the Unix time that an envelope sealed now carries. Raises CannotSign.
+
+        A clock that stands before the certificate's first moment was not set yet, or was set back: it is then at least
+        that moment. A clock beyond its last moment may be wrong too, but nobody could tell from here.
+        """
+        if wall_s > self.not_after.timestamp():
+            raise CannotSign(
+                f"The gateway's certificate is valid until {self.not_after.isoformat()}, which is over by this "
+                f"machine's clock. Consumers would refuse what it signs. Correct the clock, or enrol the gateway again."
+            )
+        return max(int(wall_s), int(self.not_before.timestamp()))
 
 
 def load(eui: str, key_pem: bytes, certificate_pem: bytes) -> Identity:
@@ -50,7 +66,13 @@ def load(eui: str, key_pem: bytes, certificate_pem: bytes) -> Identity:
             f"Correct gateway.eui, or enrol this gateway."
         )
     algorithm, sign = _signing(key)
-    return Identity(eui, Signer(urn, algorithm, certificate.fingerprint(hashes.SHA256()), sign), certificate_pem)
+    return Identity(
+        eui,
+        Signer(urn, algorithm, certificate.fingerprint(hashes.SHA256()), sign),
+        certificate_pem,
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
 
 
 def _uris(certificate: x509.Certificate) -> list[str]:

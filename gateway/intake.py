@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from firmware.wire import errors as wire_errors
 from firmware.wire.frame import MAX_FOPTS
 from firmware.wire.readings import FPORT_ALARMS, FPORT_READINGS, FPORT_RECEIPTS, encode_receipt
-from gateway.errors import MalformedFrame, OutboxFull, Refused, StoreUnavailable, UnsupportedPort
+from gateway.errors import CannotSign, MalformedFrame, OutboxFull, Refused, StoreUnavailable, UnsupportedPort
 from gateway.links import Downlink
 from gateway.network.server import Joined
 from gateway.operate.logs import EventLog, Seldom
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from gateway.outbox.store import Outbox
 
 _MAC_PORT = 0
+_NOT_STORED = {
+    StoreUnavailable: "store_unavailable",
+    OutboxFull: "outbox_full",
+    CannotSign: "certificate_ended",
+}
 
 
 @dataclass(slots=True)
@@ -122,8 +127,8 @@ class Intake:
             return True
         try:
             accepted = self._outbox.accept(batch)
-        except (StoreUnavailable, OutboxFull) as error:
-            self._say("outbox_full" if isinstance(error, OutboxFull) else "store_unavailable", error)
+        except (StoreUnavailable, OutboxFull, CannotSign) as error:
+            self._say(_NOT_STORED[type(error)], error)
             self._counters.add("readings", "not_taken", sum(len(each.payload.readings) for each in batch))
             return False
         self._say("accepting", None)

@@ -156,7 +156,8 @@ def test_a_packet_becomes_an_uplink() -> None:
             (uplink,) = rig.uplinks
             assert (uplink.link, uplink.address, uplink.phy) == ("air", A.hex(), b"\x40abc")
             assert uplink.received_at == rig.clock.wall_s()
-            heard = uplink.radio  # type: ignore[attr-defined]
+            heard = uplink.radio
+            assert heard is not None
             assert (heard.gateway_eui, heard.tmst_us, heard.freq_hz) == (A, 3512348611, 868_300_000)
             assert (heard.sf, heard.bw_hz, heard.rssi_dbm, heard.snr_db) == (7, 125_000, -35, -7.5)
             assert [rig.count(name) for name in ("uplink", "crc_failed", "unsupported_modulation")] == [1, 1, 1]

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Links carry bytes: frames in, frames out. They know addresses, never keys, sessions or readings.
 
-A link module defines ``Settings`` and ``build(settings, counters) -> Link``; it is found by its file name.
+A link module defines ``Settings`` and ``build(settings, clock, counters) -> Link``; it is found by its file name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from gateway.radio import RadioDownlink, Reception, TxOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Uplink:
     phy: bytes
     received_at: float
     """Wall clock at the end of the frame, Unix seconds."""
+    radio: Reception | None = None
+    """How it was heard, on links that are radio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +52,8 @@ class Link(Protocol):
     async def run(self, sink: Sink) -> None:
         """Hear frames until cancelled, whatever happens to the line. *sink* never blocks."""
 
-    async def send(self, address: str, phy: bytes) -> None:
-        """Put a frame on the line. Raises LinkError when that is not possible now."""
+    async def send(self, address: str, phy: bytes, when: RadioDownlink | None = None) -> TxOutcome | None:
+        """Put a frame on the line, or on air as *when* says. Raises LinkError when that is not possible now.
+
+        A radio link returns what became of it; a line has nothing to say.
+        """

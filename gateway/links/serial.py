@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.links import Sink
     from gateway.operate.counters import Counters
+    from gateway.radio import RadioDownlink
 
 _READ_BYTES = 4096
 _MAX_UNSENT_BYTES = 8192
@@ -74,7 +75,7 @@ class SerialLink:
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, _LAST_RETRY_S)
 
-    async def send(self, address: str, phy: bytes) -> None:
+    async def send(self, address: str, phy: bytes, when: RadioDownlink | None = None) -> None:
         """Queue a frame for the line, at most 8 KiB unsent. Raises LinkError (no port), LinkBusy (line stuck)."""
         if self._port is None:
             raise LinkError(f"{self.name}: {self._settings.port} is not open")

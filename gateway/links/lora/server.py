@@ -8,7 +8,6 @@ import asyncio
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from gateway.links.lora.errors import MalformedDatagram, WrongLength
 from gateway.links.lora.forwarders import Forwarder
 from gateway.links.lora.rate import RateLimit
 from gateway.operate.logs import EventLog, Seldom
-from gateway.radio import RadioDownlink, Reception, TxOutcome
+from gateway.radio import TxOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.links import Sink
     from gateway.links.lora import Settings
     from gateway.operate.counters import Counters
+    from gateway.radio import RadioDownlink
 
 _DATAGRAMS_PER_TURN = 64
 """Then the other tasks of the daemon have their turn; the kernel holds the rest."""
@@ -42,13 +42,6 @@ _U32_MASK = 0xFFFFFFFF
 _TX_ERRORS = (
     "TOO_LATE", "TOO_EARLY", "COLLISION_PACKET", "COLLISION_BEACON", "TX_FREQ", "TX_POWER", "GPS_UNLOCKED",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class RadioUplink(Uplink):
-    """An uplink with what the radio knows of it."""
-
-    radio: Reception
 
 
 class _Gone(LinkError):
@@ -227,7 +220,7 @@ class LoraLink:
         forwarder.uplinks += len(pdu.packets)
         address = forwarder.eui.hex()
         for packet in pdu.packets:
-            sink(RadioUplink(self.name, address, packet.phy, received_at, packet.reception))
+            sink(Uplink(self.name, address, packet.phy, received_at, packet.reception))
 
     def _acknowledge(self, datagram: bytes, address: Any) -> None:
         if self._socket is None:
