@@ -27,3 +27,7 @@ def test_node(micropython: Path, scenario: str, seed: int) -> None:
 
 def test_there_are_scenarios() -> None:
     assert len(SCENARIOS) >= 15
+
+
+def test_the_stores_survive_a_cut_at_every_flash_operation(micropython: Path) -> None:
+    run(micropython, "node_flash.py")

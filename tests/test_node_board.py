@@ -4,6 +4,7 @@
 
 import asyncio
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,14 @@ def test_the_lamp_follows_the_light_and_shines_when_it_cannot_see(image: Path) -
             await rig.board.stimulus("illuminance_lx", 500.0)
             await rig.board.until(lambda state: state["pins"].get(LAMP) == 0, 30)
             await rig.board.stimulus("illuminance_lx", 50.0)  # between the thresholds nothing changes
-            await rig.until(lambda: values(rig, max(rig.server.readings or [0])).get("illuminance_lx", 0) < 60
-                            if rig.server.readings else False, "dusk")
+            await rig.until(
+                lambda: (
+                    values(rig, max(rig.server.readings or [0])).get("illuminance_lx", 0) < 60
+                    if rig.server.readings
+                    else False
+                ),
+                "dusk",
+            )
             assert rig.board.state()["pins"][LAMP] == 0
             await rig.board.stimulus("illuminance_lx", 10.0)
             await rig.board.until(lambda state: state["pins"].get(LAMP) == 1, 30)
@@ -200,5 +207,64 @@ def test_an_unknown_fault_is_shown_and_ends_in_a_reset(tmp_path: Path) -> None:
             await rig.until_says(b"RuntimeError: broken install")
             assert rig.board.state()["pins"][LAMP] == 1
             await rig.board.until(lambda state: state["boots"] >= 2, 30)
+
+    asyncio.run(run())
+
+
+def test_a_board_that_hangs_is_bitten_and_comes_back(tmp_path: Path) -> None:
+    async def run() -> None:
+        values = identity()
+        values["board"]["wdt_ms"] = 2000
+        trap = (
+            b"import time\n"
+            b"class Photocell:\n"
+            b"    def __init__(self, adc):\n"
+            b"        self.looks = 0\n"
+            b"    def illuminance_lx(self):\n"
+            b"        self.looks += 1\n"
+            b"        while self.looks > 20: pass\n"
+            b"        return 10.0\n"
+        )
+        data = identity_files(values) | {"/firmware/node/sensors/photocell.py": trap}
+        async with Rig(make(tmp_path, data)) as rig:
+            await rig.board.until(lambda state: state["watchdog_bites"] >= 2, 30)
+            await rig.until(lambda: len(rig.server.readings) >= 20, "readings before and after")
+            assert len(rig.server.joins) == 1
+            assert not rig.server.conflicts
+
+    asyncio.run(run())
+
+
+def test_sensors_that_fail_cost_their_values_only(tmp_path: Path) -> None:
+    async def run() -> None:
+        values = identity()
+        values["board"]["temperature_addr"] = 0x4F  # nobody there
+        values["board"]["meter_uart"]["baud"] = 9600  # the chip speaks 4800
+        async with Rig(make(tmp_path, identity_files(values))) as rig:
+            await rig.until(lambda: len(rig.server.readings) >= 5, "5 readings")
+            measured = readings.decode_reading(kinds.load("street_light"), rig.server.readings[5])[3]
+            assert measured.keys() == {"lamp_on", "dim_pct", "illuminance_lx"}
+            await rig.until_says(b"temperature failed 4 times")
+            await rig.until_says(b"meter failed 4 times")
+
+    asyncio.run(run())
+
+
+SMALL_HEAP = 208 * 1024
+USED = 160 * 1024
+
+
+def test_a_heap_of_256_kilobytes_has_room_to_spare(tmp_path: Path) -> None:
+    """benchmarks/bench_heap.py prints the figures; simulated hardware is in them."""
+
+    async def run() -> None:
+        image = make(tmp_path, identity_files(identity(interval_ms=50)))
+        async with Rig(image, heap_bytes=SMALL_HEAP) as rig:
+            await rig.until(lambda: len(rig.server.readings) >= 130, "130 readings in a smaller heap still")
+            used = [int(number) for number in re.findall(rb"heap: (\d+) bytes used", rig.text)]
+            assert len(used) >= 4
+            assert max(used) <= USED
+            assert used[-1] <= used[1] + 1024  # nothing grows
+            assert b"MemoryError" not in rig.text
 
     asyncio.run(run())

@@ -96,9 +96,7 @@ def test_no_number_is_given_twice(
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6)), max_size=25), st.sampled_from([1, 5]), st.randoms())
-def test_power_cuts_alone_never_cost_a_counter(
-    lives: list[tuple[int, int]], block: int, rng: random.Random
-) -> None:
+def test_power_cuts_alone_never_cost_a_counter(lives: list[tuple[int, int]], block: int, rng: random.Random) -> None:
     files = TornFiles(rng)
     skipped = last = 0
     for takes, budget in lives:

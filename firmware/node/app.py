@@ -17,7 +17,7 @@ from firmware.node.log import log, log_error
 from firmware.node.mac import Mac
 from firmware.node.network import Network
 from firmware.node.queue import TIME_UNIX, TIME_UPTIME, ReadingQueue
-from firmware.node.store import Slots
+from firmware.node.store import Slots, decode
 from firmware.node.watchdog import Watchdog
 from firmware.wire import cbor, kinds, readings
 
@@ -52,7 +52,7 @@ class Node:
         self.network = Network(mac, link, delivery, self.queue, self.clock, self._watchdog)
         self._unmade = 0
         self._ended = asyncio.Event()
-        self._reason = None  # type: BaseException | None
+        self._reason = LeaveToRepl()  # type: BaseException
 
     async def run(self) -> None:
         """Work until something ends it. Raises LeaveToRepl, or what a task failed with again and again."""
@@ -109,7 +109,8 @@ class Node:
             await self._make_reading()
             gc.collect()  # at a quiet moment, not in the middle of a frame
             if count % _STATUS_EVERY == 0:
-                log("node", "%d readings wait, %d bytes used, %d free" % (self.queue.held(), gc.mem_alloc(), gc.mem_free()))
+                memory = (gc.mem_alloc(), gc.mem_free())
+                log("node", "%d readings wait; heap: %d bytes used, %d free" % ((self.queue.held(),) + memory))
             count += 1
             due += interval_ms
             now = self.clock.monotonic_ms()
@@ -141,14 +142,14 @@ class Node:
         item = {}
         for name in values:  # keep what is possible
             try:
-                item.update(cbor.loads(readings.encode_reading(self._kind, 0, {name: values[name]})))
+                item.update(decode(readings.encode_reading(self._kind, 0, {name: values[name]})))
             except ValueError:
                 pass
         return cbor.dumps(item)
 
     def _encode(self, record) -> bytes:
         """Return a kept reading as it goes on air now: with its time if it can be known, else its age, else neither."""
-        item = cbor.loads(record.body)
+        item = decode(record.body)
         item[readings.KEY_SEQ] = record.seq
         if record.time_kind == TIME_UNIX:
             item[readings.KEY_TIME] = record.t

@@ -3,8 +3,7 @@
 """What provisioning gave this board: who it is, its key, its pins. Read from ``identity.a|.b``, checked strictly."""
 
 from firmware.node.errors import ConfigError
-from firmware.node.store import Slots
-from firmware.wire import cbor
+from firmware.node.store import Slots, decode
 from firmware.wire.errors import Malformed
 
 # name: (type, lowest, highest); for bytes and str the limits are lengths
@@ -21,13 +20,12 @@ _FIELDS = {
     "board": (dict, 0, 64),
 }
 _SECRET = ("app_key",)
-_MAX_ITEMS = 256
 
 
 class Config:
     """The identity's values as attributes; *board* is the map of pins and buses that the role reads."""
 
-    def __init__(self, values: dict[str, object]) -> None:
+    def __init__(self, values: dict) -> None:
         _check(values)
         self.dev_eui = values["dev_eui"]
         self.join_eui = values["join_eui"]
@@ -49,7 +47,7 @@ def load(files) -> Config:
     if slots.payload is None:
         raise ConfigError("both copies of the identity are damaged; provision the board again")
     try:
-        values = cbor.loads(slots.payload, max_items=_MAX_ITEMS)
+        values = decode(slots.payload)
     except Malformed as error:
         raise ConfigError("identity: %s; provision the board again" % error)
     if not isinstance(values, dict):
@@ -57,7 +55,7 @@ def load(files) -> Config:
     return Config(values)
 
 
-def _check(values: dict[str, object]) -> None:
+def _check(values: dict) -> None:
     for key in values:
         if key not in _FIELDS:
             raise ConfigError("identity: %r is not known; known are %s" % (key, ", ".join(sorted(_FIELDS))))
@@ -68,13 +66,16 @@ def _check(values: dict[str, object]) -> None:
         shown = "that value" if name in _SECRET else repr(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise ConfigError("identity: %s is %s; it must be of type %s" % (name, shown, kind.__name__))
-        size = value if kind in (int, bool) else len(value)
-        if not low <= size <= high:
-            what = "" if kind in (int, bool) else "length "
+        if not low <= _size(value) <= high:
+            what = "length " if kind in (bytes, str) else ""
             raise ConfigError("identity: %s is %s; %s%d to %d is possible" % (name, shown, what, low, high))
 
 
-def board_int(board: dict[str, object], name: str, default: int | None = None) -> int:
+def _size(value):
+    return value if isinstance(value, (int, bool)) else len(value)  # on the board a bool is no int
+
+
+def board_int(board: dict, name: str, default: int | None = None) -> int:
     """Return an integer of a board map. Raises ConfigError when it is missing or of another type."""
     value = board.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:

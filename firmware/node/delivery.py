@@ -43,14 +43,13 @@ class Delivery:
     def next_frame(self, now_ms: int, max_payload: int) -> bytes | None:
         """Return the payload to send on the readings port now, or None. Counts it as sent."""
         self._expire(now_ms)
-        if self.unanswered and self._deadline is None:
-            return self._retry(now_ms, max_payload) if now_ms >= self._retry_at else None
+        if self.unanswered:
+            due = self._deadline is None and now_ms >= self._retry_at
+            return self._retry(now_ms, max_payload) if due else None
         items, asks = self._gather(max_payload)
         if not items and not asks and not self._idle(now_ms):
             return None
-        asks = self._deadline is None and (
-            asks or not items or self._since_ask + len(items) >= self._receipt_every
-        )
+        asks = self._deadline is None and (asks or not items or self._since_ask + len(items) >= self._receipt_every)
         return self._payload(items, asks, now_ms)
 
     def on_receipt(self, contiguous: int, above: list[int]) -> None:
@@ -78,11 +77,10 @@ class Delivery:
 
     def wait_ms(self, now_ms: int) -> int:
         """Return after how many milliseconds ``next_frame`` may have something, if nothing else happens before."""
-        if self._deadline is not None:
-            wait = self._deadline - now_ms
-            return 0 if self._sendable() else max(0, wait)
         if self.unanswered:
-            return max(0, self._retry_at - now_ms)
+            return max(0, (self._retry_at if self._deadline is None else self._deadline) - now_ms)
+        if self._deadline is not None:
+            return 0 if self._sendable() else max(0, self._deadline - now_ms)
         if self._sendable():
             return 0
         return self._idle_ms if self._last_sent is None else max(0, self._last_sent + self._idle_ms - now_ms)
@@ -125,8 +123,9 @@ class Delivery:
             self._gap_turn = False
             items, self._gap_from = self._take(self._gap_from, self._gap_to, max_payload)
             return items, asks or self._gap() >= self._gap_to  # all holes are filled: have it confirmed
-        self._gap_turn = True
-        return self._take_new(limit, max_payload), asks
+        items = self._take_new(limit, max_payload)
+        self._gap_turn = self._gap_turn or bool(items)
+        return items, asks
 
     def _retry(self, now_ms: int, max_payload: int) -> bytes:
         """Return a request with readings: in turn the oldest, and new ones as far as a receipt can speak of them."""

@@ -23,6 +23,10 @@ class JoinRefused(NodeError):
     """An authentic Join-Accept that must not be used: its JoinNonce was seen before."""
 
 
+class NotJoined(NodeError):
+    """A data frame, but there is no session."""
+
+
 class LinkClosed(NodeError):
     """The link has no other side any more."""
 

@@ -8,8 +8,8 @@ TS001 = LoRaWAN L2 Specification 1.0.4.
 import struct
 
 from firmware.node.counters import ReservedCounter
-from firmware.node.errors import JoinRefused, NonceExhausted
-from firmware.node.store import Slots
+from firmware.node.errors import JoinRefused, NonceExhausted, NotJoined
+from firmware.node.store import Slots, decode
 from firmware.wire import cbor, frame
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.errors import Malformed
@@ -69,16 +69,18 @@ class Mac:
 
     def seal(self, fport: int | None, payload: bytes, fopts: bytes = b"", confirmed: bool = False) -> bytes:
         """Return the next uplink; its counter is on flash as used. Acknowledges a confirmed downlink if one waits."""
-        if self.session.fcnt_up >= self._reserved:
-            self._keep(self.session, self._keys, self.session.fcnt_up + _FCNT_BLOCK)
-        phy = self.session.seal_uplink(fport, payload, confirmed=confirmed, ack=self.ack_due, fopts=fopts)
+        session = self._joined()
+        if session.fcnt_up >= self._reserved:
+            self._keep(session, self._keys, session.fcnt_up + _FCNT_BLOCK)
+        phy = session.seal_uplink(fport, payload, confirmed=confirmed, ack=self.ack_due, fopts=fopts)
         self.ack_due = False
         return phy
 
     def open(self, phy: bytes) -> Received:
-        """Return a downlink in clear. Its counter is on flash before anybody acts on it. Raises WireError."""
-        received = self.session.open_downlink(phy)
-        self._keep(self.session, self._keys, self._reserved)
+        """Return a downlink in clear, its counter on flash before anybody acts on it. Raises WireError, NotJoined."""
+        session = self._joined()
+        received = session.open_downlink(phy)
+        self._keep(session, self._keys, self._reserved)
         if received.confirmed:
             self.ack_due = True
         return received
@@ -87,6 +89,11 @@ class Mac:
         """Drop the session; only a join gives a new one."""
         self.session = None
         self._record.clear()
+
+    def _joined(self) -> Session:
+        if self.session is None:
+            raise NotJoined("no session; a join comes first")
+        return self.session
 
     def _keep(self, session: Session, keys: tuple[bytes, bytes], reserved: int) -> None:
         fields = [session.dev_addr, keys[0], keys[1], reserved, session.fcnt_down]
@@ -100,7 +107,7 @@ class Mac:
             self._record.clear()
             return
         try:
-            dev_addr, nwk_skey, app_skey, fcnt_up, fcnt_down = cbor.loads(self._record.payload)
+            dev_addr, nwk_skey, app_skey, fcnt_up, fcnt_down = decode(self._record.payload)
         except (Malformed, ValueError, TypeError):
             self._record.clear()
             return

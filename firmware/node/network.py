@@ -4,7 +4,7 @@
 
 import asyncio
 
-from firmware.node.errors import JoinRefused, NonceExhausted
+from firmware.node.errors import JoinRefused, NonceExhausted, NotJoined
 from firmware.node.jitter import jitter
 from firmware.node.log import log, log_error
 from firmware.wire import frame, maccommands, readings
@@ -12,7 +12,7 @@ from firmware.wire.errors import CounterExhausted, WireError
 
 _GRACE_MS = 30000
 _JOIN_BACKOFF_MAX_MS = 3600000  # DevNonces are few: 65536 for a life
-_REJOIN_AFTER = 8  # unanswered requests in a row: the network may have lost the session
+_REJOIN_AFTER = 4  # unanswered requests in a row, half a minute on a serial line: the session may be lost there
 _TIME_ASK_MS = 20000  # do not ask for the time again before
 _OFFLINE_MS = 60000
 _LONG_PAUSE_MS = 5000
@@ -64,7 +64,7 @@ class Network:
             phy = await self._link.receive()
             try:
                 self._take_in(phy)
-            except (WireError, JoinRefused) as error:
+            except (WireError, JoinRefused, NotJoined) as error:
                 self.refused += 1
                 log_error("downlink", error)
 
@@ -161,9 +161,7 @@ class Network:
             self._delivery.restart(self._clock.monotonic_ms())
             self._joined.set()
             return
-        if self._mac_or_refuse().session is None:
-            raise JoinRefused("a frame, but there is no session")
-        received = self._mac.open(phy)
+        received = self._mac_or_refuse().open(phy)
         self._alive_at = self._delivery.unanswered
         self._obey(received.payload if received.fport == 0 else received.fopts)
         if received.fport == readings.FPORT_RECEIPTS:
@@ -174,7 +172,7 @@ class Network:
 
     def _mac_or_refuse(self):
         if self._mac is None:
-            raise JoinRefused("a frame, but this board has no LoRaWAN state")
+            raise NotJoined("a frame, but this board has no LoRaWAN state")
         return self._mac
 
     def _obey(self, commands: bytes) -> None:

@@ -16,7 +16,7 @@ from firmware.node.files import Files
 from firmware.node.links import open_link
 from firmware.node.links.breaks import BREAK, MAYBE, BreakWatch
 from firmware.node.roles import open_role
-from firmware.node.store import Slots
+from firmware.node.store import Slots, decode
 from firmware.wire import cbor
 from firmware.wire.errors import Malformed
 
@@ -35,7 +35,7 @@ class _Board:
 
     def __init__(self) -> None:
         self.role = None
-        self.wdt = None
+        self.wdt = None  # type: machine.WDT | None
         self.console = True
 
 
@@ -87,7 +87,7 @@ def _make_safe(board: _Board) -> None:
         if board.role is None:
             payload = Slots(Files(_DATA), "pins").payload
             if payload:
-                kind, pins = cbor.loads(payload, max_items=256)
+                kind, pins = decode(payload)
                 board.role = open_role(kind, pins, Files(_DATA))
         if board.role is not None:
             board.role.fail_safe()

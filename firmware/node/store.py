@@ -6,6 +6,9 @@
 """
 
 from firmware.node import slots
+from firmware.wire import cbor
+
+_MAX_ITEMS = 256  # the identity has the largest record: pins and buses of a board
 
 
 class Slots:
@@ -57,3 +60,8 @@ class Slots:
             return self._files.read(name)
         except OSError:
             return b""  # there, but unreadable: the same as damaged
+
+
+def decode(payload: bytes):  # no type: whoever wrote the record knows its form
+    """Return the CBOR value of a record of this board. Raises Malformed."""
+    return cbor.loads(payload, max_items=_MAX_ITEMS)

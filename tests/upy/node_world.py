@@ -31,12 +31,8 @@ class Random:
         return self.below(100) < percent
 
 
-class Cut(Exception):
-    """The power is gone."""
-
-
 class RamFlash:
-    """A block device. From the *cut*-th write on nothing is stored any more, and that write is torn."""
+    """A block device. Of the *cut*-th write half is stored, and nothing after it: the power is gone."""
 
     def __init__(self, blocks=64, block_bytes=4096, content=None):
         self.content = content or bytearray(b"\xff" * (blocks * block_bytes))
@@ -48,18 +44,10 @@ class RamFlash:
         start = block * self._block_bytes + offset
         buf[:] = self.content[start : start + len(buf)]
 
-    def writeblocks(self, block, buf, offset=None):
-        if offset is None:
-            offset = 0
+    def writeblocks(self, block, buf, offset=0):
         start = block * self._block_bytes + offset
-        if self.cut is not None and self.writes >= self.cut:
-            if self.writes == self.cut:
-                half = len(buf) // 2
-                self.content[start : start + half] = buf[:half]
-                self.writes += 1
-            raise Cut
-        self.writes += 1
-        self.content[start : start + len(buf)] = buf
+        self.content[start : start + self._stored(len(buf))] = buf[: self._stored(len(buf))]
+        return self._done()
 
     def ioctl(self, op, arg):
         if op == 4:
@@ -67,12 +55,20 @@ class RamFlash:
         if op == 5:
             return self._block_bytes
         if op == 6:
-            if self.cut is not None and self.writes >= self.cut:
-                raise Cut
-            self.writes += 1
             start = arg * self._block_bytes
-            self.content[start : start + self._block_bytes] = b"\xff" * self._block_bytes
+            size = self._stored(self._block_bytes)
+            self.content[start : start + size] = b"\xff" * size
+            return self._done()
         return 0
+
+    def _stored(self, size):
+        if self.cut is None or self.writes < self.cut:
+            return size
+        return size // 2 if self.writes == self.cut else 0
+
+    def _done(self):
+        self.writes += 1
+        return -5 if self.cut is not None and self.writes > self.cut else 0
 
 
 def mount(flash, form=True):

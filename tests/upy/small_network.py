@@ -6,7 +6,7 @@ import sys
 
 from firmware.wire import frame, maccommands, readings
 from firmware.wire.crypto import derive_session_keys
-from firmware.wire.errors import WireError
+from firmware.wire.errors import NotAuthentic, WireError
 from firmware.wire.session import Session
 
 if sys.implementation.name == "micropython":
@@ -36,6 +36,7 @@ class Server:
     def __init__(self):
         self.join_nonce = 0
         self.session = None
+        self.pending = None  # joined, but not used yet: the Join-Accept may be lost, and then the old session goes on
         self.joins = []  # DevNonces
         self.readings = {}  # seq: map
         self.conflicts = []
@@ -56,15 +57,26 @@ class Server:
         try:
             if frame.mtype(phy) == frame.JOIN_REQUEST:
                 return [self._join(phy)]
-            if self.session is None:
-                return []
-            received = self.session.open_uplink(phy)
+            received = self._open(phy)
         except WireError:
             self.refused += 1
             return []
-        self.fcnts.append((len(self.joins), received.fcnt))
+        self.fcnts.append((self.session.dev_addr, received.fcnt))
         self.acks += received.ack
         return self._answer(received)
+
+    def _open(self, phy):
+        if self.pending is not None:
+            try:
+                received = self.pending.open_uplink(phy)
+            except WireError:
+                pass
+            else:
+                self.session, self.pending = self.pending, None
+                return received
+        if self.session is None:
+            raise NotAuthentic("no session")
+        return self.session.open_uplink(phy)
 
     def _join(self, phy):
         frame.check_join_request(ecb(KEY), phy)
@@ -75,7 +87,7 @@ class Server:
         self.join_nonce += 1
         address = 0x26000000 + self.join_nonce
         keys = derive_session_keys(ecb(KEY), self.join_nonce, 1, request.dev_nonce)
-        self.session = Session(ecb, address, keys[0], keys[1])
+        self.pending = Session(ecb, address, keys[0], keys[1])
         return frame.encode_join_accept(ecb(KEY), ecb_decrypt(KEY), self.join_nonce, 1, address)
 
     def _answer(self, received):

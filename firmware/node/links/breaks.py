@@ -24,7 +24,7 @@ class BreakWatch:
         self._armed = False  # there was one of them
         self._last_ms = None  # type: int | None
 
-    def feed(self, data: bytes, now_ms: int) -> int:
+    def feed(self, data: bytes, now_ms) -> int:
         """Take bytes that arrived at *now_ms* (wrapping ticks are fine) and return the state."""
         if self._last_ms is not None and not 0 <= now_ms - self._last_ms < _PAUSE_MS:
             self._begin()

@@ -77,9 +77,10 @@ class SerialLink:
             if not more:
                 break
             data.extend(more)
-        if self._breaks and self._breaks.feed(data, time.ticks_ms()) == BREAK:
+        received = bytes(data)
+        if self._breaks and self._breaks.feed(received, time.ticks_ms()) == BREAK:
             raise LeaveToRepl()
-        return bytes(data)
+        return received
 
     async def _first_byte(self) -> bytes:
         if self._breaks and self._breaks.state == MAYBE:

@@ -12,7 +12,7 @@ A module ``<kind>.py`` has ``open_role(board, files)``. It returns an object tha
 from firmware.node.errors import ConfigError
 
 
-def open_role(kind: str, board: dict[str, object], files):
+def open_role(kind: str, board: dict, files):
     """Return the role for *kind* on the pins of *board*. Raises ConfigError when this firmware has none."""
     try:
         module = __import__("firmware.node.roles." + kind, None, None, ["open_role"])

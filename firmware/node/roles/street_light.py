@@ -7,14 +7,11 @@ from machine import ADC, I2C, PWM, UART, Pin
 from firmware.node.config import board_int
 from firmware.node.log import log_error
 from firmware.node.roles.energy import EnergyTotal
+from firmware.node.roles.twilight import Twilight
 from firmware.node.sensors.bl0942 import PULSES_PER_WH, PULSES_WRAP, Bl0942
 from firmware.node.sensors.lm75 import Lm75
 from firmware.node.sensors.photocell import Photocell
 
-_ON_BELOW_LX = 35
-_OFF_ABOVE_LX = 70
-_STEADY = 3  # so many looks in a row must agree: headlights and lightning do not switch a lamp
-_BLIND = 5  # after so many looks without a value the lamp goes on
 _DIM_HZ = 1000
 _FULL = 65535
 
@@ -39,30 +36,6 @@ class Lamp:
         self.dim_pct = min(100, max(0, pct)) if self._pwm is not None else 100
         if self._pwm is not None:
             self._pwm.duty_u16(self.dim_pct * _FULL // 100)
-
-
-class Twilight:
-    """Decides from the ambient light whether a lamp is needed, with hysteresis, and on when it cannot see."""
-
-    def __init__(self) -> None:
-        self.need_light = True
-        self._against = 0
-        self._blind = 0
-
-    def look(self, lux: float | None) -> bool:
-        """Take one look, None when the photocell gave nothing, and return whether the lamp should be on."""
-        if lux is None:
-            self._blind += 1
-            if self._blind >= _BLIND:
-                self.need_light = True
-            return self.need_light
-        self._blind = 0
-        differs = lux > _OFF_ABOVE_LX if self.need_light else lux < _ON_BELOW_LX
-        self._against = self._against + 1 if differs else 0
-        if self._against >= _STEADY:
-            self.need_light = not self.need_light
-            self._against = 0
-        return self.need_light
 
 
 class StreetLight:
@@ -91,7 +64,9 @@ class StreetLight:
 
     async def measure(self) -> dict[str, float]:
         """Return what the sensors tell now."""
-        values = {"lamp_on": self._lamp.on, "dim_pct": self._lamp.dim_pct if self._lamp.on else 0}
+        values = {}  # type: dict[str, float]
+        values["lamp_on"] = self._lamp.on
+        values["dim_pct"] = self._lamp.dim_pct if self._lamp.on else 0
         self._lux = self._illuminance()
         if self._lux is not None:
             values["illuminance_lx"] = self._lux
@@ -130,7 +105,7 @@ class StreetLight:
             log_error("%s failed %d times" % (sensor, count), error)
 
 
-def open_role(board: dict[str, object], files) -> StreetLight:
+def open_role(board: dict, files) -> StreetLight:
     """Return the role on the pins of *board*; the lamp is on before anything else is tried. Raises ConfigError."""
     lamp = open_lamp(board)
     photocell = Photocell(ADC(Pin(board_int(board, "photocell_adc")))) if "photocell_adc" in board else None
@@ -157,7 +132,7 @@ def open_role(board: dict[str, object], files) -> StreetLight:
     return StreetLight(lamp, photocell, thermometer, meter, energy)
 
 
-def open_lamp(board: dict[str, object]) -> Lamp:
+def open_lamp(board: dict) -> Lamp:
     """Return the lamp on the pins of *board*, switched on."""
     relay = Pin(board_int(board, "lamp_pin"), Pin.OUT, value=1)
     pwm = None
