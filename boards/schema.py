@@ -10,7 +10,7 @@ import typing
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.functional_validators import WrapValidator, model_validator
@@ -115,6 +115,48 @@ class NodeUart(_Table):
     baud: int = Field(ge=300, le=3_000_000)
 
 
+class NodeSpi(_Table):
+    """SPI as the firmware opens it."""
+
+    id: BusNumber
+    sck: PinNumber
+    mosi: PinNumber
+    miso: PinNumber
+    hz: int = Field(ge=100_000, le=20_000_000)
+
+
+class NodeRadio(_Table):
+    """LoRa radio; which lines there are depends on the chip."""
+
+    chip: Literal["sx126x", "sx127x", "stm32wl"]
+    spi: NodeSpi | None = None
+    cs: PinNumber | None = None
+    reset: PinNumber | None = None
+    busy: PinNumber | None = None
+    dio0: PinNumber | None = None
+    dio1: PinNumber | None = None
+    tx_enable: PinNumber | None = None
+    rx_enable: PinNumber | None = None
+    tcxo_mv: int | None = Field(default=None, ge=0, le=3300)
+    tcxo_start_us: int | None = Field(default=None, ge=0, le=100_000)
+    dio2_rf_switch: bool | None = None
+    pa: Literal["sx1261", "sx1262", "boost", "rfo"] | None = None
+    ldo: bool | None = None
+    rx_boost: bool | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "NodeRadio":
+        needed: dict[str, tuple[str, ...]] = {
+            "sx126x": ("spi", "cs", "busy", "dio1"),
+            "sx127x": ("spi", "cs", "dio0", "dio1"),
+            "stm32wl": (),
+        }
+        missing = [name for name in needed[self.chip] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"chip {self.chip} needs {', '.join(missing)}")
+        return self
+
+
 class NodeTable(_Table):
     """The board map of the firmware; what a board has not is left out."""
 
@@ -125,6 +167,7 @@ class NodeTable(_Table):
     i2c: NodeI2c | None = None
     temperature_addr: int | None = Field(default=None, ge=0x08, le=0x77)
     meter_uart: NodeUart | None = None
+    radio: NodeRadio | None = None
     wdt_ms: int | None = Field(default=None, ge=100, le=60_000)
 
     def as_map(self) -> dict[str, Any]:
@@ -225,6 +268,7 @@ def _cross_check(board: BoardFile) -> list[str]:
     for key, bus in (("i2c", node.i2c), ("meter_uart", node.meter_uart)):
         if bus is not None:
             uses |= {f"node.{key}.{role}": pin for role, pin in bus.model_dump().items() if role in _ROLES}
+    uses |= _radio_pins(node.radio)
     uses = {key: pin for key, pin in uses.items() if pin is not None}
     problems = _pin_problems(uses, set(board.pins.gpio), "node")
     controllers: list[I2cPins | SpiPins | UartPins] = [*board.buses.i2c, *board.buses.spi, *board.buses.uart]
@@ -242,6 +286,15 @@ def _cross_check(board: BoardFile) -> list[str]:
 
 
 _ROLES = ("scl", "sda", "tx", "rx")
+_RADIO_LINES = ("cs", "reset", "busy", "dio0", "dio1", "tx_enable", "rx_enable")
+
+
+def _radio_pins(radio: NodeRadio | None) -> dict[str, int | None]:
+    if radio is None:
+        return {}
+    lines = {f"node.radio.{name}": getattr(radio, name) for name in _RADIO_LINES}
+    spi = radio.spi.model_dump(include={"sck", "mosi", "miso"}) if radio.spi else {}
+    return lines | {f"node.radio.spi.{role}": pin for role, pin in spi.items()}
 
 
 def _pin_problems(uses: dict[str, int], gpio: set[int], table: str) -> list[str]:
@@ -257,9 +310,11 @@ def _pin_problems(uses: dict[str, int], gpio: set[int], table: str) -> list[str]
 
 def _bus_problems(board: BoardFile) -> list[str]:
     problems = []
-    pairs: list[tuple[str, NodeI2c | NodeUart | None, Sequence[I2cPins | UartPins]]] = [
+    radio = board.node.radio
+    pairs: list[tuple[str, NodeI2c | NodeUart | NodeSpi | None, Sequence[I2cPins | UartPins | SpiPins]]] = [
         ("i2c", board.node.i2c, board.buses.i2c),
         ("meter_uart", board.node.meter_uart, board.buses.uart),
+        ("radio.spi", radio.spi if radio else None, board.buses.spi),
     ]
     for key, used, there in pairs:
         if used is None:

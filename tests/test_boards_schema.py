@@ -54,6 +54,17 @@ def test_the_firmware_gets_the_node_table_word_for_word() -> None:
         "i2c": {"id": 0, "scl": 9, "sda": 8, "hz": 100000},
         "temperature_addr": 0x48,
         "meter_uart": {"id": 1, "tx": 17, "rx": 18, "baud": 4800},
+        "radio": {
+            "chip": "sx126x",
+            "spi": {"id": 1, "sck": 12, "mosi": 11, "miso": 13, "hz": 8000000},
+            "cs": 10,
+            "reset": 15,
+            "busy": 14,
+            "dio1": 16,
+            "tcxo_mv": 1800,
+            "dio2_rf_switch": True,
+            "pa": "sx1262",
+        },
         "wdt_ms": 8000,
     }
 

@@ -169,7 +169,7 @@ def test_the_firmware_sees_a_board_and_nothing_of_the_host(tmp_path: Path) -> No
             assert await terminal.run("import os; os.listdir('/')") == "['main.py']"
             assert await terminal.run("import sys; sys.path") == "['', '.frozen', '/lib']"
             assert await terminal.run("sorted(k for k in globals() if k[0] != '_')") == "['os', 'sys', 'x']"
-            assert await terminal.run("sorted(sys.modules)") == "['__main__', 'machine', 'micropython']"
+            assert await terminal.run("sorted(sys.modules)") == "['__main__', 'machine', 'micropython', 'time']"
             assert "ImportError" in await terminal.run("import hal")
             assert "ENOENT" in await terminal.run("open('/etc/passwd')")
             assert await terminal.run("import machine; machine.__name__") == "'machine'"

@@ -14,6 +14,7 @@ from pathlib import Path
 from boards.errors import BoardsError
 from boards.virtual import control, image, scenario
 from boards.virtual.board import VirtualBoard
+from boards.virtual.site import Site
 
 _HEAP = re.compile(r"(\d+)([kKmM]?)")
 
@@ -23,6 +24,18 @@ def _heap(text: str) -> int:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size; write for example 256k")
     return int(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[match[2].lower()]
+
+
+def _position(text: str) -> tuple[float, float]:
+    try:
+        x_m, y_m = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y in metres, for example 250,-40") from None
+    return x_m, y_m
+
+
+def _site(options: argparse.Namespace) -> Site | None:
+    return options.air and Site(options.air, options.radio_id or options.image.stem, *options.position)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--scenario", default="street", help=f"one of {', '.join(scenario.names())} (default: street)")
     run.add_argument("--heap", type=_heap, help="memory of MicroPython, for example 256k (default: the board's)")
+    run.add_argument("--air", type=Path, help="Unix socket of the virtual air that the board's radio shall be in")
+    run.add_argument("--radio-id", help="the radio's name in the air (default: the image's name)")
+    run.add_argument("--position", type=_position, default=(0.0, 0.0), metavar="X,Y", help="in metres (default: 0,0)")
     make = verbs.add_parser("make", help="make a new flash image")
     make.add_argument("image", type=Path)
     make.add_argument("--firmware", type=Path, required=True, help="folder that becomes the board's root")
@@ -61,6 +77,7 @@ async def _run(options: argparse.Namespace) -> int:
         seed=options.seed,
         scenario_name=options.scenario,
         heap_bytes=options.heap,
+        site=_site(options),
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

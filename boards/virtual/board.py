@@ -23,6 +23,7 @@ from boards.virtual.interpreter import Interpreter
 from boards.virtual.keyboard import Keyboard
 from boards.virtual.protocol import Event, Phase, ResetCause, ResetKind
 from boards.virtual.repl import ReplTracker
+from boards.virtual.site import Site
 from boards.virtual.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,9 @@ class VirtualBoard:
         seed: int = 0,
         scenario_name: str = "street",
         heap_bytes: int | None = None,
+        site: Site | None = None,
     ) -> None:
-        self.image, self.seed = image, seed
+        self.image, self.seed, self._site = image, seed, site
         self.board = board if isinstance(board, BoardFile) else load_board(board)
         self._heap_bytes = heap_bytes or self.board.board.heap_bytes
         self._rng = random.Random(seed)
@@ -76,13 +78,14 @@ class VirtualBoard:
         flash = self.board.flash
         self._flash = NorFlash(self.image, flash.bytes, flash.block_bytes, flash.program_bytes, self._rng)
         try:
-            self._hardware = Hardware(self.board, self._flash, Environment(self._scenario), self)
+            self._hardware = Hardware(self.board, self._flash, Environment(self._scenario, site=self._site), self)
             self.console.plug()
+            await self.power_on()
         except BoardsError:
+            self.console.unplug()
             self._flash.close()
             raise
         self._typing = asyncio.create_task(self._keyboard.run())
-        await self.power_on()
 
     async def stop(self) -> None:
         """Power off and give everything back."""
@@ -107,6 +110,7 @@ class VirtualBoard:
         """Power after a cut; nothing happens if it is on."""
         if self._powered:
             return
+        self.hardware.power(True)
         self._powered = True
         self._rtc.power_on()
         self._boot(ResetCause.PWRON_RESET)
@@ -237,9 +241,9 @@ class VirtualBoard:
         """machine.Timer."""
         self._interrupts.start_timer(number, periodic, period_us)
 
-    def interrupt(self, kind: Event, number: int) -> None:
+    def interrupt(self, kind: Event, number: int, at_us: int | None) -> None:
         """An edge on a pin with a handler."""
-        self._interrupts.raise_event(kind, number)
+        self._interrupts.raise_event(kind, number, at_us)
 
     def take_events(self) -> bytes:
         """What pends."""
@@ -302,11 +306,13 @@ class VirtualBoard:
 
     def _power_off(self) -> None:
         self._stop_interpreter()
-        self._powered = False
         self._watchdog_ms = None
         self._keyboard.clear()
         if self._hardware is not None:
             self._hardware.hard_reset()
+            if self._powered:
+                self._hardware.power(False)
+        self._powered = False
 
     def _power_fails(self) -> None:
         if self._powered:

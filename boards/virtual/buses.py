@@ -3,6 +3,7 @@
 """I2C, SPI and UART of the board: who answers on them, and what a wrong call meets."""
 
 import errno
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from boards.virtual.pins import PinBank
 from boards.virtual.protocol import HardwareError, Misuse, UnknownPart
 
 T = TypeVar("T")
+_MOMENT = struct.Struct("<q")
 
 
 class I2cDevice(Protocol):
@@ -86,7 +88,8 @@ class Buses:
     """All buses; `now_s` gives the time that UART bytes take."""
 
     def __init__(self, pins: PinBank, now_s: Callable[[], float], complain: Callable[[str], None]) -> None:
-        self.pins, self._now_s, self._complain = pins, now_s, complain
+        self.pins, self._now_s, self.complain = pins, now_s, complain
+        self.moment_us = 0  # when the processor began the last SPI transfer; 0: just now
         self.i2c: dict[int, I2cBus] = {}
         self.spi: dict[int, SpiBus] = {}
         self.uart: dict[int, Uart] = {}
@@ -134,8 +137,9 @@ class Buses:
             raise UnknownPart(f"SPI({bus_id}): baudrate {options['baudrate']} Hz must be positive")
         bus.baudrate_hz = options.get("baudrate", 1_000_000)
 
-    def spi_transfer(self, bus_id: int, data: bytes) -> bytes:
-        """One transfer with the chip whose select pin is low; none or two of them is misuse."""
+    def spi_transfer(self, bus_id: int, payload: bytes) -> bytes:
+        """One transfer (moment, data) with the chip whose select pin is low; none or two of them is misuse."""
+        (self.moment_us,), data = _MOMENT.unpack_from(payload), payload[_MOMENT.size :]
         bus = self._bus(self.spi, "SPI", bus_id)
         if bus.baudrate_hz is None:
             raise Misuse(f"SPI({bus_id}): used after a reset without being initialised")
@@ -171,7 +175,7 @@ class Buses:
         same = abs(uart.baud - uart.device.baud) * 20 <= uart.device.baud  # 5 percent, what 10 bit times forgive
         reply = uart.device.receive(data)
         if not same:
-            self._complain(f"UART({uart_id}) at {uart.baud} baud: the chip on it talks at {uart.device.baud}")
+            self.complain(f"UART({uart_id}) at {uart.baud} baud: the chip on it talks at {uart.device.baud}")
             reply = _garbled(reply)
         at_s = self._now_s() + len(data) * 10 / uart.baud
         for byte in reply:

@@ -5,9 +5,10 @@
 import asyncio
 import datetime
 import struct
+import time
 from collections.abc import Callable
 
-from boards.virtual.protocol import Event, UnknownPart
+from boards.virtual.protocol import EVENT, Event, UnknownPart
 
 EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 _FIELDS = struct.Struct("<HBBBBBBI")
@@ -45,7 +46,7 @@ class Interrupts:
 
     def __init__(self, raise_line: Callable[[], None]) -> None:
         self._raise_line = raise_line
-        self._pending: list[tuple[Event, int]] = []
+        self._pending: dict[tuple[Event, int], int] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._reminder: asyncio.TimerHandle | None = None
 
@@ -59,15 +60,14 @@ class Interrupts:
             self._reminder.cancel()
             self._reminder = None
 
-    def raise_event(self, kind: Event, number: int) -> None:
-        """One interrupt; one that still pends is not doubled, as with a flag in a register."""
-        if (kind, number) not in self._pending:
-            self._pending.append((kind, number))
+    def raise_event(self, kind: Event, number: int, at_us: int | None = None) -> None:
+        """One interrupt, now or at at_us; one that still pends is not doubled, as with a flag in a register."""
+        self._pending.setdefault((kind, number), time.monotonic_ns() // 1000 if at_us is None else at_us)
         self._remind()
 
     def take(self) -> bytes:
-        """What pends, as kind and number bytes."""
-        taken = b"".join(bytes(event) for event in self._pending)
+        """What pends, packed as protocol.EVENT."""
+        taken = b"".join(EVENT.pack(*event, at_us) for event, at_us in self._pending.items())
         self._pending.clear()
         return taken
 

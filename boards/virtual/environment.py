@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable
 
 from boards.virtual.scenario import Scenario
+from boards.virtual.site import Site
 
 
 class Environment:
     """Named values in physical units, each with its unit in its name."""
 
-    def __init__(self, scenario: Scenario, now_s: Callable[[], float] = time.monotonic) -> None:
-        self.scenario = scenario
+    def __init__(
+        self, scenario: Scenario, now_s: Callable[[], float] = time.monotonic, site: Site | None = None
+    ) -> None:
+        self.scenario, self.site = scenario, site
         self._now_s = now_s
         self._since_s = now_s()
         self._stimuli: dict[str, float] = {}

@@ -13,7 +13,7 @@ from boards.virtual import protocol
 from boards.virtual.buses import Buses, I2cBus, SpiBus, Uart
 from boards.virtual.environment import Environment
 from boards.virtual.flash import NorFlash
-from boards.virtual.models import build_models
+from boards.virtual.models import Powered, build_models
 from boards.virtual.pins import PinBank
 from boards.virtual.protocol import Event, HardwareError, Misuse, Op, UnknownPart
 
@@ -47,11 +47,11 @@ class System(Protocol):
     def start_timer(self, number: int, periodic: bool, period_us: int) -> None:
         """Timer interrupts from now; period 0 stops them."""
 
-    def interrupt(self, kind: Event, number: int) -> None:
-        """Raise an interrupt; the board fetches it with EVENTS."""
+    def interrupt(self, kind: Event, number: int, at_us: int | None) -> None:
+        """Raise an interrupt, now (None) or at a moment just past; the board fetches it with EVENTS."""
 
     def take_events(self) -> bytes:
-        """Interrupts raised since the last time, two bytes each."""
+        """Interrupts raised since the last time, packed as protocol.EVENT."""
 
     def fault(self, text: str) -> None:
         """The start code cannot go on as a board should."""
@@ -64,7 +64,7 @@ class Hardware:
         self.flash, self.environment, self._system = flash, environment, system
         self.misuses: list[str] = []
         self.pins = PinBank(set(board.pins.gpio), set(board.pins.adc))
-        self.pins.on_edge = lambda number: system.interrupt(Event.PIN, number)
+        self.pins.on_edge = lambda number, at_us: system.interrupt(Event.PIN, number, at_us)
         self.buses = Buses(self.pins, environment.now_s, self.complain)
         self.buses.i2c = {bus.id: I2cBus({"scl": bus.scl, "sda": bus.sda}) for bus in board.buses.i2c}
         self.buses.spi = {bus.id: SpiBus() for bus in board.buses.spi}
@@ -89,6 +89,12 @@ class Hardware:
             "values": environment.values(),
             "models": {name: model.state() for name, model in self.models.items()},
         }
+
+    def power(self, on: bool) -> None:
+        """The supply of everything beside the processor; PortError when a radio's air is not there."""
+        for model in self.models.values():
+            if isinstance(model, Powered):
+                model.power(on)
 
     def hard_reset(self) -> None:
         """Pins float, controllers forget."""

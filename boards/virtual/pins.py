@@ -45,7 +45,7 @@ class PinBank:
         self.pins = {number: Pin(number) for number in sorted(gpio)}
         self._adc_pins = adc
         self._adc_sources: dict[int, Callable[[], int]] = {}
-        self.on_edge: Callable[[int], None] = lambda number: None
+        self.on_edge: Callable[[int, int | None], None] = lambda number, at_us: None
 
     def pin(self, number: int) -> Pin:
         """The pin of that number; UnknownPart if the board has none."""
@@ -112,12 +112,12 @@ class PinBank:
             raise Misuse(f"Pin({number}).value(): the pin has no mode yet, so its level means nothing")
         return pin.level
 
-    def drive(self, number: int, level: int | None) -> None:
-        """From outside: hold the pin at a level, or let go (None)."""
+    def drive(self, number: int, level: int | None, at_us: int | None = None) -> None:
+        """From outside: hold the pin at a level, or let go (None). at_us: the edge was then, on the monotonic clock."""
         pin = self.pin(number)
         before = pin.level
         pin.external = level
-        self._changed(pin, before)
+        self._changed(pin, before, at_us)
 
     def adc_init(self, number: int) -> None:
         """machine.ADC(); UnknownPart unless the pin has a channel."""
@@ -159,9 +159,9 @@ class PinBank:
         pin = self.pin(number)
         return pin.pwm[1] / 65535 if pin.pwm else float(pin.level)
 
-    def _changed(self, pin: Pin, before: int | None = None) -> None:
+    def _changed(self, pin: Pin, before: int | None = None, at_us: int | None = None) -> None:
         if before is not None and pin.level != before and pin.irq & (RISING if pin.level else FALLING):
-            self.on_edge(pin.number)
+            self.on_edge(pin.number, at_us)
         for watcher in pin.watchers:
             watcher()
 

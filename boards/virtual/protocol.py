@@ -84,6 +84,7 @@ class Event(IntEnum):
     TIMER = 1
 
 
+EVENT = struct.Struct("<BBq")  # kind, number, microseconds of the monotonic clock
 HELLO = struct.Struct(
     "<BBBxIIII8s"
 )  # version, reset cause, run main.py, flash bytes, block bytes, program bytes, cpu hz, id

@@ -5,6 +5,7 @@ import os
 import struct
 import sys
 
+import board_time
 import hal
 import uctypes
 from micropython import const
@@ -21,13 +22,15 @@ def _dispatch(_):
         hal.busy[1] = _dispatch
         return
     events = hal.call(hal.EVENTS)
-    for i in range(0, len(events), 2):
-        known = _handlers.get((events[i], events[i + 1]))
+    for i in range(0, len(events), 10):
+        kind, number, board_time.edge_us = struct.unpack_from("<BBq", events, i)
+        known = _handlers.get((kind, number))
         if known:
             try:
                 known[0](known[1])
             except Exception as e:  # noqa: BLE001  as the scheduler of a port: print it and go on
                 sys.print_exception(e)
+    board_time.edge_us = None
 
 
 uctypes.bytearray_at(int(os.getenv("LYKTA_IRQ_SLOT")), 8)[:] = struct.pack("<Q", id(_dispatch))

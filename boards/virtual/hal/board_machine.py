@@ -6,6 +6,7 @@ import struct
 import time
 
 import board_events
+import board_time
 import hal
 from hal import call
 from machine import PinBase, Signal, time_pulse_us  # noqa: F401  re-exported
@@ -211,6 +212,10 @@ class I2C:
         return bytes(buf)
 
 
+def _moment():
+    return struct.pack("<q", board_time.moment_us)
+
+
 class SPI:
     MSB = const(0)
     LSB = const(1)
@@ -230,13 +235,13 @@ class SPI:
     def write_readinto(self, write_buf, read_buf):
         if len(write_buf) != len(read_buf):
             raise ValueError("buffers must be the same length")
-        call(hal.SPI_TRANSFER, self._id, bytes(write_buf), read_buf)
+        call(hal.SPI_TRANSFER, self._id, _moment() + write_buf, read_buf)
 
     def write(self, buf):
-        call(hal.SPI_TRANSFER, self._id, bytes(buf))
+        call(hal.SPI_TRANSFER, self._id, _moment() + buf)
 
     def readinto(self, buf, write=0):
-        call(hal.SPI_TRANSFER, self._id, bytes([write]) * len(buf), buf)
+        call(hal.SPI_TRANSFER, self._id, _moment() + bytes([write]) * len(buf), buf)
 
     def read(self, nbytes, write=0):
         buf = bytearray(nbytes)

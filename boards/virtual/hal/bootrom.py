@@ -6,6 +6,7 @@ import sys
 
 import board_machine
 import board_micropython
+import board_time
 import hal
 import vfs
 
@@ -50,7 +51,8 @@ def run():
     sys.modules["__main__"] = __main__
     sys.modules["machine"] = board_machine
     sys.modules["micropython"] = board_micropython
-    for name in ("hal", "board_events", "board_machine", "board_micropython", "bootrom"):
+    sys.modules["time"] = board_time
+    for name in ("hal", "board_events", "board_machine", "board_micropython", "board_time", "bootrom"):
         del sys.modules[name]
     sys.path[:] = ["", ".frozen", "/lib"]
     sys.argv[:] = []

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -36,6 +36,14 @@ class Model(Protocol):
 
     def state(self) -> dict[str, float]:
         """What a test or a person may want to see."""
+
+
+@runtime_checkable
+class Powered(Protocol):
+    """A model that must know when its supply comes and goes; it starts without."""
+
+    def power(self, on: bool) -> None:
+        """On or off, never the same twice."""
 
 
 class HasModels(Protocol):
