@@ -148,7 +148,7 @@ class NodeRadio(_Table):
     def _complete(self) -> "NodeRadio":
         needed: dict[str, tuple[str, ...]] = {
             "sx126x": ("spi", "cs", "busy", "dio1"),
-            "sx127x": ("spi", "cs", "dio0", "dio1"),
+            "sx127x": ("spi", "cs", "dio0"),
             "stm32wl": (),
         }
         missing = [name for name in needed[self.chip] if getattr(self, name) is None]

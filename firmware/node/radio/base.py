@@ -40,16 +40,16 @@ class LoraRadio:
         self._irq_us = 0
         self._fired = False
         self._flag = asyncio.ThreadSafeFlag()
-        self._on_edge = self._note_edge  # bound once: binding allocates, which an interrupt handler may not
+        self.on_edge = self._note_edge  # bound once: binding allocates, which an interrupt handler may not
         self._window_ms = 0
         self._longest_ms = 0
 
     def watch(self, pin) -> None:
         """Note the edges of the pin that tells of the end of a frame or a window."""
         try:
-            pin.irq(self._on_edge, pin.IRQ_RISING, hard=True)
+            pin.irq(self.on_edge, pin.IRQ_RISING, hard=True)
         except TypeError:  # ports with soft interrupts only
-            pin.irq(self._on_edge, pin.IRQ_RISING)
+            pin.irq(self.on_edge, pin.IRQ_RISING)
 
     def _note_edge(self, _source) -> None:
         self._irq_us = time.ticks_us()

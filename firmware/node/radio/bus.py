@@ -14,13 +14,6 @@ def _pin(settings, name: str, mode, **more):
     return machine.Pin(settings[name], mode, **more) if name in settings else None
 
 
-def open_spi(settings):
-    """Return the SPI bus of a radio table: mode 0, MSB first, pins given or the port's own."""
-    spi = settings["spi"]
-    pins = {name: machine.Pin(spi[name]) for name in ("sck", "mosi", "miso") if name in spi}
-    return machine.SPI(spi["id"], baudrate=spi["hz"], polarity=0, phase=0, **pins)
-
-
 class SpiBus:
     """Chip select held low from ``select`` to ``release``; the pins are those of a radio table."""
 
@@ -30,11 +23,24 @@ class SpiBus:
         self._reset = _pin(settings, "reset", pin.OUT, value=1)
         self._busy = _pin(settings, "busy", pin.IN)
         self.busy_name = "pin %s" % settings.get("busy")
-        self.dio = _pin(settings, "dio1" if "dio1" in settings else "dio0", pin.IN)
+        self._dio0 = _pin(settings, "dio0", pin.IN)
+        self._dio1 = _pin(settings, "dio1", pin.IN)
         # antenna switches that the chip does not drive itself
         self._tx_pin = _pin(settings, "tx_enable", pin.OUT, value=0)
         self._rx_pin = _pin(settings, "rx_enable", pin.OUT, value=0)
-        self._spi = open_spi(settings)
+        self._spi = self.open_spi(settings)
+
+    def open_spi(self, settings):
+        """Return the SPI bus of a radio table: mode 0, MSB first, pins given or the port's own."""
+        spi = settings["spi"]
+        pins = {name: machine.Pin(spi[name]) for name in ("sck", "mosi", "miso") if name in spi}
+        return machine.SPI(spi["id"], baudrate=spi["hz"], polarity=0, phase=0, **pins)
+
+    def watch(self, radio) -> None:
+        """Let the radio note the edges of its interrupt lines."""
+        for pin in (self._dio0, self._dio1):
+            if pin:
+                radio.watch(pin)
 
     def reset(self) -> None:
         """Pulse the reset line, if it is wired."""

@@ -163,7 +163,7 @@ class SX126x(base.LoraRadio):
         if self._settings.get("rx_boost", True):
             self._write(_REG_RX_GAIN, bytes((_RX_BOOSTED,)))
         self._write(_REG_RETENTION, b"\x01\x08\xac")
-        self.watch(self._bus.dio)
+        self._bus.watch(self)
 
     def sleep(self) -> None:
         """Warm sleep: settings stay, the next use wakes the chip."""
@@ -230,11 +230,11 @@ class SX126x(base.LoraRadio):
         self._bus.read(data)
         self._bus.select(False)
         self._get(_GET_PACKET_STATUS, 3)
-        snr = self._in[3]
+        rssi, snr = self._in[2], self._in[3]
         # DS 15.3: a time-out that was armed may fire again later; needed for implicit headers, harmless for others
         self._write(_REG_RTC_CONTROL, b"\0")
         self._change(_REG_EVENT_MASK, 0, 0x02)
-        return bytes(data), -self._in[2] // 2, (snr - 256 if snr > 127 else snr) / 4
+        return bytes(data), -rssi // 2, (snr - 256 if snr > 127 else snr) / 4
 
     def _diagnosis(self) -> str:
         status = self._get(_GET_STATUS, 0)
