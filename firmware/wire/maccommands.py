@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""MAC commands of LoRaWAN 1.0.4: their lengths, and the ones that time and link checks need.
+"""MAC commands of LoRaWAN 1.0.4: their lengths, and the ones that either end asks for: time and link checks.
+
+The others are in ``macdevice`` and ``macnetwork``, so that a board loads its own end only.
 
 TS001 = LoRaWAN L2 Specification 1.0.4, section 5.
 """

@@ -72,11 +72,12 @@ class Session:
         ack: bool = False,
         adr: bool = False,
         fopts: bytes = b"",
+        adr_ack_req: bool = False,
     ) -> bytes:
         """Return the PHYPayload of the device's next frame. Raises CounterExhausted, ValueError."""
         kind = CONFIRMED_UP if confirmed else UNCONFIRMED_UP
         fcnt = _usable(self.fcnt_up)
-        header = encode_data_header(kind, self.dev_addr, fcnt, fopts, adr=adr, ack=ack)
+        header = encode_data_header(kind, self.dev_addr, fcnt, fopts, adr=adr, adr_ack_req=adr_ack_req, ack=ack)
         phy = self._seal(header, fport, payload, fcnt, UPLINK)
         self.fcnt_up = fcnt + 1
         return phy
