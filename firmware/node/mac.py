@@ -28,6 +28,7 @@ class Mac:
 
     def __init__(self, files, config, ecb, used: bool) -> None:
         """*used*: this board has run before, so that a missing nonce is a lost one. Raises StoreCorrupt."""
+        self.files = files
         self._config = config
         self._ecb = ecb
         self._app = ecb(config.app_key)
@@ -37,6 +38,7 @@ class Mac:
         self._nonce = ReservedCounter(files, "nonce", 1, used=used)
         self.session = None  # type: Session | None
         self.ack_due = False
+        self.extra = b""  # what a link's own LoRaWAN layer keeps together with the session
         self._keys = (b"", b"")
         self._reserved = 0  # uplinks below this number need no write
         self._asked = None  # type: int | None  # DevNonce of the Join-Request in the air
@@ -49,8 +51,11 @@ class Mac:
         self._asked = self._nonce.take()
         return frame.encode_join_request(self._app, self._config.join_eui, self._config.dev_eui, self._asked)
 
-    def accept(self, phy: bytes) -> None:
-        """Start the session of a Join-Accept. Raises Malformed, NotAuthentic, JoinRefused; then nothing has changed."""
+    def accept(self, phy: bytes, extra_for=None) -> None:
+        """Start the session of a Join-Accept; *extra_for* makes of it what ``extra`` is to be from now on.
+
+        Raises Malformed, NotAuthentic, JoinRefused; then nothing has changed.
+        """
         answer = frame.decode_join_accept(self._app, phy)
         if self._asked is None:
             raise JoinRefused("a Join-Accept that nobody asked for")
@@ -62,17 +67,26 @@ class Mac:
         session = Session(self._ecb, answer.dev_addr, keys[0], keys[1])
         self._asked = None
         self._join_nonce.write(struct.pack("<I", answer.join_nonce))
+        self.extra = b"" if extra_for is None else extra_for(answer)
         self._keep(session, keys, _FCNT_BLOCK)
         self.session = session
         self._keys = keys
         self.ack_due = False
 
-    def seal(self, fport: int | None, payload: bytes, fopts: bytes = b"", confirmed: bool = False) -> bytes:
+    def seal(
+        self,
+        fport: int | None,
+        payload: bytes,
+        fopts: bytes = b"",
+        confirmed: bool = False,
+        adr: bool = False,
+        adr_ack_req: bool = False,
+    ) -> bytes:
         """Return the next uplink; its counter is on flash as used. Acknowledges a confirmed downlink if one waits."""
         session = self._joined()
         if session.fcnt_up >= self._reserved:
             self._keep(session, self._keys, session.fcnt_up + _FCNT_BLOCK)
-        phy = session.seal_uplink(fport, payload, confirmed=confirmed, ack=self.ack_due, fopts=fopts)
+        phy = session.seal_uplink(fport, payload, confirmed, self.ack_due, adr, fopts, adr_ack_req)
         self.ack_due = False
         return phy
 
@@ -85,6 +99,12 @@ class Mac:
             self.ack_due = True
         return received
 
+    def keep_extra(self, extra: bytes) -> None:
+        """Have *extra* on flash with the session. Raises NotJoined."""
+        session = self._joined()
+        self.extra = extra
+        self._keep(session, self._keys, self._reserved)
+
     def leave(self) -> None:
         """Drop the session; only a join gives a new one."""
         self.session = None
@@ -96,7 +116,7 @@ class Mac:
         return self.session
 
     def _keep(self, session: Session, keys: tuple[bytes, bytes], reserved: int) -> None:
-        fields = [session.dev_addr, keys[0], keys[1], reserved, session.fcnt_down]
+        fields = [session.dev_addr, keys[0], keys[1], reserved, session.fcnt_down, self.extra]
         self._record.write(cbor.dumps(fields))
         self._reserved = reserved
 
@@ -107,7 +127,9 @@ class Mac:
             self._record.clear()
             return
         try:
-            dev_addr, nwk_skey, app_skey, fcnt_up, fcnt_down = decode(self._record.payload)
+            fields = decode(self._record.payload)
+            dev_addr, nwk_skey, app_skey, fcnt_up, fcnt_down = fields[:5]
+            self.extra = fields[5] if len(fields) > 5 else b""  # records of the first release have five fields
         except (Malformed, ValueError, TypeError):
             self._record.clear()
             return

@@ -6,6 +6,7 @@ import asyncio
 
 from firmware.node.errors import JoinRefused, NonceExhausted, NotJoined
 from firmware.node.jitter import jitter
+from firmware.node.links import ACK, NOT_OURS, OURS
 from firmware.node.log import log, log_error
 from firmware.wire import frame, maccommands, readings
 from firmware.wire.errors import CounterExhausted, WireError
@@ -19,6 +20,7 @@ _LONG_PAUSE_MS = 5000
 _HURRY_EVERY_MS = 30000
 _HURRIES = 24  # so often a sign of life may cut a long wait short; one comes back every hour
 _HURRY_REFILL_MS = 3600000
+_MAX_FOPTS = 15
 
 
 class Network:
@@ -27,6 +29,9 @@ class Network:
     def __init__(self, mac, link, delivery, queue, clock, watchdog) -> None:
         self._mac = mac
         self._link = link
+        self._layer = getattr(link, "layer", None)  # LoRaWAN's rules of the air, where the link is a radio
+        self._rejoin_after = getattr(link, "rejoin_after", _REJOIN_AFTER)
+        self._asking = False  # the uplink in hand asks for the time
         self._delivery = delivery
         self._queue = queue
         self._clock = clock
@@ -43,6 +48,9 @@ class Network:
         self._hurry_at = -_HURRY_EVERY_MS
         self.refused = 0
         link.on_heard = self._heard
+        if self._layer is not None and mac is not None:
+            self._layer.attach(mac, clock.monotonic_ms)
+            link.attach(self)
 
     def wake(self) -> None:
         """There is something to do: look at once."""
@@ -62,51 +70,93 @@ class Network:
         """Task: take in frames, one by one; what is not ours or not right is counted and forgotten."""
         while True:
             phy = await self._link.receive()
-            try:
-                self._take_in(phy)
-            except (WireError, JoinRefused, NotJoined) as error:
-                self.refused += 1
-                log_error("downlink", error)
+            self.deliver(phy)
+
+    def deliver(self, phy: bytes, snr_db: int = 0, class_c: bool = False) -> int:
+        """Take in one frame and return what it was: see links.NOT_OURS, OURS, ACK."""
+        try:
+            return self._take_in(phy, snr_db, class_c)
+        except (WireError, JoinRefused, NotJoined) as error:
+            self.refused += 1
+            log_error("downlink", error)
+            return NOT_OURS
+
+    def left(self, at_ms: int) -> None:
+        """The uplink in hand, or one more copy of it, had left at this moment."""
+        if self._asking:
+            self._time_asked = at_ms
+
+    def alive(self, within_ms: int) -> None:
+        """A link that takes its time is still at work, for so long."""
+        self._watchdog.expect("uplink", within_ms + _GRACE_MS)
 
     async def _send_due(self) -> None:
         now = self._clock.monotonic_ms()
-        payload = self._delivery.next_frame(now, self._link.max_payload)
-        if payload is None and not self._mac.ack_due:
-            await self._pause(self._delivery.wait_ms(now))
+        layer = self._layer
+        wait = 0 if layer is None else layer.prepare(False)
+        if wait > 0:  # the band's duty cycle; readings stay in flash meanwhile
+            await self._pause(wait)
             return
-        fopts = b""
+        own = None if layer is None else layer.own_frame()
+        if own is not None:
+            await self._send(*own)
+            return
+        fopts, asks_time = self._commands(now)
+        payload = self._delivery.next_frame(now, self._link.max_payload - len(fopts))
+        if payload is None and not self._mac.ack_due and not (layer is not None and layer.urgent):
+            wait = self._delivery.wait_ms(now)
+            await self._pause(wait if layer is None else min(wait, layer.due_ms()))
+            return
+        await self._send(None if payload is None else readings.FPORT_READINGS, payload or b"", fopts, asks_time)
+
+    def _commands(self, now: int) -> tuple[bytes, bool]:
+        """Return the MAC commands of the next uplink, and whether they ask for the time."""
+        fopts = b"" if self._layer is None else self._layer.fopts()
         asks_time = self._clock.due() and (self._time_asked is None or now - self._time_asked >= _TIME_ASK_MS)
-        if asks_time:
+        if asks_time and len(fopts) < _MAX_FOPTS:
             fopts += maccommands.device_time_req()
-        if self._delivery.unanswered:
+        if self._delivery.unanswered and len(fopts) < _MAX_FOPTS:
             fopts += maccommands.link_check_req()
+        return fopts, asks_time
+
+    async def _send(self, fport: int | None, payload: bytes, fopts: bytes, asks_time: bool = False) -> None:
         try:
-            phy = self._mac.seal(None if payload is None else readings.FPORT_READINGS, payload or b"", fopts)
+            phy = (self._layer or self._mac).seal(fport, payload, fopts)
         except CounterExhausted as error:
             log_error("uplink: new session needed", error)
             self._mac.leave()
             return
-        self._watchdog.expect("uplink", _GRACE_MS)
+        self._asking = asks_time
+        self.alive(0)
         await self._link.send(phy)
-        if asks_time:
-            self._time_asked = self._clock.monotonic_ms()
+        if self._layer is None:  # a radio says so itself, before it listens
+            self.left(self._clock.monotonic_ms())
 
     async def _join(self) -> None:
         """Try to join once. Without a session, wait before the next time, ever longer."""
+        session = self._mac.session
+        wait = 0 if self._layer is None else self._layer.prepare(True)
+        if wait > 0 and session is None:
+            await self._pause(wait, only_hurry=True)
+            return
         self._rejoined_at = self._delivery.unanswered
+        if wait > 0:  # the old session may still be good; joining must not silence it
+            return
         try:
             phy = self._mac.join_request()
         except NonceExhausted as error:
             log_error("uplink: no network any more", error)
-            if self._mac.session is None:
+            if session is None:
                 self._mac = None
             return
         log("uplink", "joining, attempt %d" % (self._join_failures + 1))
         self._joined.clear()
-        self._watchdog.expect("uplink", self._link.reply_timeout_ms + _GRACE_MS)
+        self._asking = False
+        self.alive(self._link.reply_timeout_ms)
         await self._link.send(phy)
         try:
-            await asyncio.wait_for_ms(self._joined.wait(), self._link.reply_timeout_ms)
+            # behind a radio's windows nothing comes any more
+            await asyncio.wait_for_ms(self._joined.wait(), self._link.reply_timeout_ms if self._layer is None else 1)
         except asyncio.TimeoutError:
             self._join_failures += 1
             if self._mac.session is None:
@@ -119,7 +169,7 @@ class Network:
         if not unanswered:
             self._rejoined_at = self._alive_at = 0
         silent = unanswered - self._alive_at
-        return silent > 0 and silent % _REJOIN_AFTER == 0 and unanswered != self._rejoined_at
+        return silent > 0 and silent % self._rejoin_after == 0 and unanswered != self._rejoined_at
 
     async def _pause(self, ms: int, only_hurry: bool = False) -> None:
         """Wait so long, or until there is something to do."""
@@ -152,23 +202,28 @@ class Network:
             self._delivery.restart(now)
             self._wake.set()
 
-    def _take_in(self, phy: bytes) -> None:
+    def _take_in(self, phy: bytes, snr_db: int, class_c: bool) -> int:
         if frame.mtype(phy) == frame.JOIN_ACCEPT:
-            self._mac_or_refuse().accept(phy)
+            self._mac_or_refuse().accept(phy, None if self._layer is None else self._layer.joined)
             log("downlink", "joined as %08x" % self._mac.session.dev_addr)
             self._join_failures = 0
             self._time_asked = None
             self._delivery.restart(self._clock.monotonic_ms())
             self._joined.set()
-            return
+            return OURS
         received = self._mac_or_refuse().open(phy)
         self._alive_at = self._delivery.unanswered
-        self._obey(received.payload if received.fport == 0 else received.fopts)
+        self._wake.set()
+        heard = ACK if received.ack else OURS
+        if self._layer is not None and not self._layer.received(received, snr_db, class_c):
+            return heard
+        if not class_c:  # TS001 section 17: no MAC commands there
+            self._obey(received.payload if received.fport == 0 else received.fopts)
         if received.fport == readings.FPORT_RECEIPTS:
             self._receipt(received.payload)
         elif received.fport:
             log("downlink", "nothing here listens on FPort %d" % received.fport)
-        self._wake.set()
+        return heard
 
     def _mac_or_refuse(self):
         if self._mac is None:

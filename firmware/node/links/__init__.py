@@ -11,10 +11,21 @@ A module ``<name>.py`` has ``open_link(config)``, which returns an object with:
 - ``on_heard``: None, or what to call for every sign of life from the other side, frame or not;
 - ``unsent``: counts frames that the line did not take.
 
+Optional, for links that share the air with others and answer to LoRaWAN's timing (see ``lora.py``):
+
+- ``layer``: a ``lorawan.layer.Layer``, which the network asks before it makes a frame;
+- ``attach(network)``: hands over what the link calls: ``deliver(phy, snr_db, class_c)`` returns NOT_OURS, OURS or ACK
+  at once, while a window is open; ``left(at_ms)`` at the end of each uplink; ``alive(within_ms)`` before a long wait;
+- ``rejoin_after``: how many unanswered requests in a row stand for a lost session.
+
 A link knows bytes, never keys or readings.
 """
 
 from firmware.node.errors import ConfigError
+
+NOT_OURS = 0
+OURS = 1
+ACK = 2  # ours, and it acknowledges
 
 
 def open_link(name: str, config):
