@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from gateway import config
 from gateway.daemon import OUTBOX_FILE, SESSIONS_FILE, Daemon, load_identity
 from gateway.errors import GatewayError, IdentityError
+from gateway.network import state_files
 from gateway.network.keyring import Keyring
 from gateway.network.sessions import SessionStore
 from gateway.operate import counters, logs
@@ -60,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("stats", parents=[common], help="what the outbox holds, running or not")
     show.add_argument("--json", action="store_true", help="for programs")
     show.set_defaults(command=_stats)
+    refused = commands.add_parser("quarantine", parents=[common], help="who was refused, for a person to look at")
+    refused.add_argument("--json", action="store_true", help="for programs")
+    refused.set_defaults(command=_quarantine)
     forget = commands.add_parser("forget-nonces", parents=[common], help="let a board that was wiped join again")
     forget.add_argument("dev_eui", type=_eui, metavar="DEV_EUI", help="16 hex digits")
     forget.set_defaults(command=_forget_nonces)
@@ -108,6 +112,22 @@ def _stats(options: argparse.Namespace) -> int:
         )
     for reason, count in counts.get("refused", {}).items():
         _print(f"refused since the start, {reason}: {count}")
+    return 0
+
+
+def _quarantine(options: argparse.Namespace) -> int:
+    loaded = config.load(options.config)
+    entries = state_files.load(loaded.state_dir / state_files.QUARANTINE_FILE) or []
+    if options.json:
+        _print(json.dumps(entries))
+        return 0
+    for entry in entries:
+        _print(
+            f"{entry['device']}: {entry['reason']}, {entry['frames']} frames, last by {entry['link']} "
+            f"{entry['address']}: {entry['why']}"
+        )
+    if not entries:
+        _print("nobody was refused")
     return 0
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from firmware.wire.kinds import terms
 from gateway import links, platforms
+from gateway.network.options import Options
 from gateway.plugins import Settings, settings_type
 from provisioning import strict_toml
 from provisioning.secret_refs import load_secret
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
 else:
     LinkSettings = settings_type(links)
     PlatformSettings = settings_type(platforms)
+
+
+def _is_kind(name: str) -> str:
+    if name not in terms.names():
+        raise ValueError(f"{name!r} is no kind of device; there are: {', '.join(terms.names())}")
+    return name
+
+
+KindName = Annotated[str, AfterValidator(_is_kind)]
 
 
 class _Section(BaseModel):
@@ -53,6 +64,31 @@ class NetworkSection(_Section):
 
     net_id: Annotated[int, Field(ge=0, le=0x3F)] = 1
     """NetID of type 0; 0 and 1 are for private networks (TS002 section 3)."""
+    dedup_ms: Annotated[int, Field(ge=0, le=500)] = 200
+    """How long a radio frame waits for what other gateways heard of it. RX1 opens at ``rx1_delay_s``."""
+    rx1_delay_s: Annotated[int, Field(ge=1, le=15)] = 1
+    """From the end of a device's frame to RX1. More than 1 for gateways behind a slow network."""
+    adr: bool = True
+    """Whether devices are told faster data rates and less power where their signal allows."""
+    adr_margin_db: Annotated[float, Field(ge=0, le=30)] = 10.0
+    """Signal that is left over for bad days."""
+    status_every_h: Annotated[float, Field(ge=0, le=8760)] = 24.0
+    """How often a device on radio is asked for its battery; 0: never."""
+    class_c: list[KindName] = ["street_light"]
+    """Kinds whose devices are of class C when they are on LoRa; all others are of class A."""
+    random_dev_nonce: list[KindName] = []
+    """Kinds whose devices draw DevNonces at random (LoRaWAN before 1.0.4); all others must count upwards."""
+
+    def options(self) -> Options:
+        """Return what the network stage takes."""
+        return Options(
+            class_c=frozenset(self.class_c),
+            random_dev_nonce=frozenset(self.random_dev_nonce),
+            rx1_delay_s=self.rx1_delay_s,
+            adr=self.adr,
+            adr_margin_db=self.adr_margin_db,
+            status_every_s=self.status_every_h * 3600,
+        )
 
 
 class RecordsSection(_Section):

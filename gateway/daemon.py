@@ -11,6 +11,7 @@ import asyncio
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,10 +20,17 @@ from gateway import identity, links, platforms, plugins
 from gateway.clock import StepDetector, SystemClock, plausible
 from gateway.errors import GatewayError, IdentityError, LinkError, StoreCorrupt
 from gateway.intake import Intake
+from gateway.network import state_files
+from gateway.network.dedup import Deduplicator, Verdict, Window
+from gateway.network.duty import DutyBudget
 from gateway.network.keyring import Keyring
+from gateway.network.quarantine import Quarantine
 from gateway.network.register import KnownDevices
+from gateway.network.scheduler import Planned
+from gateway.network.sender import Sender
 from gateway.network.server import NetworkServer
 from gateway.network.sessions import SessionStore
+from gateway.network.transmitter import Transmitter
 from gateway.operate.counters import Counters
 from gateway.operate.lock import only_one
 from gateway.operate.logs import EventLog, Seldom
@@ -38,8 +46,10 @@ if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.config import Loaded
     from gateway.links import Downlink, Link, Uplink
+    from gateway.network.downlinks import Item
     from gateway.outbox.stream import Sealer
     from gateway.platforms import Platform
+    from gateway.radio import RadioDownlink, TxOutcome
     from gateway.records.envelope import Position
     from gateway.records.reading import Reading
 
@@ -71,6 +81,12 @@ class Daemon:
         self._writer = ThreadPoolExecutor(1, "writer")
         self._identity = load_identity(loaded)
         self._links = self._build_links()
+        network = loaded.config.network
+        self._window = Window(Deduplicator(network.dedup_ms / 1000), self._enqueue, self._clock)
+        self._quarantine = Quarantine(network.net_id)
+        self._budget = DutyBudget()
+        transmitter = Transmitter(self._send_on, self._budget, self._clock, self._counters)
+        self._sender = Sender(transmitter, self._in_writer, self._counters)
         self._platforms = self._build_platforms()
         self._feeds = {each.name: Feed(each.name, self._with_outbox) for each in self._platforms}
 
@@ -89,7 +105,7 @@ class Daemon:
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
             self._log.info("ready", gateway=self._identity.eui, stream=self._outbox.stream_id, state_dir=state_dir)
             await self._run_tasks()
-            self._counters.save(state_dir)
+            self._save_small_files()
         self._log.info("stopped", gateway=self._identity.eui)
 
     async def _run_tasks(self) -> None:
@@ -98,17 +114,20 @@ class Daemon:
             hearing = [tasks.create_task(self._kept(each.name, self._hear(each))) for each in self._links.values()]
             publishing = [tasks.create_task(self._kept(each.name, self._publish(each))) for each in self._platforms]
             keeping = tasks.create_task(self._kept("housekeeping", self._housekeep))
+            waking = tasks.create_task(self._kept("downlinks", self._send_queued))
             await self._stop.wait()
             self._log.info("stopping")
+            self._window.flush()
             self._stopping = True  # what arrives from now on is resent to the next process
             await self._queue.put(None)
             await pump
-            for task in (*hearing, keeping):
+            await self._sender.finish()
+            for task in (*hearing, keeping, waking):
                 task.cancel()
             await self._last_pubacks()
             for task in publishing:
                 task.cancel()
-            await asyncio.wait([*hearing, keeping, *publishing])
+            await asyncio.wait([*hearing, keeping, waking, *publishing])
             for feed in self._feeds.values():
                 await self._flush(feed)
 
@@ -121,7 +140,10 @@ class Daemon:
         devices = KnownDevices(registry, self._clock)
         sessions = SessionStore(state_dir / SESSIONS_FILE, Keyring(kek))
         stack.callback(sessions.close)
-        server = NetworkServer(devices, sessions, config.network.net_id, self._random)
+        options = config.network.options()
+        at = (self._clock.wall_s(), self._clock.monotonic_s())
+        state_files.restore_duty(state_dir / state_files.DUTY_FILE, self._budget, *at)
+        self._server = server = NetworkServer(devices, sessions, config.network.net_id, self._random, options)
         names = [each.name for each in self._platforms]
         recovered = recover(state_dir / OUTBOX_FILE, names)
         if recovered is not None:
@@ -136,7 +158,7 @@ class Daemon:
         limits = Limits(config.records.max_batch, config.outbox.max_bytes, config.outbox.keep_published_h * 3600.0)
         outbox = Outbox(state_dir / OUTBOX_FILE, self._sealer(), names, limits, self._clock)
         stack.callback(outbox.close)
-        return Intake(server, outbox, self._counters), outbox
+        return Intake(server, outbox, self._counters, self._quarantine), outbox
 
     def _sealer(self) -> Sealer:
         def seal(readings: Sequence[Reading], position: Position) -> bytes:
@@ -149,6 +171,15 @@ class Daemon:
         self._counters.add("frames", "heard")
         if self._stopping:
             return
+        uplink = replace(uplink, heard_at_s=self._clock.monotonic_s())
+        if uplink.radio is None:
+            self._enqueue(uplink)
+            return
+        verdict = self._window.put(uplink)
+        if verdict is not Verdict.FIRST:
+            self._counters.add("frames", f"heard_{verdict.value}")
+
+    def _enqueue(self, uplink: Uplink) -> None:
         try:
             self._queue.put_nowait(uplink)
         except asyncio.QueueFull:  # the device keeps what it has no receipt for, and sends it again
@@ -174,7 +205,7 @@ class Daemon:
                     feed.wake()
                 await self._send(downlinks)
 
-    def _process(self, uplinks: Sequence[Uplink]) -> Sequence[Downlink]:
+    def _process(self, uplinks: Sequence[Uplink]) -> Sequence[Downlink | Planned]:
         """Take a batch. An error that nobody foresaw costs the batch, not the gateway: devices send again."""
         try:
             return self._intake.process(uplinks)
@@ -186,8 +217,11 @@ class Daemon:
             self._intake.abandon()
             return []
 
-    async def _send(self, downlinks: Sequence[Downlink]) -> None:
+    async def _send(self, downlinks: Sequence[Downlink | Planned]) -> None:
         for downlink in downlinks:
+            if isinstance(downlink, Planned):
+                self._sender.start(downlink, self._server, self._clock.monotonic_s)
+                continue
             try:
                 await self._links[downlink.link].send(downlink.address, downlink.phy)
             except LinkError as error:
@@ -196,6 +230,18 @@ class Daemon:
                     self._log.warning("not_sent", link=downlink.link, why=error)
             else:
                 self._counters.add("frames", "sent")
+
+    async def _send_on(self, link: str, address: str, phy: bytes, when: RadioDownlink | None) -> TxOutcome | None:
+        if when is None:
+            return await self._links[link].send(address, phy)
+        return await self._links[link].send(address, phy, when)
+
+    async def queue_downlink(self, item: Item) -> None:
+        """Queue a payload for a device. Raises QueueFull."""
+        await self._sender.put(item, self._server)
+
+    async def _send_queued(self) -> None:
+        await self._sender.run(self._server, self._intake.at_once, self._clock.monotonic_s)
 
     def _hear(self, link: Link) -> Callable[[], Awaitable[None]]:
         return lambda: link.run(self._sink)
@@ -227,11 +273,25 @@ class Daemon:
             if step_s is not None:
                 self._counters.add("clock", "steps")
                 self._log.warning("clock_step", by_s=round(step_s, 3), effect="times change, the record order does not")
-            await asyncio.to_thread(self._counters.save, self._loaded.state_dir)
+            await asyncio.to_thread(self._save_small_files)
             if self._clock.monotonic_s() - pruned_at_s >= _PRUNE_EVERY_S:
                 pruned_at_s = self._clock.monotonic_s()
                 while await self._with_outbox(lambda outbox: outbox.prune()):
                     pass  # some at a time, so that frames do not wait for it
+
+    def _save_small_files(self) -> None:
+        state_dir = self._loaded.state_dir
+        self._counters.save(state_dir)
+        try:
+            refused = self._quarantine.changed()
+            if refused is not None:
+                state_files.save(state_dir / state_files.QUARANTINE_FILE, refused)
+            if self._budget.changed:
+                self._budget.changed = False
+                at = (self._clock.wall_s(), self._clock.monotonic_s())
+                state_files.save_duty(state_dir / state_files.DUTY_FILE, self._budget, *at)
+        except OSError as error:  # the disk is full or failing; the outbox says so louder
+            self._log.debug("not_saved", why=error)
 
     async def _last_pubacks(self) -> None:
         """Wait, not for long, until those who are connected have everything."""

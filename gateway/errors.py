@@ -43,6 +43,10 @@ class OutboxFull(GatewayError, OSError):
     """The outbox holds ``max_bytes`` of unpublished records. Nothing is dropped; nothing more is accepted."""
 
 
+class QueueFull(GatewayError, OSError):
+    """As many downlinks as one device may have wait already."""
+
+
 class CannotSign(GatewayError, RuntimeError):
     """The certificate has ended, or the clock says so: nobody would accept what is signed now."""
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
 from firmware.wire.frame import MAX_FOPTS
-from firmware.wire.readings import FPORT_ALARMS, FPORT_READINGS, FPORT_RECEIPTS, encode_receipt
+from firmware.wire.readings import FPORT_ALARMS, FPORT_READINGS, FPORT_RECEIPTS, MAX_BITMAP_BYTES, encode_receipt
 from gateway.errors import CannotSign, MalformedFrame, OutboxFull, Refused, StoreUnavailable, UnsupportedPort
 from gateway.links import Downlink
+from gateway.network import scheduler
+from gateway.network.duty import Priority
 from gateway.network.server import Joined
 from gateway.operate.logs import EventLog, Seldom
 from gateway.outbox.devices import Arrival
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.links import Uplink
-    from gateway.network.server import LiveSession, NetworkServer, Opened
+    from gateway.network.quarantine import Quarantine
+    from gateway.network.scheduler import Planned
+    from gateway.network.server import NetworkServer, Opened
     from gateway.operate.counters import Counters
     from gateway.outbox.store import Outbox
 
@@ -41,29 +45,43 @@ _NOT_STORED = {
 }
 
 
+_RECEIPT_BYTES = 10
+"""Of a receipt besides its bitmap, at most."""
+
+
 @dataclass(slots=True)
 class _Answer:
     """What one device is told after a batch: one downlink, however many of its frames were in it."""
 
-    session: LiveSession
-    uplink: Uplink
+    to: Opened
+    """Its last frame: the windows of that one are still ahead."""
     receipt: bool = False
     ack: bool = False
+    alarm: bool = False
+    wanted: bool = False
+    """The device asked for any downlink at all."""
     fopts: bytes = b""
+
+    @property
+    def priority(self) -> Priority:
+        if self.alarm:
+            return Priority.ALARM
+        return Priority.REPLY if self.receipt or self.ack or self.wanted else Priority.BACKGROUND
 
 
 class Intake:
     """Frames in, downlinks out."""
 
-    def __init__(self, server: NetworkServer, outbox: Outbox, counters: Counters) -> None:
+    def __init__(self, server: NetworkServer, outbox: Outbox, counters: Counters, quarantine: Quarantine) -> None:
         self._server = server
         self._outbox = outbox
         self._counters = counters
+        self._quarantine = quarantine
         self._log = EventLog("intake")
         self._seldom = Seldom()
         self._state = "accepting"
 
-    def process(self, uplinks: Sequence[Uplink]) -> list[Downlink]:
+    def process(self, uplinks: Sequence[Uplink]) -> list[Downlink | Planned]:
         """Take a batch; return what may be sent now. Never raises for what came from outside. Raises StoreCorrupt."""
         try:
             joined, opened = self._receive(uplinks)
@@ -74,8 +92,19 @@ class Intake:
             self._say("store_unavailable", error)
             return []
         stored = self._store(arrivals)
-        downlinks = [Downlink(each.uplink.link, each.uplink.address, each.accept) for each in joined]
-        return downlinks + self._answers(opened, arrivals, stored=stored)
+        accepts = [self._accept(each) for each in joined]
+        return accepts + self._answers(opened, arrivals, stored=stored)
+
+    def at_once(self, now_s: float) -> list[Planned]:
+        """Return queued downlinks for devices that always listen."""
+        try:
+            return self._server.plan_at_once(now_s)
+        except StoreUnavailable as error:
+            self._server.rollback()
+            self._say("store_unavailable", error)
+        except ProvisioningError as error:
+            self._register_unavailable(error)
+        return []
 
     def abandon(self) -> None:
         """Forget what a batch did in memory before it failed."""
@@ -90,9 +119,7 @@ class Intake:
             except Refused as error:
                 self._refuse(uplink, error)
             except ProvisioningError as error:
-                self._counters.add("refused", "register_unavailable")
-                if self._seldom.allow("register") is not None:
-                    self._log.error("register_unavailable", why=error)
+                self._register_unavailable(error)
             else:
                 if isinstance(heard, Joined):
                     joined.append(heard)
@@ -108,7 +135,7 @@ class Intake:
 
     def _decode_one(self, frame: Opened) -> Arrival | None:
         dev_eui = frame.session.dev_eui
-        if frame.repeated or frame.fport in (None, _MAC_PORT):
+        if frame.fport in (None, _MAC_PORT):
             return None
         try:
             if frame.fport not in (FPORT_READINGS, FPORT_ALARMS):
@@ -141,39 +168,77 @@ class Intake:
             self._log.warning("device_gap", readings=accepted.gone, why="the device lost them before we had them")
         return True
 
-    def _answers(self, opened: Sequence[Opened], arrivals: Sequence[Arrival | None], *, stored: bool) -> list[Downlink]:
+    def _accept(self, joined: Joined) -> Downlink | Planned:
+        if joined.uplink.radio is not None:
+            return self._server.plan_join(joined)
+        return Downlink(joined.uplink.link, joined.uplink.address, joined.accept)
+
+    def _answers(
+        self, opened: Sequence[Opened], arrivals: Sequence[Arrival | None], *, stored: bool
+    ) -> list[Downlink | Planned]:
         answers: dict[bytes, _Answer] = {}
         for frame, arrival in zip(opened, arrivals, strict=True):
-            answer = answers.setdefault(frame.session.dev_eui, _Answer(frame.session, frame.uplink))
-            answer.session, answer.uplink = frame.session, frame.uplink
+            session = frame.session
+            if arrival is not None:
+                session.alarm = frame.fport == FPORT_ALARMS
+                session.receipt_asked = session.alarm or arrival.payload.oldest is not None
+            # What a frame brought is taken when it is on disk. What cannot be read never is, nor is it acknowledged.
+            session.taken = session.taken if frame.repeated and arrival is None else self._taken(frame, arrival, stored)
+            answer = answers.setdefault(session.dev_eui, _Answer(frame))
+            answer.to = frame
             if len(answer.fopts) + len(frame.mac_answers) <= MAX_FOPTS:
                 answer.fopts += frame.mac_answers
-            asked = arrival is not None and (arrival.payload.oldest is not None or frame.fport == FPORT_ALARMS)
-            answer.receipt |= stored and (asked or frame.repeated)
-            answer.ack |= stored and frame.confirmed
+            answer.receipt |= session.taken and session.receipt_asked
+            if frame.confirmed:
+                answer.ack = session.taken  # an ACK names no frame: the device takes it for its last
+            answer.alarm |= session.alarm
+            answer.wanted |= frame.adr_ack_req
         return [down for each in answers.values() if (down := self._answer(each)) is not None]
 
-    def _answer(self, answer: _Answer) -> Downlink | None:
-        if not (answer.receipt or answer.ack or answer.fopts):
-            return None
-        fport, payload = None, b""
+    def _answer(self, answer: _Answer) -> Downlink | Planned | None:
         try:
-            if answer.receipt:
-                receipt = self._outbox.receipt(answer.session.dev_eui)
-                fport, payload = FPORT_RECEIPTS, encode_receipt(receipt.contiguous, receipt.above)
-            phy = self._server.answer(answer.session, fport, payload, ack=answer.ack, fopts=answer.fopts)
+            return self._sealed(answer)
         except StoreUnavailable as error:
             self._server.rollback()
             self._say("store_unavailable", error)
-            return None
         except wire_errors.CounterExhausted as error:
-            self._log.warning("counter_exhausted", dev_eui=answer.session.dev_eui, why=error)
+            self._log.warning("counter_exhausted", dev_eui=answer.to.session.dev_eui, why=error)
+        return None
+
+    def _sealed(self, answer: _Answer) -> Downlink | Planned | None:
+        server, session, uplink = self._server, answer.to.session, answer.to.uplink
+        room_bytes = scheduler.room_bytes(uplink, session.radio)
+        fopts = answer.fopts + server.requests(session, uplink, MAX_FOPTS - len(answer.fopts))
+        item, priority = None, answer.priority
+        if answer.receipt:
+            receipt = self._outbox.receipt(session.dev_eui)
+            bitmap_bytes = min(MAX_BITMAP_BYTES, room_bytes - len(fopts) - _RECEIPT_BYTES)
+            payload = encode_receipt(receipt.contiguous, receipt.above, bitmap_bytes)
+            phy = server.answer(session, FPORT_RECEIPTS, payload, ack=answer.ack, fopts=fopts)
+        elif uplink.radio and (item := server.queue.take(session.dev_eui, room_bytes - len(fopts), uplink.heard_at_s)):
+            phy = server.carry(session, item, uplink.heard_at_s, ack=answer.ack, fopts=fopts)
+            priority = max(priority, item.priority)
+        elif answer.ack or fopts or answer.wanted:
+            phy = server.answer(session, None, b"", ack=answer.ack, fopts=fopts)
+        else:
             return None
         self._counters.add("frames", "receipts", int(answer.receipt))
-        return Downlink(answer.uplink.link, answer.uplink.address, phy)
+        if uplink.radio is not None:
+            return server.plan(answer.to, phy, priority, item)
+        return Downlink(uplink.link, uplink.address, phy)
+
+    def _register_unavailable(self, error: ProvisioningError) -> None:
+        self._counters.add("refused", "register_unavailable")
+        if self._seldom.allow("register") is not None:
+            self._log.error("register_unavailable", why=error)
+
+    @staticmethod
+    def _taken(frame: Opened, arrival: Arrival | None, stored: bool) -> bool:
+        return stored if arrival is not None else frame.fport in (None, _MAC_PORT)
 
     def _refuse(self, uplink: Uplink, error: Refused) -> None:
         self._counters.add("refused", error.reason)
+        self._quarantine.add(uplink, error)
         held_back = self._seldom.allow((error.reason, error.dev_eui))
         if held_back is not None:
             fields = {

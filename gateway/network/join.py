@@ -7,17 +7,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
-from firmware.wire import frame
+from firmware.wire import frame, macnetwork
 from firmware.wire.crypto import derive_session_keys
 from gateway.clock import MIN_PLAUSIBLE_S, plausible
 from gateway.errors import AddressesExhausted, FrameNotAuthentic, UnknownDevice, WrongNonce
 from gateway.network.aes import ecb, ecb_decrypt
+from gateway.network.options import CF_LIST_HZ, FULL_MASK, Options
+from gateway.network.radio_state import RadioState
 from gateway.network.sessions import Nonces
 
 if TYPE_CHECKING:
     from random import Random
 
-    from gateway.network.register import KnownDevices
+    from gateway.links import Uplink
+    from gateway.network.register import Device, KnownDevices
     from gateway.network.sessions import SessionStore
 
 _MAX_JOIN_NONCE = 0xFFFFFF
@@ -30,18 +33,21 @@ _ADDRESS_TRIES = 64
 class JoinServer:
     """Answers Join-Requests. Everything it decides is in the store's open transaction; commit before sending."""
 
-    def __init__(self, devices: KnownDevices, store: SessionStore, net_id: int, random: Random) -> None:
+    def __init__(
+        self, devices: KnownDevices, store: SessionStore, net_id: int, random: Random, options: Options
+    ) -> None:
         self._devices = devices
         self._store = store
         self._net_id = net_id
         self._random = random
+        self._options = options
 
-    def accept(self, phy: bytes, wall_s: float) -> tuple[bytes, bytes, list[int]]:
+    def accept(self, uplink: Uplink) -> tuple[bytes, bytes, list[int]]:
         """Return DevEUI, Join-Accept and the addresses of sessions that ended.
 
         Raises wire Malformed, UnknownDevice, RetiredDevice, FrameNotAuthentic, WrongNonce, AddressesExhausted.
         """
-        request = frame.decode_join_request(phy)
+        request = frame.decode_join_request(uplink.phy)
         dev_eui = request.dev_eui
         self._devices.forget(dev_eui)
         device = self._devices.active(dev_eui)
@@ -54,20 +60,38 @@ class JoinServer:
         app_key = self._devices.app_key(dev_eui)
         encrypt = ecb(app_key)
         try:
-            frame.check_join_request(encrypt, phy)
+            frame.check_join_request(encrypt, uplink.phy)
         except wire_errors.NotAuthentic as error:
             raise FrameNotAuthentic(str(error), dev_eui=dev_eui) from error
-        nonces = self._next_nonces(dev_eui, request.dev_nonce, wall_s)
+        nonces = self._next_nonces(device, request.dev_nonce, uplink.received_at)
         dev_addr = self._free_address(dev_eui)
         keys = derive_session_keys(encrypt, nonces.join_nonce, self._net_id, nonces.dev_nonce)
         self._store.set_nonces(dev_eui, nonces)
-        ended = self._store.add(dev_eui, dev_addr, *keys)
-        accept = frame.encode_join_accept(encrypt, ecb_decrypt(app_key), nonces.join_nonce, self._net_id, dev_addr)
+        radio, cf_list = RadioState(), b""
+        if uplink.radio is not None:
+            # On a line they would only make the frame longer.
+            radio = RadioState(self._options.rx1_delay_s, channels=FULL_MASK, link=uplink.link, address=uplink.address)
+            cf_list = macnetwork.encode_cf_list(list(CF_LIST_HZ))
+        ended = self._store.add(dev_eui, dev_addr, *keys, radio)
+        accept = frame.encode_join_accept(
+            encrypt,
+            ecb_decrypt(app_key),
+            nonces.join_nonce,
+            self._net_id,
+            dev_addr,
+            macnetwork.encode_dl_settings(radio.rx1_dr_offset, radio.rx2_dr),
+            radio.rx1_delay_s,
+            cf_list,
+        )
         return dev_eui, accept, ended
 
-    def _next_nonces(self, dev_eui: bytes, dev_nonce: int, wall_s: float) -> Nonces:
+    def _next_nonces(self, device: Device, dev_nonce: int, wall_s: float) -> Nonces:
+        dev_eui = device.dev_eui
         last = self._store.nonces(dev_eui)
-        if dev_nonce <= last.dev_nonce:
+        if device.kind in self._options.random_dev_nonce:
+            if not self._store.use_random_nonce(dev_eui, dev_nonce):
+                raise WrongNonce(f"device {dev_eui.hex()} joins with DevNonce {dev_nonce} again", dev_eui=dev_eui)
+        elif dev_nonce <= last.dev_nonce:
             raise WrongNonce(
                 f"device {dev_eui.hex()} joins with DevNonce {dev_nonce} after {last.dev_nonce}; it must grow. "
                 f"If this board was wiped: lykta-gateway forget-nonces {dev_eui.hex()} --config FILE",

@@ -8,21 +8,36 @@ Does not know what a payload means. Nothing that ``receive`` or ``answer`` gives
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
-from firmware.wire import frame, maccommands
+from firmware.wire import frame
 from firmware.wire.session import Session
-from gateway.clock import plausible
-from gateway.errors import FrameNotAuthentic, MalformedFrame, ReplayedFrame, UnknownAddress, UnsupportedType
+from gateway.errors import (
+    FrameNotAuthentic,
+    MalformedFrame,
+    Refused,
+    ReplayedFrame,
+    StoreUnavailable,
+    UnknownAddress,
+    UnsupportedType,
+)
+from gateway.network import mac, scheduler
 from gateway.network.aes import ecb
+from gateway.network.downlinks import CONFIRM_WITHIN_S, DownlinkQueue
+from gateway.network.duty import Priority
 from gateway.network.join import JoinServer
+from gateway.network.options import Options
+from gateway.network.radio_state import RadioState
+from gateway.network.scheduler import Planned
 
 if TYPE_CHECKING:
     from random import Random
 
+    from firmware.wire.session import Received
     from gateway.links import Uplink
+    from gateway.network.downlinks import Fate, Item
     from gateway.network.register import KnownDevices
     from gateway.network.sessions import SessionStore, StoredSession
 
@@ -30,15 +45,17 @@ _MAX_LIVE = 20000
 _DOWN_BLOCK = 64
 """Downlink counters reserved at a time: after a SIGKILL the rest of a block is skipped, never used twice."""
 _DOWN_LOW = 8
-_MAX_REPEATS = 8
-"""How often the same frame may ask for its answer again; LoRaWAN's NbTrans is at most 15."""
-_WIRED_MARGIN_DB = 254
+_MAX_REPEATS = 14
+"""How often the same frame may ask for its answer again; NbTrans is at most 15 (TS001 section 5.3)."""
+_REPEAT_WITHIN_S = 300.0
+"""A device may send the longest frame (2.8 s at DR0) again after 280 s of silence, at a duty cycle of 1 %."""
+_AFTER_WINDOWS_S = 2.0
 
 
 class LiveSession:
     """A session in use: the wire's counters, and what is known to be on disk."""
 
-    def __init__(self, stored: StoredSession) -> None:
+    def __init__(self, stored: StoredSession, radio: RadioState) -> None:
         self.row = stored.row
         self.dev_eui = stored.dev_eui
         self.confirmed = stored.confirmed
@@ -46,8 +63,18 @@ class LiveSession:
             ecb, stored.dev_addr, stored.nwk_skey, stored.app_skey, stored.fcnt_up, fcnt_down=stored.fcnt_down
         )
         self.reserved_down = stored.fcnt_down
-        self.last_phy = b""
+        self.radio = radio
+        self.radio_on_disk = replace(radio)
+        self.mac = mac.MacState()
+        self.last: Received | None = None
+        self.last_uplink: Uplink | None = None
         self.repeats = 0
+        self.taken = True
+        """Whether all that the last frame brought is on disk; else its repetition brings it again."""
+        self.receipt_asked = False
+        """Whether the last frame asked for a receipt."""
+        self.alarm = False
+        """Whether the last frame was an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +99,29 @@ class Opened:
     mac_answers: bytes
     """MAC commands for the FOpts of the answer."""
     repeated: bool
-    """The same frame came before: its payload was taken then, only the answer may be missing."""
+    """The same frame came before: unless its payload was not taken then, only the answer may be missing."""
+    adr_ack_req: bool = False
+    """The device wants a sign of life, any downlink (TS001 section 4.3.1.1)."""
 
 
 class NetworkServer:
     """All sessions of this gateway. One thread at a time."""
 
-    def __init__(self, devices: KnownDevices, store: SessionStore, net_id: int, random: Random) -> None:
+    def __init__(
+        self,
+        devices: KnownDevices,
+        store: SessionStore,
+        net_id: int,
+        random: Random,
+        options: Options | None = None,
+    ) -> None:
         self._devices = devices
         self._store = store
-        self._joins = JoinServer(devices, store, net_id, random)
+        self._options = options or Options()
+        self._joins = JoinServer(devices, store, net_id, random, self._options)
         self._live: OrderedDict[int, LiveSession] = OrderedDict()
+        self._fates: list[tuple[Item, Fate]] = []
+        self.queue = DownlinkQueue(lambda item, fate: self._fates.append((item, fate)))
 
     def receive(self, uplink: Uplink) -> Joined | Opened:
         """Take one frame. Raises a subclass of Refused, or StoreUnavailable: then call ``rollback``."""
@@ -105,15 +144,96 @@ class NetworkServer:
         self._live.clear()  # the counters in memory ran ahead
         self._store.rollback()
 
-    def answer(self, session: LiveSession, fport: int | None, payload: bytes, *, ack: bool, fopts: bytes) -> bytes:
+    def answer(
+        self,
+        session: LiveSession,
+        fport: int | None,
+        payload: bytes,
+        *,
+        ack: bool,
+        fopts: bytes,
+        confirmed: bool = False,
+    ) -> bytes:
         """Return the next downlink of a session. Raises StoreUnavailable, wire CounterExhausted."""
         if session.wire.fcnt_down >= session.reserved_down:
             self._reserve_down(session)
             self._store.commit()
-        return session.wire.seal_downlink(fport, payload, ack=ack, fopts=fopts)
+        more = self.queue.waits(session.dev_eui)
+        return session.wire.seal_downlink(fport, payload, confirmed=confirmed, ack=ack, fopts=fopts, f_pending=more)
+
+    def requests(self, session: LiveSession, uplink: Uplink, room_bytes: int) -> bytes:
+        """Return MAC commands that the network has for a device, for at most *room_bytes* of FOpts."""
+        return mac.requests(session.mac, session.radio, self._options, uplink, room_bytes)
+
+    def plan_join(self, joined: Joined) -> Planned:
+        """Return when and how a Join-Accept may go to a device on radio."""
+        ways = scheduler.join(joined.uplink, RadioState(), len(joined.accept))
+        return Planned(joined.dev_eui, joined.accept, ways, Priority.JOIN)
+
+    def plan(self, opened: Opened, phy: bytes, priority: Priority, item: Item | None = None) -> Planned:
+        """Return when and how the answer to a frame from a radio may go."""
+        session, uplink = opened.session, opened.uplink
+        ways = scheduler.class_a(uplink, session.radio, len(phy))
+        header = frame.decode_data(phy)
+        # A device of class C hears it later too. Not an ACK, which belongs to the windows of its frame, and not MAC
+        # commands, which class C must drop (TS001-1.0.4 section 17).
+        if opened.kind in self._options.class_c and not (header.ack or header.fopts):
+            ways += scheduler.class_c(uplink, session.radio, len(phy))
+        return Planned(session.dev_eui, phy, ways, priority, item)
+
+    def plan_at_once(self, now_s: float) -> list[Planned]:
+        """Return what may go now to devices that always listen. Raises StoreUnavailable."""
+        planned = []
+        for dev_eui in self.queue.ready(now_s):
+            dev_addr = self._store.address_of(dev_eui)
+            try:
+                session = None if dev_addr is None else self._session(dev_addr)
+                ways = () if session is None else self._ways_at_once(session, now_s)
+            except Refused:
+                continue  # retired, or its keys do not open: its frames say so in the log
+            if session is None or not ways:
+                continue
+            item = self.queue.take(dev_eui, scheduler.at_once_room_bytes(ways), now_s)
+            if item is not None:
+                phy = self.carry(session, item, now_s)
+                planned.append(Planned(dev_eui, phy, ways, item.priority, item))
+        return planned
+
+    def carry(self, session: LiveSession, item: Item, now_s: float, *, ack: bool = False, fopts: bytes = b"") -> bytes:
+        """Return the next downlink with an item of the queue. Raises as ``answer`` does; then the item waits again."""
+        try:
+            return self.answer(session, item.fport, item.payload, ack=ack, fopts=fopts, confirmed=item.confirmed)
+        except (StoreUnavailable, wire_errors.CounterExhausted):
+            self.queue.settle(item, now_s, sent=False)
+            raise
+
+    def settle(self, planned: Planned, now_s: float, *, sent: bool) -> None:
+        """Note what became of a frame that carried something of a queue."""
+        if planned.item is not None:
+            at_once = planned.opportunities[0].at_s is None
+            within_s = CONFIRM_WITHIN_S if at_once else float("inf")
+            self.queue.settle(planned.item, now_s, sent=sent, confirm_within_s=within_s)
+
+    def fates(self) -> list[tuple[Item, Fate]]:
+        """Return what became of queued downlinks since the last call."""
+        fates, self._fates = self._fates, []
+        return fates
+
+    def _ways_at_once(self, session: LiveSession, now_s: float) -> tuple[scheduler.Opportunity, ...]:
+        device = self._devices.active(session.dev_eui)
+        uplink = session.last_uplink
+        if uplink is not None and uplink.radio is None:
+            return scheduler.line(uplink)
+        if device.kind not in self._options.class_c:
+            return ()
+        if uplink is None:
+            return scheduler.at_once(session.radio)
+        if now_s < uplink.heard_at_s + session.radio.rx1_delay_s + _AFTER_WINDOWS_S:
+            return ()  # it listens to RX1 and RX2 now
+        return scheduler.class_c(uplink, session.radio, 0)
 
     def _join(self, uplink: Uplink) -> Joined:
-        dev_eui, accept, ended = self._joins.accept(uplink.phy, uplink.received_at)
+        dev_eui, accept, ended = self._joins.accept(uplink)
         self._end(ended)
         return Joined(uplink, dev_eui, accept)
 
@@ -126,25 +246,33 @@ class NetworkServer:
         except wire_errors.NotAuthentic as error:
             raise FrameNotAuthentic(str(error), dev_eui=session.dev_eui, dev_addr=header.dev_addr) from error
         except wire_errors.Replayed as error:
-            if uplink.phy == session.last_phy and session.repeats < _MAX_REPEATS:
-                session.repeats += 1
-                return Opened(uplink, session, device.kind, None, b"", header.confirmed, b"", repeated=True)
-            raise ReplayedFrame(str(error), dev_eui=session.dev_eui, dev_addr=header.dev_addr) from error
+            again = self._again(session, uplink)
+            if again is None:
+                raise ReplayedFrame(str(error), dev_eui=session.dev_eui, dev_addr=header.dev_addr) from error
+            fport, payload = (None, b"") if session.taken else (again.fport, again.payload)
+            return _opened(uplink, session, device.kind, again, fport, payload, repeated=True)
         if not self._store.advance(session.row, received.fcnt + 1):
             raise ReplayedFrame(f"frame {received.fcnt} was taken elsewhere", dev_eui=session.dev_eui)
-        session.last_phy, session.repeats = uplink.phy, 0
-        self._keep(session)
-        commands = received.payload if received.fport == 0 else received.fopts
-        return Opened(
-            uplink,
-            session,
-            device.kind,
-            received.fport,
-            received.payload,
-            received.confirmed,
-            _answers(commands, uplink.received_at),
-            repeated=False,
-        )
+        session.last, session.last_uplink, session.repeats = received, uplink, 0
+        session.taken, session.receipt_asked, session.alarm = True, False, False
+        self.queue.heard(session.dev_eui, uplink.heard_at_s, ack=received.ack)
+        try:
+            mac.observe(session.mac, session.radio, uplink, received.fcnt, adr_bit=received.adr)
+            mac.apply(session.mac, session.radio, _commands(received), uplink.received_at)
+        finally:
+            self._keep(session)
+        return _opened(uplink, session, device.kind, received, received.fport, received.payload, repeated=False)
+
+    def _again(self, session: LiveSession, uplink: Uplink) -> Received | None:
+        """Return the last frame if this is it once more: a device that missed our answer, or NbTrans above 1."""
+        before = session.last_uplink
+        if before is None or uplink.phy != before.phy or session.repeats >= _MAX_REPEATS:
+            return None
+        if uplink.heard_at_s - before.heard_at_s > _REPEAT_WITHIN_S:
+            return None  # nobody repeats that late, but whoever recorded it may
+        session.repeats += 1
+        session.last_uplink = uplink
+        return session.last
 
     def _session(self, dev_addr: int) -> LiveSession:
         live = self._live.get(dev_addr)
@@ -152,7 +280,7 @@ class NetworkServer:
             stored = self._store.by_address(dev_addr)
             if stored is None:
                 raise UnknownAddress(f"no session has the address {dev_addr:08x}", dev_addr=dev_addr)
-            live = self._live[dev_addr] = LiveSession(stored)
+            live = self._live[dev_addr] = LiveSession(stored, self._store.radio(stored.row))
             if len(self._live) > _MAX_LIVE:
                 self._live.popitem(last=False)
         self._live.move_to_end(dev_addr)
@@ -163,6 +291,9 @@ class NetworkServer:
         if not session.confirmed:
             self._end(self._store.confirm(session.row, session.dev_eui))
             session.confirmed = True
+        if session.radio != session.radio_on_disk:
+            self._store.set_radio(session.row, session.radio)
+            session.radio_on_disk = replace(session.radio)
         if session.wire.fcnt_down + _DOWN_LOW > session.reserved_down:
             self._reserve_down(session)  # in the transaction that commits anyway
 
@@ -175,14 +306,21 @@ class NetworkServer:
             self._live.pop(dev_addr, None)
 
 
-def _answers(commands: bytes, received_at: float) -> bytes:
-    answers = b""
-    for cid, _ in maccommands.parse(commands, uplink=True):
-        answer = b""
-        if cid == maccommands.LINK_CHECK:
-            answer = maccommands.link_check_ans(_WIRED_MARGIN_DB, 1)
-        elif cid == maccommands.DEVICE_TIME and plausible(received_at):  # no time is better than a wrong one
-            answer = maccommands.device_time_ans(round(received_at * 1000))
-        if len(answers) + len(answer) <= frame.MAX_FOPTS:
-            answers += answer
-    return answers
+def _opened(
+    uplink: Uplink,
+    session: LiveSession,
+    kind: str,
+    received: Received,
+    fport: int | None,
+    payload: bytes,
+    *,
+    repeated: bool,
+) -> Opened:
+    answers = mac.answers(_commands(received), uplink)
+    return Opened(
+        uplink, session, kind, fport, payload, received.confirmed, answers, repeated, adr_ack_req=received.adr_ack_req
+    )
+
+
+def _commands(received: Received) -> bytes:
+    return received.payload if received.fport == 0 else received.fopts

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import StoreCorrupt
+from gateway.network import radio_state
 from gateway.operate.logs import EventLog
 from gateway.sqlite_files import open_database, set_aside, translated
 
@@ -19,12 +20,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.network.keyring import Keyring
+    from gateway.network.radio_state import RadioState
 
-_SCHEMA = """
+_SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS nonces (
     dev_eui BLOB PRIMARY KEY,
     dev_nonce INTEGER NOT NULL,   -- the last one that was accepted
     join_nonce INTEGER NOT NULL   -- the last one that was given out
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS random_nonce (
+    dev_eui BLOB NOT NULL,
+    dev_nonce INTEGER NOT NULL,   -- every one that was used, of devices that draw them at random
+    PRIMARY KEY (dev_eui, dev_nonce)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS session (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -37,6 +45,8 @@ CREATE TABLE IF NOT EXISTS session (
 );
 CREATE INDEX IF NOT EXISTS session_of_device ON session (dev_eui);
 """
+    + radio_state.SCHEMA
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +95,13 @@ class SessionStore:
         """Remember what was used."""
         self._write("INSERT OR REPLACE INTO nonces VALUES (?, ?, ?)", dev_eui, nonces.dev_nonce, nonces.join_nonce)
 
+    def use_random_nonce(self, dev_eui: bytes, dev_nonce: int) -> bool:
+        """Take a DevNonce of a device that draws them at random; False when it was used before."""
+        return self._write("INSERT OR IGNORE INTO random_nonce VALUES (?, ?)", dev_eui, dev_nonce) == 1
+
     def forget_dev_nonce(self, dev_eui: bytes) -> bool:
         """Let a device that was wiped count from 0 again; False when it never joined. Its JoinNonces still grow."""
+        self._write("DELETE FROM random_nonce WHERE dev_eui = ?", dev_eui)
         return self._write("UPDATE nonces SET dev_nonce = -1 WHERE dev_eui = ?", dev_eui) == 1
 
     def address_is_free(self, dev_addr: int) -> bool:
@@ -95,7 +110,7 @@ class SessionStore:
             found = self._db.execute("SELECT 1 FROM session WHERE dev_addr = ?", (dev_addr,)).fetchone()
         return found is None
 
-    def add(self, dev_eui: bytes, dev_addr: int, nwk_skey: bytes, app_skey: bytes) -> list[int]:
+    def add(self, dev_eui: bytes, dev_addr: int, nwk_skey: bytes, app_skey: bytes, radio: RadioState) -> list[int]:
         """Add a session that waits for its first uplink; return the addresses of those it displaces.
 
         The confirmed session stays: if the accept is lost the device goes on with it.
@@ -109,7 +124,22 @@ class SessionStore:
             dev_addr,
             keys,
         )
+        self.set_radio(self._row(dev_addr), radio)
         return displaced
+
+    def radio(self, row: int) -> RadioState:
+        """Return what is agreed about a session's radio."""
+        with translated(self._db):
+            return radio_state.from_row(self._db.execute(radio_state.SELECT, (row,)).fetchone())
+
+    def set_radio(self, row: int, state: RadioState) -> None:
+        """Remember what is agreed now."""
+        self._write(radio_state.REPLACE, row, *radio_state.to_row(state))
+
+    def address_of(self, dev_eui: bytes) -> int | None:
+        """Return the address of the session that a device is known to use."""
+        found = self._addresses("SELECT dev_addr FROM session WHERE dev_eui = ? AND confirmed = 1", dev_eui)
+        return found[0] if found else None
 
     def by_address(self, dev_addr: int) -> StoredSession | None:
         """Return the session of an address."""
@@ -159,6 +189,10 @@ class SessionStore:
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
             return self._db.execute(statement, values).rowcount
+
+    def _row(self, dev_addr: int) -> int:
+        with translated(self._db):
+            return int(self._db.execute("SELECT id FROM session WHERE dev_addr = ?", (dev_addr,)).fetchone()[0])
 
     def _addresses(self, query: str, *values: object) -> list[int]:
         with translated(self._db):

@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""One frame heard by several gateways is one frame: copies gather for a moment, the best reception goes first.
+
+What a device sends again (NbTrans, unanswered confirmed frames) comes after its RX2, so at least two seconds later
+(TS001-1.0.4 section 3.3): that is a new arrival here, and the session tells it from a replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.clock import Clock
+    from gateway.links import Uplink
+
+COOLDOWN_S = 1.5
+"""A copy that comes this long after the first took a slow way here; the device has not sent it again."""
+MAX_GATHERING = 1024
+MAX_COPIES = 32
+_MAX_REMEMBERED = 8192
+
+
+class Verdict(Enum):
+    """What became of one reception."""
+
+    FIRST = "first"
+    COPY = "copy"
+    LATE = "late"
+
+
+@dataclass(slots=True)
+class _Gathering:
+    began_s: float
+    copies: list[Uplink]
+
+
+class Deduplicator:
+    """Pure: moments are given, nothing waits. Frames are told apart by all of their bytes."""
+
+    def __init__(self, window_s: float, cooldown_s: float = COOLDOWN_S) -> None:
+        self._window_s = window_s
+        self._cooldown_s = max(cooldown_s, window_s)
+        self._gathering: OrderedDict[bytes, _Gathering] = OrderedDict()
+        self._done: OrderedDict[bytes, float] = OrderedDict()
+
+    @property
+    def due_s(self) -> float | None:
+        """When the next frame has waited long enough; None when none waits."""
+        first = next(iter(self._gathering.values()), None)
+        return None if first is None else first.began_s + self._window_s
+
+    def add(self, uplink: Uplink, now_s: float) -> Verdict:
+        """Take one reception of a frame. *now_s* never goes back."""
+        self._forget(now_s)
+        group = self._gathering.get(uplink.phy)
+        if group is not None:
+            if len(group.copies) < MAX_COPIES:
+                group.copies.append(uplink)
+            return Verdict.COPY
+        if uplink.phy in self._done:
+            return Verdict.LATE
+        self._gathering[uplink.phy] = _Gathering(now_s, [uplink])
+        return Verdict.FIRST
+
+    def take(self, now_s: float, *, everything: bool = False) -> list[Uplink]:
+        """Return the frames that have waited long enough, the oldest first; more when too many wait."""
+        taken = []
+        while self._gathering:
+            phy, group = next(iter(self._gathering.items()))
+            waits = now_s < group.began_s + self._window_s
+            if waits and not everything and len(self._gathering) <= MAX_GATHERING:
+                break
+            del self._gathering[phy]
+            self._done[phy] = group.began_s + self._cooldown_s
+            taken.append(_merge(group))
+        return taken
+
+    def _forget(self, now_s: float) -> None:
+        while self._done:
+            phy, until_s = next(iter(self._done.items()))
+            if now_s < until_s and len(self._done) <= _MAX_REMEMBERED:
+                return
+            del self._done[phy]
+
+
+def _merge(group: _Gathering) -> Uplink:
+    """Return the best reception with the others behind it, one per gateway.
+
+    All carry the time of the first to arrive: it is the nearest to the end of the frame.
+    """
+    received_at = min(copy.received_at for copy in group.copies)
+    stamped = [replace(copy, received_at=received_at, heard_at_s=group.began_s) for copy in group.copies]
+    stamped.sort(key=_quality, reverse=True)
+    of_gateway: dict[tuple[str, str], Uplink] = {}
+    for copy in stamped:
+        of_gateway.setdefault((copy.link, copy.address), copy)
+    best, *others = of_gateway.values()
+    return replace(best, others=tuple(others))
+
+
+def _quality(uplink: Uplink) -> tuple[float, float]:
+    return (uplink.radio.snr_db, uplink.radio.rssi_dbm) if uplink.radio else (0.0, 0.0)
+
+
+class Window:
+    """Lets radio frames gather on the event loop, then hands them on."""
+
+    def __init__(self, dedup: Deduplicator, release: Callable[[Uplink], None], clock: Clock) -> None:
+        self._dedup = dedup
+        self._release = release
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+
+    def put(self, uplink: Uplink) -> Verdict:
+        """Take one reception."""
+        verdict = self._dedup.add(uplink, self._clock.monotonic_s())
+        if self._timer is None and verdict is Verdict.FIRST:
+            self._arm()
+        return verdict
+
+    def flush(self) -> None:
+        """Hand on what waits, now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._hand_on(everything=True)
+
+    def _arm(self) -> None:
+        due_s = self._dedup.due_s
+        if due_s is not None:
+            wait_s = max(0.0, due_s - self._clock.monotonic_s())
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._hand_on(everything=False)
+        self._arm()
+
+    def _hand_on(self, *, everything: bool) -> None:
+        for uplink in self._dedup.take(self._clock.monotonic_s(), everything=everything):
+            self._release(uplink)
