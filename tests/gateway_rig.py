@@ -303,8 +303,12 @@ class Daemon:
 
     def refused(self) -> dict[str, int]:
         """Refusals since the start, as the daemon's own file says."""
+        return self.counters("refused")
+
+    def counters(self, group: str) -> dict[str, int]:
+        """One group of the daemon's counters since the start, as its file says."""
         try:
-            counts: dict[str, int] = json.loads((self.state_dir / "counters.json").read_text()).get("refused", {})
+            counts: dict[str, int] = json.loads((self.state_dir / "counters.json").read_text()).get(group, {})
         except FileNotFoundError:
             return {}
         return counts

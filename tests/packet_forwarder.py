@@ -81,7 +81,10 @@ class PacketForwarder:
             pass
 
     async def pull_resp(self) -> tuple[int, dict[str, Any]]:
-        data = await receive(self.down)
+        return self.decode_pull_resp(await receive(self.down))
+
+    @staticmethod
+    def decode_pull_resp(data: bytes) -> tuple[int, dict[str, Any]]:
         assert (data[0], data[3]) == (2, PULL_RESP)
         return int.from_bytes(data[1:3], "big"), json.loads(data[4:])["txpk"]
 

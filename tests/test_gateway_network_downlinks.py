@@ -67,6 +67,16 @@ def test_what_no_gateway_took_waits_again_in_its_place() -> None:
     assert told.fates == []
 
 
+def test_it_is_tried_again_soon_and_then_less_and_less_often() -> None:
+    queue, _ = queue_of(item(b"1"))
+    now_s, waits = 0.0, []
+    for _ in range(9):
+        queue.settle(take(queue, now_s), now_s, sent=False)
+        waits.append(next(wait_s for wait_s in range(100) if queue.ready(now_s + wait_s)))
+        now_s += waits[-1]
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
 def test_what_does_not_fit_lets_others_pass() -> None:
     queue, _ = queue_of(item(bytes(100)), item(b"short"))
     assert take(queue).payload == b"short"

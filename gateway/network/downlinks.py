@@ -24,6 +24,8 @@ MAX_DEVICES = 20000
 MAX_TRIES = 4
 CLASS_C_LOCK_S = 5.0
 """A device is given this long between two frames at once."""
+MAX_RETRY_S = 60.0
+"""Each try uses up a frame counter, of which a device accepts only so many missing (16384 before LoRaWAN 1.0.4)."""
 CONFIRM_WITHIN_S = 12.0
 """CLASS_C_RESP_TIMEOUT is 8 s (RP002-1.0.4 section 2.3); more, for the answer's own time on air and way here."""
 
@@ -43,6 +45,8 @@ class Item:
     expires_at_s: float = float("inf")
     """Monotonic clock."""
     tries: int = 0
+    failures: int = 0
+    """How often no gateway took it."""
     number: int = field(default_factory=lambda: next(_numbers))
 
     @property
@@ -121,6 +125,8 @@ class DownlinkQueue:
         device.flying = None
         device.locked_until_s = now_s + CLASS_C_LOCK_S
         if not sent:
+            device.locked_until_s = now_s + min(MAX_RETRY_S, 2.0 ** min(item.failures, 10))
+            item.failures += 1
             self._again(device, item)
         elif item.confirmed:
             item.tries += 1
