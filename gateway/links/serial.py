@@ -96,7 +96,8 @@ class SerialLink:
     async def _open(self) -> None:
         # In a thread: some drivers wait for the device when they are opened.
         self._port = await asyncio.to_thread(_open_port, self._settings)
-        self._unsent.clear()
+        # Any byte tells a board that somebody is there again, and ends its back-off; a delimiter is part of no frame.
+        self._unsent[:] = b"\0"
         self._say("serial_open", "")
 
     async def _hear(self, sink: Sink) -> None:
@@ -109,6 +110,7 @@ class SerialLink:
         descriptor = port.fileno()
         loop.add_reader(descriptor, self._read, descriptor, deframer, sink)
         try:
+            self._write()
             await self._lost
         finally:
             loop.remove_reader(descriptor)
