@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import tty
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,7 @@ class City:
         self._secret("kek", self.kek)
         self.url = f"sqlite:///{self.folder}/register.db"
         self.registry = Registry.create(self.url, self.kek, city="Lyktby")
+        weakref.finalize(self, self.registry.close)
 
     def _secret(self, name: str, data: bytes) -> None:
         path = self.folder / name
