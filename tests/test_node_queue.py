@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.node.queue import TIME_UNIX, ReadingQueue, Record
+from firmware.node.queue import ReadingQueue
+from firmware.node.segments import TIME_UNIX, Record
 from tests.power import PowerCut, TornFiles
 
 LIMIT = 1 << 20
@@ -146,6 +147,22 @@ def test_a_wholly_rotten_newest_segment_does_not_bring_numbers_back() -> None:
         assert queue.next_seq > last
     assert fill(queue, 1)[0] > last
     assert open_queue(files).next_seq > last + 1
+
+
+def test_a_byte_that_rots_and_reads_well_again_does_not_bring_numbers_back() -> None:
+    files = TornFiles(random.Random(1))
+    queue = open_queue(files)
+    last = fill(queue, 3)[-1]
+    queue.release(last, [])
+    name = newest_segment(files)
+    sound = files.content[name]
+    files.content[name] = b"\xff" * len(sound)
+    skipped = open_queue(files).next_seq
+    assert skipped > last + 1
+    files.content[name] = sound
+    seq = fill(open_queue(files), 1)[0]
+    assert seq >= skipped
+    assert list(held(open_queue(files))) == [seq]
 
 
 def test_a_wiped_board_renumbers_what_it_holds() -> None:
