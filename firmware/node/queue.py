@@ -15,6 +15,7 @@ from firmware.node.store import Slots
 FIRST_SEQ = 1  # so that a receipt can say "nothing yet" as 0
 
 _SEGMENT_BYTES = 4096  # one littlefs block
+_READ_BYTES = 256
 _SEQ_BLOCK = 64
 _ENOSPC = 28  # not in the errno module of every port
 
@@ -92,7 +93,7 @@ class ReadingQueue:
             if last < start or first >= end:
                 continue
             expected = max(first, start)
-            for record, _ in segments.records(self._content("%08x" % first)):
+            for record, _ in self._records("%08x" % first):
                 if record.seq >= end:
                     expected = end
                     break
@@ -137,20 +138,31 @@ class ReadingQueue:
 
     def _scan(self, name: str) -> tuple[int, int, bool]:
         """Return (last number, bytes, whether the file ends in a whole record). Without records, last < first."""
-        data = self._content(name)
+        size = self._size(name)
         expected = int(name, 16)
         end = 0
-        for record, place in segments.records(data):
+        for record, place in self._records(name):
             self._lost(expected, record.seq)
             expected = record.seq + 1
             end = place
-        return expected - 1, len(data), len(data) > 0 and end == len(data)
+        return expected - 1, size, size > 0 and end == size
 
-    def _content(self, name: str) -> bytes:
+    def _records(self, name: str):
+        path = name_in(self._folder, name)
+
+        def read(offset: int) -> bytes:
+            try:
+                return self._files.read_at(path, offset, _READ_BYTES)
+            except OSError:  # a block that flash does not give back: its readings are lost, other segments are not
+                return b""
+
+        return segments.records(read)
+
+    def _size(self, name: str) -> int:
         try:
-            return self._files.read(name_in(self._folder, name)) or b""
-        except OSError:  # a block that flash does not give back: its readings are lost, those behind it are not
-            return b""
+            return self._files.size(name_in(self._folder, name))
+        except OSError:
+            return 0
 
     def _put(self, seq: int, data: bytes) -> None:
         segment = self._segments[-1] if self._segments and self._clean else None

@@ -13,7 +13,7 @@ from firmware.wire.errors import Malformed
 
 TYPE_CHECKING = False  # MicroPython has no typing module
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TIME_NONE = 0
 TIME_UNIX = 1  # t is seconds since 1970
@@ -21,6 +21,7 @@ TIME_UPTIME = 2  # t is seconds since the boot whose id the record carries
 
 _HEAD = "<IIBI"  # seq, boot id, kind of time, t
 _HEAD_LEN = 13
+_MAX_ENCODED = 512
 _STATE = "<II"  # everything up to this number is done with; readings dropped for want of room
 
 
@@ -41,17 +42,29 @@ def pack(seq: int, boot: int, time_kind: int, t: int, body: bytes) -> bytes:
     return cobs.frame(record + struct.pack("<I", binascii.crc32(record)))
 
 
-def records(data: bytes) -> "Iterator[tuple[Record, int]]":
-    """Yield each whole record of a segment with the place where it ends."""
-    pos = 0
-    while pos < len(data):
-        end = data.find(b"\x00", pos)
-        if end < 0:
-            return
-        record = _parse(data[pos:end]) if end > pos else None
-        pos = end + 1
-        if record is not None:
-            yield record, pos
+def records(read: "Callable[[int], bytes]") -> "Iterator[tuple[Record, int]]":
+    """Yield each whole record of a segment with the place where it ends.
+
+    *read(offset)* gives some bytes from there on, and none at the end: a board never has to find room for a whole
+    segment at once.
+    """
+    offset = 0
+    pending = b""
+    chunk = read(0)
+    while chunk:
+        pending += chunk
+        offset += len(chunk)
+        begun = offset - len(pending)
+        start = 0
+        end = pending.find(b"\x00")
+        while end >= 0:
+            record = _parse(pending[start:end]) if end > start else None
+            start = end + 1
+            if record is not None:
+                yield record, begun + start
+            end = pending.find(b"\x00", start)
+        pending = pending[start:] if len(pending) - start <= _MAX_ENCODED else b""  # no record is that long
+        chunk = read(offset)
 
 
 def _parse(encoded: bytes) -> Record | None:

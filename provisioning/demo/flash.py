@@ -45,7 +45,7 @@ def read_queue(image: Path, board: str = "virtual") -> FlashQueue:
 
 def sequence_numbers(segment: bytes) -> list[int]:
     """The numbers of the whole records in a segment; a torn one at the end is none."""
-    return [record.seq for record, _ in segments.records(segment)]
+    return [record.seq for record, _ in segments.records(lambda offset: segment[offset:])]
 
 
 def _receipted(states: list[bytes]) -> int:
