@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
 
-# How long `make demo` runs, in seconds.
-FOR ?= 30
+# How long `make demo` runs, in seconds; without it, until Ctrl-C.
+FOR ?=
 # Another interpreter: make demo PYTHON=python3.12
 export PYTHON
 
@@ -15,9 +15,9 @@ PORTS := esp32 rp2 stm32
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-demo: ## a board, a gateway, a broker and a verifier on this computer, for FOR=30 seconds
+demo: ## a board, a gateway, a broker and a verifier on this computer, until Ctrl-C or for FOR=30 seconds
 	@tools/venv.sh run
-	@$(BIN)/lykta demo --for $(FOR)
+	@$(BIN)/lykta demo $(if $(FOR),--for $(FOR))
 
 test: ## every test (installs mosquitto and libfaketime if it may; otherwise says so). ARGS="-k cobs" chooses
 	@tools/venv.sh run test

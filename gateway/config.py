@@ -147,6 +147,11 @@ class Loaded:
         return self.base / self.config.gateway.state_dir
 
     @property
+    def links(self) -> list[LinkSettings]:
+        """The links, their relative paths taken from the file's directory."""
+        return [each.located(self.base) for each in self.config.links]
+
+    @property
     def certificate_path(self) -> Path:
         """The gateway's certificate."""
         return self.base / self.config.gateway.certificate

@@ -317,7 +317,7 @@ class Daemon:
 
     def _build_links(self) -> dict[str, Link]:
         built: dict[str, Link] = {}
-        for settings in self._loaded.config.links:
+        for settings in self._loaded.links:
             built[settings.name] = plugins.load(links, settings.type).build(settings, self._clock, self._counters)
         return built
 

@@ -11,13 +11,14 @@ import pkgutil
 from functools import reduce
 from importlib import import_module
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.errors import UnknownPlugin
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
 
@@ -28,6 +29,11 @@ class Settings(BaseModel):
 
     type: str
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+
+    def located(self, base: Path) -> Self:
+        """Return the settings with their relative paths taken from *base*, the directory of the file."""
+        del base
+        return self
 
 
 def names(package: ModuleType) -> tuple[str, ...]:

@@ -11,17 +11,16 @@ import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from firmware.wire.kinds.terms import names as kind_names
 from provisioning import schema
 from provisioning.database import open_engine, resolve_url, transaction
+from provisioning.entries import Device, Gateway, device_of, gateway_of, moment
 from provisioning.errors import (
     DuplicateEntry,
     InvalidIdentity,
@@ -35,35 +34,10 @@ from provisioning.errors import (
 from provisioning.identities import check_eui, new_eui
 from provisioning.keys import APP_KEY_BYTES, PURPOSE_APP_KEY, PURPOSE_CHECK, KeyBox, new_app_key
 
+__all__ = ["Device", "Gateway", "Registry"]
+
 _CHECK_TEXT = b"lykta"
 _MAX_NAME = 128
-State = Literal["registered", "retired"]
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A registered device, without its key. EUIs are 8 bytes in display order; times are UTC."""
-
-    dev_eui: bytes
-    join_eui: bytes
-    kind: str
-    name: str
-    owner: str | None
-    state: State
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """An enrolled gateway and its certificate."""
-
-    eui: bytes
-    name: str
-    certificate_pem: str
-    certificate_sha256: bytes
-    not_after: datetime
-    state: State
-    created_at: datetime
 
 
 class Registry:
@@ -95,18 +69,11 @@ class Registry:
     def create(cls, url: str, kek: bytes, *, city: str, base: Path | None = None) -> Registry:
         """Make the tables of a new register and open it. Refuses a database that already holds one."""
         registry = cls(open_engine(resolve_url(url, base)), KeyBox(kek))
-        now_s = int(time.time())
-        check = registry._keys.seal(PURPOSE_CHECK, b"", _CHECK_TEXT)
-        with registry._transaction(writes=True) as connection:
-            if schema.version(connection) is not None:
-                raise DuplicateEntry(
-                    "This database already holds a register.",
-                    value=registry._engine.url.render_as_string(hide_password=True),
-                    reason="Making it anew would lose every device key of the city.",
-                    next_step="lykta devices shows what it holds",
-                )
-            schema.create(connection, now_s)
-            connection.execute(insert(schema.city).values(name=city, created_at_s=now_s, kek_check=check))
+        try:
+            registry._create(city)
+        except ProvisioningError:
+            registry.close()
+            raise
         return registry
 
     def __enter__(self) -> Registry:
@@ -129,13 +96,13 @@ class Registry:
         query = select(schema.devices).where(schema.devices.c.dev_eui == dev_eui.hex())
         with self._transaction() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else _device(row)
+        return None if row is None else device_of(row)
 
     def devices(self) -> list[Device]:
         """All devices, oldest first."""
         query = select(schema.devices).order_by(schema.devices.c.created_at_s, schema.devices.c.dev_eui)
         with self._transaction() as connection:
-            return [_device(row) for row in connection.execute(query).mappings()]
+            return [device_of(row) for row in connection.execute(query).mappings()]
 
     def app_key(self, dev_eui: bytes) -> bytes:
         """The 16-byte AppKey of a device. Raises UnknownDevice, or TamperedSecret where it does not open."""
@@ -185,7 +152,7 @@ class Registry:
             name=_check_name(f"{kind}-{dev_eui.hex()}" if name is None else name, "device"),
             owner=None if owner is None else _check_name(owner, "owner"),
             state="registered",
-            created_at=_moment(int(time.time())),
+            created_at=moment(int(time.time())),
         )
         with self._transaction(writes=True) as connection:
             self._refuse_duplicate(connection, device, key)
@@ -197,13 +164,13 @@ class Registry:
         query = select(schema.gateways).where(schema.gateways.c.eui == eui.hex())
         with self._transaction() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else _gateway(row)
+        return None if row is None else gateway_of(row)
 
     def gateways(self) -> list[Gateway]:
         """All gateways, oldest first."""
         query = select(schema.gateways).order_by(schema.gateways.c.created_at_s, schema.gateways.c.eui)
         with self._transaction() as connection:
-            return [_gateway(row) for row in connection.execute(query).mappings()]
+            return [gateway_of(row) for row in connection.execute(query).mappings()]
 
     def add_gateway(
         self, eui: bytes, name: str, *, certificate_pem: str, certificate_sha256: bytes, not_after: datetime
@@ -217,7 +184,7 @@ class Registry:
             certificate_sha256=certificate_sha256,
             not_after=not_after,
             state="registered",
-            created_at=_moment(int(time.time())),
+            created_at=moment(int(time.time())),
         )
         values = {
             "eui": eui.hex(),
@@ -249,6 +216,20 @@ class Registry:
                     reason="Two gateways with one identity would fork the city's signed record.",
                     next_step="lykta gateway list shows them",
                 )
+
+    def _create(self, city: str) -> None:
+        now_s = int(time.time())
+        check = self._keys.seal(PURPOSE_CHECK, b"", _CHECK_TEXT)
+        with self._transaction(writes=True) as connection:
+            if schema.version(connection) is not None:
+                raise DuplicateEntry(
+                    "This database already holds a register.",
+                    value=self._engine.url.render_as_string(hide_password=True),
+                    reason="Making it anew would lose every device key of the city.",
+                    next_step="lykta devices shows what it holds",
+                )
+            schema.create(connection, now_s)
+            connection.execute(insert(schema.city).values(name=city, created_at_s=now_s, kek_check=check))
 
     def _check(self) -> None:
         with self._transaction() as connection:
@@ -362,32 +343,3 @@ def _check_app_key(key: bytes, dev_eui: bytes, join_eui: bytes) -> None:
             reason="It is repeated, counts up, or is made of the DevEUI or JoinEUI that everybody can hear.",
             next_step="leave the key out to be given a random one",
         )
-
-
-def _moment(time_s: int) -> datetime:
-    return datetime.fromtimestamp(time_s, UTC)
-
-
-def _device(row: RowMapping) -> Device:
-    return Device(
-        dev_eui=bytes.fromhex(row["dev_eui"]),
-        join_eui=bytes.fromhex(row["join_eui"]),
-        kind=row["kind"],
-        name=row["name"],
-        owner=row["owner"],
-        state=row["state"],
-        created_at=_moment(row["created_at_s"]),
-    )
-
-
-def _gateway(row: RowMapping) -> Gateway:
-    values: dict[str, Any] = {
-        "eui": bytes.fromhex(row["eui"]),
-        "name": row["name"],
-        "certificate_pem": row["certificate_pem"],
-        "certificate_sha256": bytes(row["certificate_sha256"]),
-        "not_after": _moment(row["not_after_s"]),
-        "state": row["state"],
-        "created_at": _moment(row["created_at_s"]),
-    }
-    return Gateway(**values)

@@ -39,7 +39,7 @@ class City:
         self.image = folder / "board.image"
         self.control = folder / "board.control"
         self.config = folder / "gateway" / "gateway.toml"
-        self._board_port = folder / "board.tty"
+        self.board_port = folder / "board.tty"
         self._gateway_port = folder / "gateway.tty"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.lykta("init", str(folder / "city"), "--city", "Teststad")
@@ -49,7 +49,7 @@ class City:
             *("--serial-port", str(self._gateway_port), "--broker", f"127.0.0.1:{broker_port}"),
         )
         self.lykta("board", "make", self.dev_eui, str(self.image), "--interval-ms", str(interval_ms))
-        self.tap = SerialTap(self._board_port, self._gateway_port)
+        self.tap = SerialTap(self.board_port, self._gateway_port)
 
     def lykta(self, *arguments: str, code: int = 0) -> str:
         """Run a `lykta` command on this city; return what it printed to standard output."""
@@ -60,7 +60,7 @@ class City:
 
     def start_board(self) -> None:
         """Power on; return when the serial port is there."""
-        command = ["boards.virtual", "run", str(self.image), "--port", str(self._board_port)]
+        command = ["boards.virtual", "run", str(self.image), "--port", str(self.board_port)]
         self._start("board", [*command, "--control", str(self.control), "--seed", str(self.seed)])
         wait_until(self.control.exists, "the board's control socket")
 

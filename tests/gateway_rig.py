@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import tty
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,7 @@ class City:
         self._secret("kek", self.kek)
         self.url = f"sqlite:///{self.folder}/register.db"
         self.registry = Registry.create(self.url, self.kek, city="Lyktby")
+        weakref.finalize(self, self.registry.close)
 
     def _secret(self, name: str, data: bytes) -> None:
         path = self.folder / name
@@ -208,6 +210,20 @@ class Port:
     def send(self, phy: bytes) -> None:
         self.write(cobs.frame(phy))
 
+    def read(self, timeout_s: float = PATIENCE_S) -> bytes:
+        """Return what the gateway has put on the line, raw; nothing when nothing comes in time."""
+        end = time.monotonic() + timeout_s
+        while (left := end - time.monotonic()) > 0:
+            ready, _, _ = select.select([self._master], [], [], min(left, 0.05))
+            if ready:
+                try:
+                    return os.read(self._master, 4096)
+                except OSError as error:  # nobody has the other end open just now
+                    if error.errno != errno.EIO:
+                        raise
+                    time.sleep(0.01)
+        return b""
+
     def receive(self, timeout_s: float = PATIENCE_S) -> bytes | None:
         """Return the next frame from the gateway; None when none comes in time."""
         end = time.monotonic() + timeout_s
@@ -215,14 +231,7 @@ class Port:
             left = end - time.monotonic()
             if left <= 0:
                 return None
-            ready, _, _ = select.select([self._master], [], [], min(left, 0.05))
-            if ready:
-                try:
-                    self._frames += self._deframer.feed(os.read(self._master, 4096))
-                except OSError as error:  # nobody has the other end open just now
-                    if error.errno != errno.EIO:
-                        raise
-                    time.sleep(0.01)
+            self._frames += self._deframer.feed(self.read(left))
         return self._frames.pop(0)
 
     def join(self, device: Device) -> frame.JoinAccept:

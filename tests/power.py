@@ -27,6 +27,12 @@ class TornFiles:
     def read(self, name: str) -> bytes | None:
         return self.content.get(name)
 
+    def read_at(self, name: str, offset: int, size: int) -> bytes:
+        return self.content[name][offset : offset + size]
+
+    def size(self, name: str) -> int:
+        return len(self.content[name])
+
     def write(self, name: str, data: bytes) -> None:
         if self._power():
             self.content[name] = data

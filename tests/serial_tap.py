@@ -32,7 +32,9 @@ class SerialTap:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop copying and remove the port."""
+        """Stop copying and remove the port. Once is enough."""
+        if not self._thread.is_alive():
+            return
         os.write(self._stop_write, b"x")
         self._thread.join(timeout=10)
         self._gateway_port.unlink()

@@ -97,6 +97,28 @@ def test_noise_replays_and_strangers_cost_nothing(tmp_path: Path, mosquitto: Mos
         _nothing_lost(city)
 
 
+def test_mpremote_gets_in_at_the_first_try_and_the_node_comes_back(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    with running_city(tmp_path, mosquitto.port) as city:
+        city.tap.close()
+
+        def mpremote(*arguments: str) -> str:
+            command = [sys.executable, "-m", "mpremote", "connect", str(city.board_port), *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        for _ in range(3):
+            city.start_board()
+            wait_until(lambda: city.board("state")["pins"].get("21") == 1, "the node to light the lamp")
+            wait_until(lambda: city.board("state")["pins"].get("20") is not None, "the dimmer to work")
+            assert mpremote("exec", "print(6 * 7)").strip() == "42"
+            assert "main.py" in mpremote("fs", "ls", ":/")
+            mpremote("soft-reset")
+            wait_until(lambda: city.board("state")["boots"] >= 1, "the board to run on")
+            city.stop("board")
+        assert read_queue(city.image).seqs
+
+
 def test_unplugged_and_plugged_in_again(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
     with running_city(tmp_path, mosquitto.port, seed=seed) as city:
         city.start_verifier()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import cli
+from gateway import cli, config
 from tests.gateway_rig import ROOT, City
 
 
@@ -127,3 +127,9 @@ def test_stats_of_a_gateway_that_never_ran(city: City) -> None:
     done = run("stats", "--config", str(city.config("/dev/ttyACM0", 1883)))
     assert done.returncode == 1
     assert "has not run yet" in done.stderr
+
+
+def test_a_relative_port_lies_beside_the_file(city: City) -> None:
+    for written, meant in (("board.tty", str(city.folder / "board.tty")), ("/dev/ttyACM0", "/dev/ttyACM0")):
+        loaded = config.load(city.config(written, 1883))
+        assert [getattr(link, "port", None) for link in loaded.links] == [meant]

@@ -143,3 +143,12 @@ def test_a_port_that_another_program_holds_is_waited_for(port: Port) -> None:
             await second.counted("bench_serial_open")
 
     asyncio.run(scenario())
+
+
+def test_a_board_is_told_that_somebody_is_there(port: Port) -> None:
+    async def scenario() -> None:
+        async with Listener(port.path) as listener:
+            await listener.counted("bench_serial_open")
+            assert await asyncio.to_thread(port.read) == b"\0"
+
+    asyncio.run(scenario())

@@ -13,9 +13,10 @@ from firmware.node.aes import aes
 from firmware.node.clock import Clock
 from firmware.node.delivery import Delivery
 from firmware.node.links.breaks import BREAK, MAYBE, NONE, BreakWatch
-from firmware.node.queue import TIME_UNIX, ReadingQueue, Record
+from firmware.node.queue import ReadingQueue
 from firmware.node.roles.energy import EnergyTotal
 from firmware.node.roles.twilight import Twilight
+from firmware.node.segments import TIME_UNIX, Record
 from firmware.node.sensors import bl0942, lm75
 from firmware.wire import cbor, cobs, readings
 from gateway.network.aes import ecb

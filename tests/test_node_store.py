@@ -152,6 +152,12 @@ def test_a_counter_that_should_be_there_is_refused_when_it_is_not() -> None:
     assert files.content == {}  # or the next boot would find a fresh counter and believe it
 
 
+def test_a_new_counter_is_on_flash_before_it_has_counted() -> None:
+    files = TornFiles(random.Random(2))
+    ReservedCounter(files, "x", 1)
+    assert ReservedCounter(files, "x", 1, used=True).take() == 0
+
+
 def test_a_jump_survives_a_rotten_slot() -> None:
     for slot in ("x.a", "x.b"):
         files = TornFiles(random.Random(3))

@@ -4,15 +4,17 @@
 
 import os
 import random
-import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from firmware.wire import frame
-from provisioning.demo.flash import read_queue
+from provisioning.demo.flash import FlashQueue, read_queue
 from tests.city import City, running_city, wait_until
 from tests.conftest import Mosquitto
 
@@ -61,56 +63,48 @@ def _check_counters(city: City) -> None:
     assert len(set(accepts)) == len(accepts)
 
 
+def _in_parallel(city: City, rng: random.Random, *jobs: Callable[[City, random.Random], None]) -> None:
+    """Run the faults at the same time; what goes wrong in one of them fails the test."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        for job in [pool.submit(job, city, random.Random(rng.random())) for job in jobs]:
+            job.result()
+
+
+def _end(city: City) -> tuple[set[int], FlashQueue, dict[str, Any]]:
+    """Stop everything in order; return what was verified, what the board's flash holds, and the gateway's account."""
+    city.stop("board")
+    queue = read_queue(city.image)
+    wait_until(lambda: city.stats()["waiting"] == {"city": 0}, "the outbox to be empty")
+    stats = city.stats()
+    wait_until(lambda: len(city.verified_seqs()) >= stats["durable"], "the verifier to have everything")
+    verified = city.verified_seqs()
+    assert city.stop("gateway") == 0
+    assert city.stop("verifier") == 0
+    return verified, queue, stats
+
+
 @pytest.mark.timeout(900)
 def test_power_cuts_and_kills_lose_and_repeat_nothing(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
     print(f"seed {seed}")
-    rng = random.Random(seed)
     with running_city(tmp_path, mosquitto.port, interval_ms=100, seed=seed) as city:
         city.start_verifier()
         city.start_board()
         _cut_power_while_joining(city)
         city.start_gateway()
         wait_until(lambda: len(city.verified_seqs()) >= 5, "the first readings")
-        failures: list[BaseException] = []
-
-        def guarded(job: object, own_rng: random.Random) -> None:
-            try:
-                job(city, own_rng)  # type: ignore[operator]
-            except BaseException as error:  # noqa: BLE001  handed to the test's own thread
-                failures.append(error)
-
-        faults = [
-            threading.Thread(target=guarded, args=(job, random.Random(rng.random())))
-            for job in (_cut_power, _kill_gateway)
-        ]
-        for fault in faults:
-            fault.start()
-        for fault in faults:
-            fault.join()
-        assert not failures, failures
-
-        before = len(city.verified_seqs())  # after the faults, fresh readings pass
+        _in_parallel(city, random.Random(seed), _cut_power, _kill_gateway)
+        before = len(city.verified_seqs())
         wait_until(lambda: len(city.verified_seqs()) > before + 20, "fresh readings after the last fault", 120)
-        state = city.board("state")
-        city.stop("board")
-        queue = read_queue(city.image)
-        wait_until(lambda: city.stats()["waiting"] == {"city": 0}, "the outbox to be empty")
-        stats = city.stats()
-        wait_until(lambda: len(city.verified_seqs()) >= stats["durable"], "the verifier to have everything")
-        verified = city.verified_seqs()
-        assert city.stop("gateway") == 0
-        assert city.stop("verifier") == 0
+        boots = city.board("state")["boots"]
+        verified, queue, stats = _end(city)
 
         summary = city.summary()
+        print(f"{len(verified)} verified, {len(queue.waiting)} on the board, {boots} boots, {summary}")
         missing = set(range(1, max(queue.seqs) + 1)) - verified - queue.waiting
-        device = stats["devices"][city.dev_eui]
-        print(
-            f"{len(verified)} verified, {len(queue.waiting)} on the board, {state['boots']} boots, {device}, {summary}"
-        )
         assert not missing, sorted(missing)[:20]
-        assert device["gone"] == 0
+        assert stats["devices"][city.dev_eui]["gone"] == 0
         assert summary["clean"]
         assert (summary["duplicates"], summary["missing"], summary["forks"]) == (0, 0, 0)
         assert stats["durable"] == len(verified) == summary["readings"]
-        assert state["boots"] > POWER_CUTS
+        assert boots > POWER_CUTS + JOINS_CUT
         _check_counters(city)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,9 @@ def kek() -> bytes:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, kek: bytes) -> Registry:
-    return Registry.create(URL, kek, city="Lyktby", base=tmp_path)
+def registry(tmp_path: Path, kek: bytes) -> Iterator[Registry]:
+    with Registry.create(URL, kek, city="Lyktby", base=tmp_path) as created:
+        yield created
 
 
 def test_a_device_comes_back_as_it_was_registered(registry: Registry, tmp_path: Path, kek: bytes) -> None:
@@ -201,6 +203,7 @@ def test_no_register_newer_register_and_damaged_register(registry: Registry, tmp
 
 REGISTER_MANY = """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from provisioning.errors import DuplicateEntry
 from provisioning.registry import Registry

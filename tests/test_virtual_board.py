@@ -225,6 +225,27 @@ while True:
     asyncio.run(run())
 
 
+def test_files_that_are_forgotten_open_do_not_disturb_the_file_system(tmp_path: Path) -> None:
+    # Their finalisers run when memory is collected; that must not happen in the middle of a flash operation.
+    main = """
+import gc, os
+for n in range(250):
+    gc.threshold(500 + n * 37 % 4000)
+    open("/data/n").read()
+    with open("/data/new", "w") as f:
+        f.write("%06d" % n * 100)
+    os.rename("/data/new", "/data/n")
+print("content", open("/data/n").read() == "000249" * 100)
+"""
+
+    async def run() -> None:
+        async with Bench(flash(tmp_path, main, files={"/data/n": b""}), heap_bytes=128 * 1024) as bench:
+            await bench.terminal.until(b"content True\r\n", timeout_s=60)
+            assert bench.board.state()["crashes"] == 0
+
+    asyncio.run(run())
+
+
 def _whole_number(image: Path) -> int:
     # A copy, because the board holds the image; what it says must be one number a hundred times.
     copy = image.with_name("copy.img")

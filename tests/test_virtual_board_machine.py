@@ -3,6 +3,7 @@
 """The virtual board's machine module: sensors read the scenario, wrong use is loud, interrupts arrive."""
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -223,5 +224,38 @@ print("wrong", wrong[0], "of", ticks[0])
             await bench.board.stimulus("illuminance_lx", 2000 * 32768 / 65535)
             seen = await bench.terminal.until(PROMPT, timeout_s=60)
             assert b"wrong 0 of " in seen, seen
+
+    asyncio.run(run())
+
+
+def test_ctrl_c_never_falls_between_a_request_and_its_answer(tmp_path: Path, rng: random.Random) -> None:
+    main = """
+from machine import ADC
+photo, stops, wrong = ADC(4), 0, 0
+while stops < 12:
+    try:
+        while True:
+            wrong += photo.read_u16() != 32768
+            with open("/n", "w") as f:
+                f.write("x")
+            photo.read_u16()
+    except KeyboardInterrupt:
+        stops += 1
+        print("stop", stops)
+print("wrong", wrong, open("/n").read() in ("", "x"))
+"""
+
+    async def run() -> None:
+        async with Bench(flash(tmp_path, main, boot="import time\ntime.sleep_ms(50)")) as bench:
+            await bench.board.stimulus("illuminance_lx", 2000 * 32768 / 65535)
+            await bench.board.until(lambda state: state["phase"] == "main" and state["flash_operations"] > 0)
+            for stop in range(12):
+                operations = bench.board.state()["flash_operations"] + rng.randrange(1, 12)
+                await bench.board.until(lambda state, least=operations: state["flash_operations"] >= least)
+                bench.terminal.type(b"\x03")
+                await bench.terminal.until(b"stop %d\r\n" % (stop + 1))
+            assert b"wrong 0 True\r\n" in await bench.terminal.until(PROMPT)
+            assert bench.board.state()["misuses"] == 0
+            assert bench.board.state()["crashes"] == 0
 
     asyncio.run(run())

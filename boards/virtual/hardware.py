@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated chip outside the interpreter: decodes HAL requests and answers them from pins, buses and flash."""
 
+import errno
 import logging
 import random
 import struct
@@ -118,6 +119,8 @@ class Hardware:
             return protocol.answer(protocol.STATUS_VALUE, str(e).encode())
         except Misuse as e:
             self.complain(str(e))
+            if op in (Op.FLASH_PROGRAM, Op.FLASH_ERASE):  # its driver has no room for a text
+                return protocol.answer(errno.EIO)
             return protocol.answer(protocol.STATUS_MISUSE, str(e).encode())
         except struct.error as e:
             self.complain(f"HAL operation {op:#04x} with a payload of {len(payload)} bytes: {e}")

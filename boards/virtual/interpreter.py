@@ -20,12 +20,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from boards.errors import BoardsError
-from boards.virtual.protocol import HEADER
+from boards.virtual.protocol import HEADER, Op, interrupted
 
 _HAL = Path(__file__).parent / "hal"
 _LAUNCHER = Path(__file__).parent / "launcher.py"
 SIGINT_BIT = 1 << (signal.SIGINT - 1)
 STOP_TRIES = 200
+ANSWER_TRIES = 3  # ms between them
 
 
 def command(*arguments: str) -> list[str]:
@@ -56,6 +57,8 @@ class Interpreter:
         self._requests = bytearray()
         self._typed = bytearray()
         self._reading = True
+        self._interrupt_next = False
+        self._answered_interrupts = 0
         self._alive = True
         hal, inner_hal = socket.socketpair()
         self._hal = hal
@@ -135,23 +138,32 @@ class Interpreter:
     async def interrupt(self) -> bool:
         """Ctrl-C: raise KeyboardInterrupt if the interrupt character is on; False if it is off (then it is a byte).
 
-        The process is stopped while looking, so that the answer is still true when the signal arrives, and is not
-        interrupted between a HAL request and its answer.
+        The process is stopped while looking, so that what was seen is still true when the signal arrives. Between a
+        HAL request and its answer there is no signal: the answer brings the interrupt, unless it goes to the flash
+        driver, which knows no interrupts; then it is tried again.
         """
+        answered = self._answered_interrupts
         for _ in range(STOP_TRIES):
             if not self._alive:
                 return True
             self._process.send_signal(signal.SIGSTOP)
             try:
-                if await self._stopped() and not self._busy():
-                    catches = self._catches_interrupt()
-                    if catches:
+                if await self._stopped():
+                    if not self._catches_interrupt():
+                        self._interrupt_next = False
+                        return False
+                    self._interrupt_next = self._busy()
+                    if not self._interrupt_next:
                         self._process.send_signal(signal.SIGINT)
-                    return catches
+                        return True
             finally:
                 if self._alive:
                     self._process.send_signal(signal.SIGCONT)
-            await asyncio.sleep(0.001)
+            for _ in range(ANSWER_TRIES):
+                await asyncio.sleep(0.001)
+                if answered != self._answered_interrupts:
+                    return True
+        self._interrupt_next = False
         return True
 
     async def _stopped(self) -> bool:
@@ -200,6 +212,10 @@ class Interpreter:
             answer = self._on_request(op, unit, payload)
             if not self._alive:  # the request ended the process
                 return
+            if self._interrupt_next and op not in (Op.FLASH_PROGRAM, Op.FLASH_ERASE):
+                self._interrupt_next = False
+                self._answered_interrupts += 1
+                answer = interrupted(answer)
             self._hal.send(answer)
 
     def _read_output(self) -> None:

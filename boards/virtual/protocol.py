@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """HAL protocol between the board's interpreter and its simulated hardware: numbers and framing, no I/O.
 
-Request: <op u8> <unit u8> <length u16> payload; answer: <status u8> <0> <length u16> payload; all little-endian,
-one answer per request, in order. docs/virtual-board.md lists the payloads. The same numbers stand in hal/hal.py.
+Request: <op u8> <unit u8> <length u16> payload. Answer: <status u8> <interrupted u8> <length u16> payload.
+All little-endian; one answer per request, in order. docs/virtual-board.md lists the payloads; the same numbers stand
+in hal/hal.py.
 """
 
 import struct
@@ -104,6 +105,15 @@ class Misuse(Exception):
 
 class UnknownPart(ValueError):
     """Firmware named a pin, bus or channel that this board does not have."""
+
+
+INTERRUPTED = 1
+"""Second byte of an answer: Ctrl-C came while the request was under way; KeyboardInterrupt on the board."""
+
+
+def interrupted(framed: bytes) -> bytes:
+    """The same answer, with Ctrl-C."""
+    return framed[:1] + bytes([INTERRUPTED]) + framed[2:]
 
 
 def answer(status: int, payload: bytes = b"") -> bytes:

@@ -16,7 +16,8 @@ from firmware.node.jitter import jitter
 from firmware.node.log import log, log_error
 from firmware.node.mac import Mac
 from firmware.node.network import Network
-from firmware.node.queue import TIME_UNIX, TIME_UPTIME, ReadingQueue
+from firmware.node.queue import ReadingQueue
+from firmware.node.segments import TIME_UNIX, TIME_UPTIME
 from firmware.node.store import Slots, decode
 from firmware.node.watchdog import Watchdog
 from firmware.wire import cbor, kinds, readings

@@ -23,6 +23,16 @@ class Files:
                 return None
             raise
 
+    def read_at(self, name: str, offset: int, size: int) -> bytes:
+        """Return up to *size* bytes from *offset* on; none behind the end. Nothing stays open. Raises OSError."""
+        with open(self._root + "/" + name, "rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    def size(self, name: str) -> int:
+        """Return the length in bytes. Raises OSError."""
+        return os.stat(self._root + "/" + name)[6]
+
     def write(self, name: str, data: bytes) -> None:
         """Replace the content."""
         self._put(name, "wb", data)

@@ -8,37 +8,16 @@ boot. A sequence number that may ever have left the board is not given to anothe
 counting goes on at a limit that was reserved ahead.
 """
 
-import binascii
-import struct
-
+from firmware.node import segments
 from firmware.node.counters import ReservedCounter
 from firmware.node.store import Slots
-from firmware.wire import cobs
-from firmware.wire.errors import Malformed
 
 FIRST_SEQ = 1  # so that a receipt can say "nothing yet" as 0
 
-TIME_NONE = 0
-TIME_UNIX = 1  # t is seconds since 1970
-TIME_UPTIME = 2  # t is seconds since the boot whose id the record carries
-
 _SEGMENT_BYTES = 4096  # one littlefs block
+_READ_BYTES = 256
 _SEQ_BLOCK = 64
-_HEAD = "<IIBI"  # seq, boot id, kind of time, t
-_HEAD_LEN = 13
 _ENOSPC = 28  # not in the errno module of every port
-_STATE = "<II"  # everything up to this number is done with; readings dropped for want of room
-
-
-class Record:
-    """One reading as it lies on flash. *body* is its CBOR map as it was when it was made."""
-
-    def __init__(self, seq: int, boot: int, time_kind: int, t: int, body: bytes) -> None:
-        self.seq = seq
-        self.boot = boot
-        self.time_kind = time_kind
-        self.t = t
-        self.body = body
 
 
 class ReadingQueue:
@@ -57,7 +36,7 @@ class ReadingQueue:
         self.dropped = 0
         self.damaged = 0
         if self._state.payload is not None and len(self._state.payload) == 8:
-            self.base, self.dropped = struct.unpack(_STATE, self._state.payload)
+            self.base, self.dropped = segments.unpack_state(self._state.payload)
         self._gone = set()  # type: set[int]  # above base: receipted, or not to be read any more
         self._segments = []  # type: list[list[int]]  # [first, last, bytes], oldest first
         self._clean = True  # the newest segment may be appended to
@@ -94,8 +73,7 @@ class ReadingQueue:
     def append(self, boot: int, time_kind: int, t: int, body: bytes) -> int:
         """Keep a reading and return its number. When it returns, the reading survives a power cut. Raises OSError."""
         seq = self._counter.take()
-        record = struct.pack(_HEAD, seq, boot, time_kind, t) + body
-        data = cobs.frame(record + struct.pack("<I", binascii.crc32(record)))
+        data = segments.pack(seq, boot, time_kind, t, body)
         while len(self._segments) > 1 and self._bytes() + len(data) > self._limit_bytes:
             self._drop_oldest()
         try:
@@ -115,7 +93,7 @@ class ReadingQueue:
             if last < start or first >= end:
                 continue
             expected = max(first, start)
-            for record, _ in _records(self._content("%08x" % first)):
+            for record, _ in self._records("%08x" % first):
                 if record.seq >= end:
                     expected = end
                     break
@@ -154,26 +132,37 @@ class ReadingQueue:
             self._segments.append([int(name, 16), last, size])
         self._counter = ReservedCounter(self._files, "seq", _SEQ_BLOCK, FIRST_SEQ)
         self._clean = bool(self._segments) and good_tail
-        if self._clean:
+        if self._clean and self._segments[-1][1] >= self.base:  # else a tail that was damaged once reads well again
             self._counter.resume(self._segments[-1][1] + 1)
         self._advance(self.base)
 
     def _scan(self, name: str) -> tuple[int, int, bool]:
         """Return (last number, bytes, whether the file ends in a whole record). Without records, last < first."""
-        data = self._content(name)
+        size = self._size(name)
         expected = int(name, 16)
         end = 0
-        for record, place in _records(data):
+        for record, place in self._records(name):
             self._lost(expected, record.seq)
             expected = record.seq + 1
             end = place
-        return expected - 1, len(data), len(data) > 0 and end == len(data)
+        return expected - 1, size, size > 0 and end == size
 
-    def _content(self, name: str) -> bytes:
+    def _records(self, name: str):
+        path = name_in(self._folder, name)
+
+        def read(offset: int) -> bytes:
+            try:
+                return self._files.read_at(path, offset, _READ_BYTES)
+            except OSError:  # a block that flash does not give back: its readings are lost, other segments are not
+                return b""
+
+        return segments.records(read)
+
+    def _size(self, name: str) -> int:
         try:
-            return self._files.read(name_in(self._folder, name)) or b""
-        except OSError:  # a block that flash does not give back: its readings are lost, those behind it are not
-            return b""
+            return self._files.size(name_in(self._folder, name))
+        except OSError:
+            return 0
 
     def _put(self, seq: int, data: bytes) -> None:
         segment = self._segments[-1] if self._segments and self._clean else None
@@ -212,7 +201,7 @@ class ReadingQueue:
             self.base = free
             self._gone = {seq for seq in self._gone if seq > free}
         if write:
-            self._state.write(struct.pack(_STATE, self.base, self.dropped))
+            self._state.write(segments.pack_state(self.base, self.dropped))
         self._prune()
 
     def _prune(self) -> None:
@@ -227,27 +216,3 @@ class ReadingQueue:
 def name_in(folder: str, name: str) -> str:
     """Return the name of a file in a folder, as ``files`` wants it."""
     return folder + "/" + name
-
-
-def _records(data: bytes):
-    """Yield each whole record of a segment with the place where it ends."""
-    pos = 0
-    while pos < len(data):
-        end = data.find(b"\x00", pos)
-        if end < 0:
-            return
-        record = _parse(data[pos:end]) if end > pos else None
-        pos = end + 1
-        if record is not None:
-            yield record, pos
-
-
-def _parse(encoded: bytes) -> Record | None:
-    try:
-        data = cobs.decode(encoded)
-    except Malformed:
-        return None
-    if len(data) < _HEAD_LEN + 4 or struct.unpack("<I", data[-4:])[0] != binascii.crc32(data[:-4]):
-        return None
-    seq, boot, time_kind, t = struct.unpack(_HEAD, data[:_HEAD_LEN])
-    return Record(seq, boot, time_kind, t, data[_HEAD_LEN:-4])

@@ -11,7 +11,7 @@ import asyncio
 import os
 import termios
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import serial
 from pydantic import Field
@@ -24,6 +24,8 @@ from gateway.links import Uplink
 from gateway.operate.logs import EventLog
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gateway.clock import Clock
     from gateway.links import Sink
     from gateway.operate.counters import Counters
@@ -42,6 +44,10 @@ class Settings(plugins.Settings):
     port: Annotated[str, Field(min_length=1)]
     """Device file, or a symbolic link to one (``/dev/serial/by-id/...`` survives a replug under another number)."""
     baud: Annotated[int, Field(ge=1200, le=4_000_000)] = 115200
+
+    def located(self, base: Path) -> Self:
+        """Return the settings with the port's full path."""
+        return self.model_copy(update={"port": str(base / self.port)})
 
 
 class _Gone(LinkError):
@@ -90,7 +96,8 @@ class SerialLink:
     async def _open(self) -> None:
         # In a thread: some drivers wait for the device when they are opened.
         self._port = await asyncio.to_thread(_open_port, self._settings)
-        self._unsent.clear()
+        # Any byte tells a board that somebody is there again, and ends its back-off; a delimiter is part of no frame.
+        self._unsent[:] = b"\0"
         self._say("serial_open", "")
 
     async def _hear(self, sink: Sink) -> None:
@@ -103,6 +110,7 @@ class SerialLink:
         descriptor = port.fileno()
         loop.add_reader(descriptor, self._read, descriptor, deframer, sink)
         try:
+            self._write()
             await self._lost
         finally:
             loop.remove_reader(descriptor)

@@ -37,6 +37,12 @@ def make(
 def run(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image made by lykta board make.")],
     port: Annotated[Path, typer.Option("--port", metavar="PATH", help="Where its serial port is to appear.")],
+    board: Annotated[str, typer.Option("--board", help="The board that the image was made for.")] = "virtual",
+    scenario: Annotated[str | None, typer.Option("--scenario", help="What its sensors see; demo: a short day.")] = None,
+    control: Annotated[
+        Path | None, typer.Option("--control", metavar="PATH", help="Unix socket for power cuts, noise and stimuli.")
+    ] = None,
 ) -> None:
     """Run the virtual board of an image in this process until it is ended: SIGTERM is its power switch."""
-    exec_board(image, port)
+    options = {"--board": board, "--scenario": scenario, "--control": control}
+    exec_board(image, port, [part for name, value in options.items() if value for part in (name, str(value))])

@@ -17,51 +17,54 @@ from provisioning.cli.output import note, of, say, stop_signals
 from provisioning.enroll import parse_broker
 from provisioning.errors import NotACity
 from provisioning.subscriber import DEFAULT_PREFIX, Subscriber
-from provisioning.verification import Verification, build_verifier, deadline, reading_json, reading_line
+from provisioning.verification import Judgement, Verification, build_verifier, deadline, reading_json, reading_line
+
+Broker = Annotated[str | None, typer.Option("--broker", metavar="HOST:PORT", help="Subscribe by MQTT.")]
+File = Annotated[
+    Path | None, typer.Option("--file", help="A CBOR sequence of messages, or a directory of .cose and .pem.")
+]
+Ca = Annotated[Path | None, typer.Option("--ca", metavar="FILE", help="CA certificates; default: the city's.")]
+Certificates = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--certificate",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="A gateway's certificate; repeatable.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print each reading and the summary as JSON.")]
+ForS = Annotated[float | None, typer.Option("--for", metavar="S", min=0, help="End after so many seconds.")]
+Count = Annotated[int | None, typer.Option("--count", metavar="N", min=1, help="End after so many readings.")]
+ClientId = Annotated[
+    str | None, typer.Option("--client-id", help="Let the broker keep messages for this name while away.")
+]
+Prefix = Annotated[str, typer.Option("--prefix", help="Topics begin with this.")]
+FromStart = Annotated[bool, typer.Option("--from-start", help="Every stream must begin at record 1.")]
+AcceptEdDsa = Annotated[bool, typer.Option("--accept-eddsa", help="Take the deprecated algorithm -8 too.")]
 
 
 def verify(
     ctx: typer.Context,
-    broker: Annotated[str | None, typer.Option("--broker", metavar="HOST:PORT", help="Subscribe by MQTT.")] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="A CBOR sequence of messages, or a directory of .cose and .pem.")
-    ] = None,
-    ca: Annotated[
-        Path | None, typer.Option("--ca", metavar="FILE", help="CA certificates; default: the city's.")
-    ] = None,
-    certificate: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--certificate",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="A gateway's certificate; repeatable.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print each reading and the summary as JSON.")] = False,
-    for_s: Annotated[float | None, typer.Option("--for", metavar="S", min=0, help="End after so many seconds.")] = None,
-    count: Annotated[
-        int | None, typer.Option("--count", metavar="N", min=1, help="End after so many readings.")
-    ] = None,
-    client_id: Annotated[
-        str | None, typer.Option("--client-id", help="Let the broker keep messages for this name while away.")
-    ] = None,
-    prefix: Annotated[str, typer.Option("--prefix", help="Topics begin with this.")] = DEFAULT_PREFIX,
-    from_start: Annotated[bool, typer.Option("--from-start", help="Every stream must begin at record 1.")] = False,
-    accept_eddsa: Annotated[bool, typer.Option("--accept-eddsa", help="Take the deprecated algorithm -8 too.")] = False,
+    broker: Broker = None,
+    file: File = None,
+    ca: Ca = None,
+    certificate: Certificates = None,
+    as_json: Json = False,
+    for_s: ForS = None,
+    count: Count = None,
+    client_id: ClientId = None,
+    prefix: Prefix = DEFAULT_PREFIX,
+    from_start: FromStart = False,
+    accept_eddsa: AcceptEdDsa = False,
 ) -> None:
     """Check signed readings; exit 0 only if all are authentic and none is missing, forked or duplicated."""
     if (broker is None) == (file is None):
         raise typer.BadParameter("give either --broker HOST:PORT or --file FILE")
-    city = _city(ctx)
-    verifier = build_verifier(city, ca, from_start=from_start, accept_eddsa=accept_eddsa)
-
-    def show(gateway: str, reading: VerifiedReading) -> None:
-        say(reading_json(gateway, reading) if as_json else reading_line(gateway, reading))
-
-    run = Verification(Inbox(verifier), show, note)
+    verifier = build_verifier(_city(ctx), ca, from_start=from_start, accept_eddsa=accept_eddsa)
+    run = Verification(Inbox(verifier), _show_json if as_json else _show, note)
     for path in certificate or []:
         run.certificate(path.read_bytes())
     stopped, over = stop_signals(), deadline(for_s)
@@ -73,7 +76,18 @@ def verify(
         run.files(file, ended)
     elif broker is not None:
         Subscriber(parse_broker(broker), run.handlers(note), client_id=client_id, prefix=prefix).run(ended)
-    judgement = run.judgement()
+    _conclude(run.judgement(), as_json=as_json)
+
+
+def _show(gateway: str, reading: VerifiedReading) -> None:
+    say(reading_line(gateway, reading))
+
+
+def _show_json(gateway: str, reading: VerifiedReading) -> None:
+    say(reading_json(gateway, reading))
+
+
+def _conclude(judgement: Judgement, *, as_json: bool) -> None:
     if as_json:
         say(json.dumps({"summary": judgement.to_dict()}, ensure_ascii=False, separators=(",", ":")))
     else:

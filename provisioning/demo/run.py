@@ -31,6 +31,7 @@ from provisioning.verification import Verification, build_verifier, deadline
 
 INTERVAL_MS: Final = 1000
 RECEIPT_EVERY: Final = 2
+_SCENARIO: Final = "demo"  # a day in minutes, so that there is something to see
 _START_S: Final = 60.0
 _FIRST_READING_S: Final = 20.0
 _DRAIN_S: Final = 15.0
@@ -111,7 +112,9 @@ class _Demo:
 
     def _steps(self, for_s: float | None, broker: Child, stack: ExitStack) -> Iterator[None]:
         yield from self._start("a subscription", lambda: self._subscriber.subscribed, broker)
-        board = stack.enter_context(Child("board", board_command(self._image, self._port), self._logs))
+        board = stack.enter_context(
+            Child("board", board_command(self._image, self._port, ["--scenario", _SCENARIO]), self._logs)
+        )
         yield from self._start("the board", self._port.exists, board)
         gateway = stack.enter_context(Child("gateway", _gateway("run", self._config), self._logs))
         self._view.note("waiting for the board to join" + ("" if for_s else "; Ctrl-C ends the demo"))

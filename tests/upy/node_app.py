@@ -10,6 +10,7 @@ import sys
 
 from firmware.node.store import Slots
 from firmware.wire import readings
+from firmware.wire.errors import Replayed
 from tests.upy.node_world import World
 from tests.upy.small_network import UNIX_MS
 
@@ -171,6 +172,26 @@ async def scenario_a_recorded_join_accept_is_refused(seed):
     world = World(seed, world.server, world.files, world.role)
     await world.until(settled(world, world.role.made + 4), "a new session")
     world.check()
+
+
+async def scenario_a_recorded_downlink_is_refused_after_a_reboot(seed):
+    world = World(seed)
+    recorded = []
+
+    def record(phy):
+        recorded.append(phy)
+        return [phy]
+
+    world.link.mangle_down = record
+    await world.until(settled(world, 8), "8 readings")
+    assert len(recorded) >= 3
+    world = World(seed, world.server, world.files, world.role)
+    for phy in recorded[1:]:
+        try:
+            world.node.network._mac.open(phy)
+        except Replayed:
+            continue
+        raise AssertionError("taken a second time")
 
 
 async def scenario_confirmed_downlinks_are_acknowledged(seed):

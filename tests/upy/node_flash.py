@@ -9,7 +9,8 @@ import gc
 
 from firmware.node.ecb import ecb
 from firmware.node.mac import Mac
-from firmware.node.queue import TIME_UNIX, ReadingQueue
+from firmware.node.queue import ReadingQueue
+from firmware.node.segments import TIME_UNIX
 from tests.upy.node_world import RamFlash, mount, settings
 from tests.upy.small_network import Server
 

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
 # MicroPython side of the HAL protocol (docs/virtual-board.md). Runs on the board, so it is small.
+import gc
 import os
 import struct
 
@@ -42,53 +43,83 @@ busy = [False, None]  # inside call(); what to run when it ends
 
 def call(op, unit=0, data=b"", into=None):
     # One request, one answer; returns the answer's payload (or fills into).
+    # No branch while busy: there MicroPython raises a pending KeyboardInterrupt, and half an answer would be left.
     # An interrupt that comes in between waits until the answer is complete.
+    request = struct.pack("<BBH", op, unit, len(data)) + data
     busy[0] = True
-    _link.write(struct.pack("<BBH", op, unit, len(data)) + data)
-    if _link.readinto(_answer) != 4:
-        raise SystemExit
-    status, _, size = struct.unpack("<BBH", _answer)
-    if into is not None and status == 0:
-        _link.readinto(into)
-        got = into
-    else:
-        got = _link.read(size) if size else b""
+    _link.write(request)
+    _link.readinto(_answer)
+    status, interrupted = _answer[0], _answer[1]
+    got = _link.read(_answer[2] | _answer[3] << 8)
     busy[0] = False
     later, busy[1] = busy[1], None
     if later:
         later(0)
-    if status == 0:
-        return got
+    if interrupted:
+        raise KeyboardInterrupt
     if status == 0xFD:
         raise ValueError(got.decode())
     if status == 0xFE:
         raise RuntimeError(got.decode())
-    raise OSError(status)
+    if status:
+        raise OSError(status)
+    if into is not None:
+        into[:] = got
+    return got
 
 
 class Flash:
-    # Block device of the NOR flash. Reads come straight from the image (opened read-only),
-    # programs and erases go to the flash model, which refuses what NOR cannot do.
+    # Block device of the NOR flash. Reads come straight from the image (opened read-only), programs and erases go to
+    # the flash model, which refuses what NOR cannot do. A port does this in C, where nothing can come in between. Here:
+    # no branch, because a KeyboardInterrupt out of the middle of littlefs would leave it half done; no collection,
+    # because the finaliser of a forgotten file would change littlefs's list of files while littlefs walks it. Hence
+    # short functions too: one that needs more than 11 slots gets its frame from the heap, before it can say anything.
     def __init__(self, size, block):
         self._image = open(int(os.getenv("LYKTA_FLASH_FD")), "rb")  # noqa: SIM115
         self._block = block
         self._blocks = size // block
+        self._head = bytearray(8)
+        self._collect = gc.enable
+        self._ioctls = (None, self._done, self._done, self._done, self._count, self._size, self._erase)
 
     def readblocks(self, number, buffer, offset=0):
         self._image.seek(number * self._block + offset)
         self._image.readinto(buffer)
 
     def writeblocks(self, number, buffer, offset=0):
-        call(FLASH_PROGRAM, 0, struct.pack("<I", number * self._block + offset) + buffer)
+        self._collect = _COLLECT[gc.isenabled()]
+        gc.disable()
+        self._request(FLASH_PROGRAM, number * self._block + offset, buffer)
+        self._collect()
+        return -_answer[0]
+
+    def _erase(self, number):
+        self._collect = _COLLECT[gc.isenabled()]
+        gc.disable()
+        self._request(FLASH_ERASE, number * self._block, b"")
+        self._collect()
+        return -_answer[0]
+
+    def _request(self, op, address, data):
+        struct.pack_into("<BBHI", self._head, 0, op, 0, 4 + len(data), address)
+        busy[0] = True
+        _link.write(self._head)
+        _link.write(data)
+        _link.readinto(_answer)
+        busy[0] = False
 
     def ioctl(self, request, argument):
-        if request == 4:
-            return self._blocks
-        if request == 5:
-            return self._block
-        if request == 6:
-            call(FLASH_ERASE, 0, struct.pack("<I", argument * self._block))
+        return self._ioctls[request](argument)
+
+    def _done(self, _):
         return 0
 
+    def _count(self, _):
+        return self._blocks
 
+    def _size(self, _):
+        return self._block
+
+
+_COLLECT = (gc.disable, gc.enable)
 hello = struct.unpack("<BBBxIIII8s", call(0))

@@ -69,18 +69,16 @@ class SerialLink:
         return self._frames.pop(0)
 
     async def _read(self) -> bytes:
-        first = await self._first_byte()
-        data = bytearray(first)
-        # one byte at a time: stdin of most ports blocks until it has all that it was asked for
-        while len(data) < _READ_MAX and self._ready.poll(0):
-            more = self._source.read(1)
-            if not more:
-                break
-            data.extend(more)
-        received = bytes(data)
-        if self._breaks and self._breaks.feed(received, time.ticks_ms()) == BREAK:
-            raise LeaveToRepl()
-        return received
+        """Return what has arrived. Behind a break nothing is taken: a tool's next keys are meant for the prompt."""
+        data = bytearray()
+        byte = await self._first_byte()
+        while byte:
+            data.extend(byte)
+            if self._breaks and self._breaks.feed(byte, time.ticks_ms()) == BREAK:
+                raise LeaveToRepl()
+            # one byte at a time: stdin of most ports blocks until it has all that it was asked for
+            byte = self._source.read(1) if len(data) < _READ_MAX and self._ready.poll(0) else b""
+        return bytes(data)
 
     async def _first_byte(self) -> bytes:
         if self._breaks and self._breaks.state == MAYBE:
