@@ -36,9 +36,12 @@ async def frames(count, *settings):
     radio.stop()
     return got
 
-async def answer(*settings):
-    sent = await radio.transmit(*settings)
-    return sent
+def send(data):
+    radio._bus.select(True)
+    try:
+        radio._bus.write(data)
+    finally:
+        radio._bus.select(False)
 
 def go(coroutine):
     try:

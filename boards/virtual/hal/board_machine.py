@@ -213,7 +213,7 @@ class I2C:
 
 
 def _moment():
-    return struct.pack("<q", board_time.moment_us)
+    return struct.pack("<q", board_time.transfer_us())
 
 
 class SPI:

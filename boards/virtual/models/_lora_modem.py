@@ -70,7 +70,7 @@ class LoraModem:
         self._timer: asyncio.TimerHandle | None = None
         self._listening = False
         self._single = False
-        self._since_us = 0
+        self.since_us = 0  # when the receiver was opened last
         self._deadlines: dict[str, int] = {}
         self._stop_at_preamble = False
         self.frames_sent = 0
@@ -143,7 +143,7 @@ class LoraModem:
         A *deaf* modem runs its timers and hears nothing.
         """
         self._rest()
-        self._listening, self._single, self._since_us = True, single, at_us
+        self._listening, self._single, self.since_us = True, single, at_us
         self._stop_at_preamble = stop_at_preamble
         if symbols:
             self._deadlines["symbols"] = at_us + symbols * tuning.symbol_us
@@ -183,10 +183,10 @@ class LoraModem:
         if not self._deadlines:
             return
         at_us = min(self._deadlines.values())
-        since_us = self._since_us
+        since_us = self.since_us
 
         def decided() -> None:
-            if self._listening and self._since_us == since_us and at_us in self._deadlines.values():
+            if self._listening and self.since_us == since_us and at_us in self._deadlines.values():
                 self._rest()
                 self._link.say(op="idle", from_us=at_us)
                 self._user.on_timeout(at_us)
@@ -196,7 +196,7 @@ class LoraModem:
 
     def _hear(self, event: dict[str, Any]) -> None:
         at_us = event.get("at_us", 0)
-        if not self._listening or event["op"] == "txed" or at_us < self._since_us:
+        if not self._listening or event["op"] == "txed" or at_us < self.since_us:
             return
         if event["op"] == "preamble":
             self._passed("symbols", at_us)

@@ -340,7 +340,7 @@ def frequency(freq_hz: int) -> bytes:
 
 def _timer(duration_us: int) -> bytes:
     """Return a time-out in steps of 15.625 us (DS 13.1.4): at most 262 s, which 0xFFFFFE is."""
-    steps = min(duration_us // 125 * 8, 0xFFFFFE)
+    steps = min(duration_us * 8 // 125, 0xFFFFFE)
     return bytes((steps >> 16, steps >> 8 & 0xFF, steps & 0xFF))
 
 
