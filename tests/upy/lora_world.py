@@ -228,7 +228,7 @@ class LoraWorld:
         while not condition():
             if clock.now_us > end_us:
                 raise AssertionError("never: " + what)
-            await asyncio.sleep_ms(100)
+            await asyncio.sleep_ms(250)
 
     async def run_for(self, seconds):
         """Let the node work so long."""

@@ -152,7 +152,7 @@ async def scenario_mac_commands_are_obeyed_and_answered(seed):
     await world.until(received(world, before + 8), "8 readings with the new settings")
     expected = [(7, b"\x03"), (8, b""), (3, b"\x07"), (6, bytes([255, 7]))]
     answers = [maccommands.parse(fopts, True) for fopts in seen]
-    first = [commands for commands in answers if commands and commands[0][0] == 7][0]
+    first = next(commands for commands in answers if commands and commands[0][0] == 7)
     assert first[:4] == expected, first
     assert {up.freq_hz for up in world.data_uplinks()} == {867100000}
     assert {up.sf for up in world.data_uplinks()} == {8}
@@ -193,7 +193,7 @@ async def scenario_many_answers_go_on_port_0(seed):
 
 
 async def scenario_the_duty_cycle_holds_and_nothing_is_lost(seed):
-    world = LoraWorld(seed, interval_ms=2000)
+    world = LoraWorld(seed, interval_ms=4000)
     await world.until(received(world, 2), "a session")
     world.engine.dr = 0
     world.engine.plan.mask = 1
@@ -201,7 +201,7 @@ async def scenario_the_duty_cycle_holds_and_nothing_is_lost(seed):
     world.check_duty()
     used = sum([up.end_us - up.begun_us for up in world.radio.uplinks if up.end_us > clock.now_us - 3600000000])
     assert used > 25000000, used  # it is used, too
-    assert world.role.made > 5000  # and the role never waited
+    assert world.role.made > 2600  # and the role never waited
 
 
 async def scenario_the_duty_cycle_holds_across_resets(seed):
@@ -220,7 +220,7 @@ async def scenario_the_duty_cycle_holds_across_resets(seed):
 
 
 async def scenario_joining_in_vain_keeps_its_budget(seed):
-    world = LoraWorld(seed)
+    world = LoraWorld(seed, interval_ms=600000)
     world.answer_in = 0
     life_s = (600, 5400, 20000, 43000, 100000)
     joins = []
@@ -238,7 +238,7 @@ async def scenario_joining_in_vain_keeps_its_budget(seed):
     assert 0 < sum([air for at, air in joins if hour <= at < 11 * hour]) <= 36000000
     assert sum([air for at, air in joins if 11 * hour <= at < 35 * hour]) <= 8700000
     assert len({up for up in world.server.joins}) == len(world.server.joins)
-    assert world.role.made > 2000  # the role went on
+    assert world.role.made > 250  # the role went on
 
 
 async def scenario_class_c_listens_whenever_it_does_nothing_else(seed):
@@ -246,7 +246,8 @@ async def scenario_class_c_listens_whenever_it_does_nothing_else(seed):
     await world.until(received(world, 6), "6 readings")
     uplinks = world.data_uplinks()
     idle_us = 0
-    for first, second in zip(uplinks, uplinks[1:]):
+    for i in range(len(uplinks) - 1):
+        first, second = uplinks[i : i + 2]
         gap_us = second.begun_us - first.end_us
         heard_us = 0
         for from_us, to_us, freq_hz, sf, _ in world.radio.listening:
@@ -296,7 +297,12 @@ async def scenario_adr_asks_and_backs_off_to_the_letter(seed):
     world.answer_in = 0
     world.link.rejoin_after = world.node.network._rejoin_after = 1 << 20
     world.radio.uplinks.clear()
-    await world.until(lambda: len(world.data_uplinks()) >= 170, "170 uplinks", 2000000)
+    for _ in range(500):
+        if len(world.data_uplinks()) >= 170:
+            break
+        world.layer.urgent = True
+        world.node.network.wake()
+        await world.run_for(5)
     flags = [bool(up.data[5] & 0x40) for up in world.data_uplinks()]
     assert flags[:64] == [False] * 64 and all(flags[64:170]), flags
     assert all(up.data[5] & 0x80 for up in world.data_uplinks())

@@ -9,7 +9,7 @@ import json
 import sys
 from binascii import hexlify, unhexlify
 
-from firmware.wire import airtime, cbor, cobs, crypto, frame, maccommands, session
+from firmware.wire import airtime, cbor, cobs, crypto, frame, maccommands, macdevice, macnetwork, session
 from firmware.wire.errors import WireError
 
 if sys.implementation.name == "micropython":
@@ -89,6 +89,36 @@ def op_full_fcnt(case):
 
 def op_mac_parse(case):
     return [[cid, _hex(data)] for cid, data in maccommands.parse(unhexlify(case["data"]), case["uplink"])]
+
+
+def op_mac_request(case):
+    """A request as the network writes it, and what the device's end reads in it."""
+    data = getattr(macnetwork, case["name"])(*case["args"])
+    if len(data) > 1 and "read" in case:
+        read = getattr(macdevice, case["read"])
+        cid, payload = maccommands.parse(data, False)[0]
+        value = read(payload[0]) if case["read"] == "rx_delay_s" else read(payload)
+        value = list(value) if isinstance(value, tuple) else value
+        if cid != data[0] or value != case["means"]:
+            raise AssertionError("the device reads %r" % (value,))
+    return _hex(data)
+
+
+def op_dev_status_ans(case):
+    data = macdevice.dev_status_ans(case["battery"], case["snr_db"])
+    battery, snr_db = macnetwork.decode_dev_status_ans(data[1:])
+    if battery != case["battery"] or snr_db != max(-32, min(31, case["snr_db"])):
+        raise AssertionError("the network reads %d, %d" % (battery, snr_db))
+    return _hex(data)
+
+
+def op_mac_accepted(case):
+    cid, payload = maccommands.parse(unhexlify(case["data"]), True)[0]
+    return macnetwork.accepted(cid, payload)
+
+
+def op_cf_list(case):
+    return _hex(macnetwork.encode_cf_list(case["hz"]))
 
 
 def op_device_time(case):

@@ -39,6 +39,7 @@ class Duty:
         self._used = [{} for _ in region.BANDS]  # type: list[dict[int, int]]  # slice: ms; the boot is slice 0
         self._noted = [0] * len(region.BANDS)  # air time that the record on flash knows of in the current slice
         self._noted_slice = 0
+        self._counting = False  # the record on flash holds air time, which time makes less
         self._silent_until = self._begun
         self._join_before_ms = 0  # time spent joining before this boot, or before the last join of this one
         self._join_begun = None  # type: int | None
@@ -80,7 +81,8 @@ class Duty:
         at = self._slice(now + air_ms)
         self._used[band][at] = self._used[band].get(at, 0) + air_ms
         silence = air_ms * ((1 << max_duty_cycle) - 1)  # TS001 section 5.4
-        self._silent_until = max(self._silent_until, now + air_ms + silence)
+        if silence:
+            self._silent_until = max(self._silent_until, now + air_ms + silence)
         if join:
             phase = _join_phase(self._join_elapsed())[0]
             self._join_used = air_ms + (self._join_used if phase == self._join_phase else 0)
@@ -104,7 +106,7 @@ class Duty:
         now = self._now_ms()
         self._forget(now)
         at = self._slice(now)
-        if at > self._noted_slice and (any(self._used) or self._join_begun is not None):
+        if at > self._noted_slice and (self._counting or self._join_begun is not None):
             self._write(at)
 
     def used_ms(self, band: int) -> int:
@@ -138,6 +140,7 @@ class Duty:
                 ages += [max(0, current - begun), self._noted[i] if begun == at else used[begun]]
             bands.append(ages)
         self._noted_slice = at
+        self._counting = any(bands)
         joining = self._join_before_ms if self._join_begun is None else self._join_elapsed()
         silence = max(0, self._silent_until - now)
         self._record.write(cbor.dumps([bands, silence, joining, self._join_phase, self._join_used]))
@@ -155,6 +158,7 @@ class Duty:
             return
         self._join_before_ms, self._join_phase, self._join_used = joining, phase, join_used
         self._silent_until = self._begun + silence
+        self._counting = any(bands)
         self._noted = [used.get(0, 0) for used in self._used]
         if self._record.damaged:  # the newest record may be the one that was lost
             for used in self._used:
