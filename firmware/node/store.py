@@ -9,6 +9,7 @@ from firmware.node import slots
 from firmware.wire import cbor
 
 _MAX_ITEMS = 256  # the identity has the largest record: pins and buses of a board
+_MAX_DEPTH = 6  # identity, board, radio, spi and its numbers, and one more
 
 
 class Slots:
@@ -64,4 +65,4 @@ class Slots:
 
 def decode(payload: bytes):  # no type: whoever wrote the record knows its form
     """Return the CBOR value of a record of this board. Raises Malformed."""
-    return cbor.loads(payload, max_items=_MAX_ITEMS)
+    return cbor.loads(payload, max_depth=_MAX_DEPTH, max_items=_MAX_ITEMS)
