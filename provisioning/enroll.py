@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from provisioning import pki
 from provisioning.city import City, toml_string
 from provisioning.database import resolve_url
 from provisioning.errors import AlreadyExists, ConfigError, ProvisioningError
-from provisioning.identities import check_eui, new_eui
+from provisioning.identities import check_eui, new_eui, parse_eui
 from provisioning.private_files import PUBLIC_MODE, make_directory, write_new
 from provisioning.registry import Gateway
 
@@ -20,6 +21,7 @@ CONFIG_NAME = "gateway.toml"
 KEY_NAME = "gateway.key.pem"
 CERTIFICATE_NAME = "gateway.cert.pem"
 DEFAULT_SERIAL_PORT = "/dev/ttyACM0"
+DEFAULT_LORA_BIND = "127.0.0.1:1700"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,48 @@ class Broker:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Where packet forwarders reach the gateway by UDP, and which of them are let in, by EUI."""
+
+    forwarders: tuple[bytes, ...]
+    bind: str = DEFAULT_LORA_BIND
+
+
+def parse_lora(bind: str | None, forwarders: list[str]) -> Lora | None:
+    """The LoRa link from what a person wrote; None when that is nothing. Raises ConfigError, InvalidIdentity."""
+    if bind is None and not forwarders:
+        return None
+    if not forwarders:
+        raise ConfigError(
+            "A LoRa link needs the packet forwarders that it is to hear.",
+            value=bind,
+            reason="The protocol authenticates nobody, so the gateway hears registered forwarders only.",
+            next_step="add --forwarder EUI, once for each",
+        )
+    euis = tuple(parse_eui(text, "packet forwarder's EUI") for text in forwarders)
+    if len(set(euis)) < len(euis):
+        raise ConfigError("A packet forwarder is listed twice.", value=", ".join(forwarders))
+    return Lora(euis) if bind is None else Lora(euis, _checked_bind(bind))
+
+
+def _checked_bind(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    try:
+        ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+        right = port.isascii() and port.isdigit() and int(port[:6]) < 65536
+    except ValueError:
+        right = False
+    if not right:
+        raise ConfigError(
+            "This is not an address to listen on.",
+            value=repr(text[:80]),
+            reason="It is an IP address of this computer and a UDP port.",
+            next_step="write ADDRESS:PORT, for example 127.0.0.1:1700 or [::1]:1700",
+        )
+    return text
 
 
 def parse_broker(text: str) -> Broker:
@@ -55,13 +99,14 @@ def enroll_gateway(
     out: Path,
     *,
     eui: bytes | None = None,
-    serial_port: str = DEFAULT_SERIAL_PORT,
+    serial_port: str | None = DEFAULT_SERIAL_PORT,
+    lora: Lora | None = None,
     broker: Broker | None = None,
 ) -> Gateway:
     """Make the directory `out` with key, certificate and gateway.toml, and add the gateway to the register.
 
-    Either all of it happens or none. Raises AlreadyExists when `out` holds anything, DuplicateEntry when
-    the EUI or the name is taken.
+    Its links are the serial port, the packet forwarders of `lora`, or both. Either all of it happens or none.
+    Raises AlreadyExists when `out` holds anything, DuplicateEntry when the EUI or the name is taken.
     """
     eui = new_eui() if eui is None else eui
     check_eui(eui, "gateway EUI")
@@ -73,6 +118,7 @@ def enroll_gateway(
             reason="A gateway's key is never overwritten: what it signed could not be told from forgery.",
             next_step="choose another --out directory",
         )
+    config = _config(city, eui, name, _links(serial_port, lora), broker or Broker())
     key = pki.new_key()
     certificate = pki.issue_gateway_certificate(city.ca_key(), city.ca_certificate(), key.public_key(), eui, name)
     pem = pki.certificate_pem(certificate)
@@ -84,7 +130,7 @@ def enroll_gateway(
             staging.mkdir(mode=0o700)
             write_new(staging / KEY_NAME, pki.private_key_pem(key))
             write_new(staging / CERTIFICATE_NAME, pem, PUBLIC_MODE)
-            write_new(staging / CONFIG_NAME, _config(city, eui, name, serial_port, broker or Broker()), PUBLIC_MODE)
+            write_new(staging / CONFIG_NAME, config, PUBLIC_MODE)
             gateway = registry.add_gateway(
                 eui,
                 name,
@@ -100,7 +146,27 @@ def enroll_gateway(
     return gateway
 
 
-def _config(city: City, eui: bytes, name: str, serial_port: str, broker: Broker) -> bytes:
+def _links(serial_port: str | None, lora: Lora | None) -> str:
+    tables = []
+    if serial_port is not None:
+        tables.append(f"""[[links]]
+type = "serial"
+name = "serial"
+port = {toml_string(serial_port)}
+baud = 115200
+""")
+    if lora is not None:
+        forwarders = "".join(f'\n[[links.gateways]]\neui = "{forwarder.hex()}"\n' for forwarder in lora.forwarders)
+        tables.append(f"""# Packet forwarders send to this UDP port; those that are not listed are refused.
+[[links]]
+type = "lora"
+name = "lora"
+bind = {toml_string(lora.bind)}
+{forwarders}""")
+    return "\n".join(tables)
+
+
+def _config(city: City, eui: bytes, name: str, links: str, broker: Broker) -> bytes:
     register = city.config.register_
     url = resolve_url(register.url, city.home).render_as_string(hide_password=False)
     kek = register.kek
@@ -119,12 +185,7 @@ url = {toml_string(url)}
 kek = {toml_string(kek)}
 
 # One table for each link. /dev/serial/by-id/... keeps its name when boards are plugged in another order.
-[[links]]
-type = "serial"
-name = "serial"
-port = {toml_string(serial_port)}
-baud = 115200
-
+{links}
 [[platforms]]
 type = "mqtt"
 name = "city"

@@ -24,7 +24,10 @@ from provisioning.registry import Device
 
 DEFAULT_INTERVAL_MS: Final = 60_000
 RECEIPT_EVERY: Final = 8
+LINKS: Final = ("serial", "lora")
 QUEUE_BYTES: Final = 65_536
+# On mains they can listen all the time. The gateway's [network] class_c has the same default.
+_CLASS_C_KINDS: Final = ("street_light",)
 
 
 def make_board_image(
@@ -33,6 +36,7 @@ def make_board_image(
     image: Path,
     *,
     board: str = "virtual",
+    link: str = "serial",
     interval_ms: int = DEFAULT_INTERVAL_MS,
     console: bool = True,
     receipt_every: int = RECEIPT_EVERY,
@@ -62,12 +66,12 @@ def make_board_image(
             "join_eui": device.join_eui,
             "app_key": registry.app_key(dev_eui),
             "kind": device.kind,
-            "link": "serial",
+            "link": link,
             "console": console,
             "interval_ms": interval_ms,
             "receipt_every": receipt_every,
             "queue_bytes": QUEUE_BYTES,
-            "board": _board_map(board),
+            "board": _board_map(board, link, device.kind),
         }
     # The key is on disk in clear only inside a directory of mode 0700, and in the image.
     with tempfile.TemporaryDirectory(prefix=".lykta-image-", dir=image.parent) as folder:
@@ -103,12 +107,19 @@ def _build(folder: Path, board: str, identity: dict[str, object], image: Path) -
         raise BoardError(f"The image cannot be put in its place: {error.strerror}.", value=image) from error
 
 
-def _board_map(board: str) -> dict[str, Any]:
+def _board_map(board: str, link: str, kind: str) -> dict[str, Any]:
     if board not in schema.names():
         raise BoardError(
             "This board is not known.", value=repr(board), next_step=f"choose one of: {', '.join(schema.names())}"
         )
+    if link not in LINKS:
+        raise BoardError("This link is not known.", value=repr(link), next_step=f"choose one of: {', '.join(LINKS)}")
     try:
-        return schema.load_board(board).node.as_map()
+        node = schema.load_board(board).node
     except BoardsError as error:
         raise BoardError(f"The file of this board cannot be used: {error}", value=board) from error
+    if link != "lora":
+        return node.as_map()
+    if node.radio is None:
+        raise BoardError("This board has no LoRa radio.", value=board, next_step="choose another --board or --link")
+    return {**node.as_map(), "lorawan": {"class": "C" if kind in _CLASS_C_KINDS else "A"}}

@@ -11,7 +11,7 @@ import typer
 
 from provisioning.cli.output import note, of, say
 from provisioning.identities import parse_eui
-from provisioning.images import DEFAULT_INTERVAL_MS, exec_board, make_board_image
+from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, exec_board, make_board_image
 
 app = typer.Typer(no_args_is_help=True, help="Make and run boards.", rich_markup_mode=None)
 
@@ -22,15 +22,18 @@ def make(
     dev_eui: Annotated[str, typer.Argument(metavar="DEV_EUI", help="A registered device.")],
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The file to make.")],
     board: Annotated[str, typer.Option("--board", help="Which board, as boards/<name>.toml.")] = "virtual",
+    link: Annotated[str, typer.Option("--link", help=f"How it talks to its gateway: {', '.join(LINKS)}.")] = "serial",
     interval_ms: Annotated[
         int, typer.Option("--interval-ms", min=50, max=86_400_000, help="Time from one reading to the next.")
     ] = DEFAULT_INTERVAL_MS,
 ) -> None:
     """Build the firmware with the identity of a device as a flash image. The image holds its key: mode 0600."""
-    device = make_board_image(of(ctx).city(), parse_eui(dev_eui), image, board=board, interval_ms=interval_ms)
+    device = make_board_image(
+        of(ctx).city(), parse_eui(dev_eui), image, board=board, link=link, interval_ms=interval_ms
+    )
     say(str(image))
     note(f"{image} holds the key of {device.name}: keep it as you would keep the board")
-    note(f"next: lykta board run {image} --port PATH")
+    note(f"next: lykta board run {image} --port PATH" + (" --air SOCKET" if link == "lora" else ""))
 
 
 @app.command("run")
@@ -42,7 +45,14 @@ def run(
     control: Annotated[
         Path | None, typer.Option("--control", metavar="PATH", help="Unix socket for power cuts, noise and stimuli.")
     ] = None,
+    air: Annotated[
+        Path | None, typer.Option("--air", metavar="SOCKET", help="The virtual air that its radio is to be in.")
+    ] = None,
+    position: Annotated[
+        str | None, typer.Option("--position", metavar="X,Y", help="Its place in that air, in metres; default 0,0.")
+    ] = None,
 ) -> None:
     """Run the virtual board of an image in this process until it is ended: SIGTERM is its power switch."""
-    options = {"--board": board, "--scenario": scenario, "--control": control}
-    exec_board(image, port, [part for name, value in options.items() if value for part in (name, str(value))])
+    options = {"--board": board, "--scenario": scenario, "--control": control, "--air": air, "--position": position}
+    # --name=value: a position may begin with a minus sign.
+    exec_board(image, port, [f"{name}={value}" for name, value in options.items() if value])

@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from provisioning.cli.output import note, of, say, say_json, say_table
-from provisioning.enroll import CONFIG_NAME, DEFAULT_SERIAL_PORT, enroll_gateway, parse_broker
+from provisioning.enroll import (
+    CONFIG_NAME,
+    DEFAULT_LORA_BIND,
+    DEFAULT_SERIAL_PORT,
+    enroll_gateway,
+    parse_broker,
+    parse_lora,
+)
 from provisioning.identities import parse_eui, urn
 from provisioning.registry import Gateway
 
@@ -24,19 +31,38 @@ def enroll(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new directory for its files.")],
     eui: Annotated[str | None, typer.Option("--eui", metavar="HEX", help="Default: a random one.")] = None,
     serial_port: Annotated[
-        str, typer.Option("--serial-port", metavar="PATH", help="Where the board is plugged in.")
-    ] = DEFAULT_SERIAL_PORT,
+        str | None,
+        typer.Option(
+            "--serial-port",
+            metavar="PATH",
+            help=f"Where a board is plugged in; default: {DEFAULT_SERIAL_PORT}, or none with LoRa.",
+        ),
+    ] = None,
+    lora_bind: Annotated[
+        str | None,
+        typer.Option(
+            "--lora-bind",
+            metavar="ADDRESS:PORT",
+            help=f"Where packet forwarders send to by UDP; default with --forwarder: {DEFAULT_LORA_BIND}.",
+        ),
+    ] = None,
+    forwarder: Annotated[
+        list[str] | None,
+        typer.Option("--forwarder", metavar="EUI", help="A packet forwarder that may; repeat it for more."),
+    ] = None,
     broker: Annotated[
         str, typer.Option("--broker", metavar="HOST:PORT", help="The city's MQTT broker.")
     ] = "127.0.0.1:1883",
 ) -> None:
     """Make key, certificate and gateway.toml for a new gateway and add it to the register; print its EUI."""
+    lora = parse_lora(lora_bind, forwarder or [])
     gateway = enroll_gateway(
         of(ctx).city(),
         name,
         out,
         eui=None if eui is None else parse_eui(eui, "gateway EUI"),
-        serial_port=serial_port,
+        serial_port=DEFAULT_SERIAL_PORT if serial_port is None and lora is None else serial_port,
+        lora=lora,
         broker=parse_broker(broker),
     )
     say(gateway.eui.hex())
