@@ -261,6 +261,18 @@ def test_class_c_gets_its_queue_at_once_even_after_a_restart(radio: Radio) -> No
     assert [fate for _, fate in radio.server.fates()] == ["confirmed"]
 
 
+def test_a_device_on_a_line_gets_its_queue_at_once(radio: Radio) -> None:
+    device = radio.city.device()
+    radio.join(device)
+    phy = device.live.seal_uplink(None, b"")
+    radio.server.receive(Uplink("bench", "port", phy, radio.clock.wall_s(), heard_at_s=radio.clock.monotonic_s()))
+    radio.server.commit()
+    radio.server.queue.put(Item(device.dev_eui, 3, bytes(100)))
+    (planned,) = radio.server.plan_at_once(radio.clock.monotonic_s())
+    assert [(way.window, way.link, way.when) for way in planned.opportunities] == [("line", "bench", None)]
+    assert device.take(planned.phy).payload == bytes(100)
+
+
 def test_class_c_waits_while_the_device_listens_to_rx1_and_rx2(radio: Radio) -> None:
     device = radio.city.device()
     radio.join(device)

@@ -253,7 +253,7 @@ class NetworkServer:
             return _opened(uplink, session, device.kind, again, fport, payload, repeated=True)
         if not self._store.advance(session.row, received.fcnt + 1):
             raise ReplayedFrame(f"frame {received.fcnt} was taken elsewhere", dev_eui=session.dev_eui)
-        session.last, session.last_uplink, session.repeats = received, uplink, 0
+        session.last, session.last_uplink, session.repeats = received, _kept(uplink), 0
         session.taken, session.receipt_asked, session.alarm = True, False, False
         self.queue.heard(session.dev_eui, uplink.heard_at_s, ack=received.ack)
         try:
@@ -271,7 +271,7 @@ class NetworkServer:
         if uplink.heard_at_s - before.heard_at_s > _REPEAT_WITHIN_S:
             return None  # nobody repeats that late, but whoever recorded it may
         session.repeats += 1
-        session.last_uplink = uplink
+        session.last_uplink = _kept(uplink)
         return session.last
 
     def _session(self, dev_addr: int) -> LiveSession:
@@ -320,6 +320,11 @@ def _opened(
     return Opened(
         uplink, session, kind, fport, payload, received.confirmed, answers, repeated, adr_ack_req=received.adr_ack_req
     )
+
+
+def _kept(uplink: Uplink) -> Uplink:
+    """Return what a session remembers of an uplink: no more ways than would be tried."""
+    return replace(uplink, others=uplink.others[: scheduler.MAX_GATEWAYS - 1])
 
 
 def _commands(received: Received) -> bytes:

@@ -54,6 +54,7 @@ class Transmitter:
             if not why:
                 self._count(f"{way.window}_sent")
                 self._counters.add("frames", "sent")
+                self._log.debug("downlink", dev_eui=planned.dev_eui, window=way.window, gateway=way.address)
                 return True
             self._count(f"{way.window}_{why}")
         self._counters.add("frames", "not_sent")
