@@ -3,6 +3,7 @@
 """Starts the node, and decides what happens when it cannot go on: light first, then an explanation, then a reset."""
 
 import asyncio
+import gc
 import select
 import sys
 import time
@@ -22,6 +23,7 @@ from firmware.wire.errors import Malformed
 
 _DATA = "/data"
 _EXPLAIN_MS = 10000
+_LOADING_GC_BYTES = 4096  # collect so often while code is loaded: what stays lies together, not amid holes
 _RESET_MS = 10000
 _LONE_BREAK_MS = 200
 _POLL_MS = 50
@@ -60,6 +62,7 @@ def main() -> None:
 
 
 def _run(board: _Board) -> None:
+    gc.threshold(_LOADING_GC_BYTES)
     files = Files(_DATA)
     settings = config.load(files)
     board.console = settings.console
@@ -71,6 +74,8 @@ def _run(board: _Board) -> None:
     from firmware.node.app import Node  # after the light is on: loading takes a while
 
     node = Node(files, settings, board.role, open_link(settings.link, settings), board.wdt)
+    gc.collect()
+    gc.threshold(-1)
     asyncio.run(node.run())
 
 

@@ -61,13 +61,27 @@ class FakeRadio:
         self.inits = 0
         self.sleeps = 0
         self._prepared = None
+        self._holder = None  # what the radio is in the middle of
+        self.conflicts = []  # what it was disturbed in
 
     async def init(self):
         self.inits += 1
 
     async def transmit(self, freq_hz, sf, bw_hz, power_dbm, payload):
-        assert region.band_of(freq_hz) is not None
+        self._take_hold()
+        self._holder = "transmission"
+        try:
+            return await self._transmit(freq_hz, sf, bw_hz, power_dbm, payload)
+        finally:
+            self._holder = None
+
+    def _take_hold(self):
+        if self._holder is not None:
+            self.conflicts.append(self._holder)
         self._end_listening()
+
+    async def _transmit(self, freq_hz, sf, bw_hz, power_dbm, payload):
+        assert region.band_of(freq_hz) is not None
         if self.broken:
             self.broken -= 1
             raise RadioError("radio: broken on purpose")
@@ -81,10 +95,18 @@ class FakeRadio:
         return end_ticks
 
     def prepare_receive(self, freq_hz, sf, bw_hz, symbols):
-        self._end_listening()
+        self._take_hold()
         self._prepared = (clock.now_us, freq_hz, sf, bw_hz, symbols)
 
     async def receive(self, at_us):
+        self._take_hold()
+        self._holder = "window"
+        try:
+            return await self._receive(at_us)
+        finally:
+            self._holder = None
+
+    async def _receive(self, at_us):
         prepared_us, freq_hz, sf, bw_hz, symbols = self._prepared
         ahead_us = time.ticks_diff(at_us, clock.ticks_us())
         at_us = clock.now_us + ahead_us
@@ -104,7 +126,7 @@ class FakeRadio:
         return None
 
     async def receive_continuous(self, freq_hz, sf, bw_hz):
-        self._end_listening()
+        self._take_hold()
         self.listening.append([clock.now_us, None, freq_hz, sf, bw_hz])
 
     async def next_frame(self):
@@ -116,10 +138,10 @@ class FakeRadio:
             await asyncio.sleep_ms(5)
 
     def stop(self):
-        self._end_listening()
+        self._take_hold()
 
     def sleep(self):
-        self._end_listening()
+        self._take_hold()
         self.sleeps += 1
 
     def send_down(self, begun_us, freq_hz, dr, data, snr_db=7.5):
@@ -226,6 +248,7 @@ class LoraWorld:
         if self._task is None:
             self._task = asyncio.create_task(self.node.run())
         while not condition():
+            assert not self.radio.conflicts, self.radio.conflicts
             if clock.now_us > end_us:
                 raise AssertionError("never: " + what)
             await asyncio.sleep_ms(250)

@@ -7,6 +7,7 @@ ends the exchange (TS001 section 3.3). A class C board listens on the parameters
 """
 
 import asyncio
+import gc
 import time
 
 from micropython import const
@@ -59,6 +60,7 @@ class LoraLink:
         self._error_us = window_error_us
         self._network = None
         self._ready = False
+        self._sending = False
         self._faults_in_row = 0
         self._listener = None  # type: asyncio.Task | None
         self._never = asyncio.Event()
@@ -83,6 +85,7 @@ class LoraLink:
         kind = phy[0] >> 5
         joining = kind == JOIN_REQUEST
         enough = ACK if kind == CONFIRMED_UP else OURS
+        self._sending = True
         await self._stop_listening()
         try:
             await self._make_ready()
@@ -98,6 +101,7 @@ class LoraLink:
         finally:
             if joining:
                 self.layer.join_sent()
+            self._sending = False
             self._listen_in_background()
 
     async def _clear_to_send(self, length: int, joining: bool):
@@ -121,6 +125,7 @@ class LoraLink:
         sf, bw_hz, _ = region.DATA_RATES[sending.dr]
         end_us = await self._radio.transmit(sending.freq_hz, sf, bw_hz, sending.power_dbm, phy)
         self._network.left(self._monotonic_ms(end_us))
+        gc.collect()  # now, and not while a window opens
         rx1_us = time.ticks_add(end_us, sending.delay_ms * 1000)
         rx2_us = time.ticks_add(rx1_us, region.WINDOW_GAP_MS * 1000)
         if self._class_c(joining):
@@ -204,6 +209,8 @@ class LoraLink:
         self._radio.stop()
 
     def _listen_in_background(self) -> None:
+        if self._sending:
+            return
         if self._class_c() and self._listener is None and self._network is not None:
             self._listener = asyncio.create_task(self._listen())
         elif self._ready and not self._class_c():
