@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped firmware on a virtual board with a radio chip, through the virtual air and its gateway, to a small network.
+"""The shipped firmware on a virtual board with a radio chip, through the virtual air and a gateway, to a small network.
 
 All of it in real time: what is tested is that windows which the node opens and moments at which a gateway sends agree.
 """

@@ -21,6 +21,10 @@ from firmware.wire import region
 from firmware.wire.airtime import time_on_air_us
 from firmware.wire.frame import CONFIRMED_UP, JOIN_REQUEST
 
+TYPE_CHECKING = False  # MicroPython has no typing module
+if TYPE_CHECKING:
+    from typing import Any
+
 _REPLY_TIMEOUT_MS = const(20000)
 _REJOIN_AFTER = const(16)  # each of them may be two minutes or more of lost frames; a DevNonce is forever
 _WINDOW_ERROR_US = const(20000)  # of the board's clock, of its interpreter and of the gateway, either way
@@ -58,7 +62,7 @@ class LoraLink:
         self.faults = 0
         self._radio = radio
         self._error_us = window_error_us
-        self._network = None
+        self._network: "Any" = None
         self._ready = False
         self._sending = False
         self._faults_in_row = 0
@@ -135,7 +139,7 @@ class LoraLink:
             return await self._rx2_in_class_c(rx2_us, sending.rx2)
         return heard if heard else await self._window(rx2_us, sending.rx2)
 
-    async def _window(self, nominal_us: int, where: tuple[int, int]) -> int:
+    async def _window(self, nominal_us, where: tuple[int, int]) -> int:
         """Open one window and hand on what it brings. All is set up before its moment."""
         freq_hz, dr = where
         sf, bw_hz, _ = region.DATA_RATES[dr]
@@ -151,7 +155,7 @@ class LoraLink:
             self._late(self._radio.late_us)
         return self._hand_on(frame, False)
 
-    async def _rx2_in_class_c(self, rx2_us: int, where: tuple[int, int]) -> int:
+    async def _rx2_in_class_c(self, rx2_us, where: tuple[int, int]) -> int:
         """Listen on the parameters of RX2 without a break until the longest frame that began in it has ended.
 
         What began in the window is a class A downlink, the rest is class C (TS001 section 17).
@@ -173,7 +177,7 @@ class LoraLink:
         self._radio.stop()
         return heard
 
-    async def _next_frame(self, until_us: int):
+    async def _next_frame(self, until_us):
         left_ms = time.ticks_diff(until_us, time.ticks_us()) // 1000
         if left_ms <= 0:
             return None
@@ -199,7 +203,7 @@ class LoraLink:
         else:
             await asyncio.sleep_ms(ms)
 
-    async def _listen_until(self, until_us: int) -> None:
+    async def _listen_until(self, until_us) -> None:
         freq_hz, dr = self.layer.rx2()
         sf, bw_hz, _ = region.DATA_RATES[dr]
         await self._radio.receive_continuous(freq_hz, sf, bw_hz)
@@ -265,5 +269,5 @@ class LoraLink:
         self.late_windows += 1
         log("lora", "window %d us late; %d of %d were" % (late_us, self.late_windows, self.windows))
 
-    def _monotonic_ms(self, at_us: int) -> int:
+    def _monotonic_ms(self, at_us) -> int:
         return self.layer.now_ms() - time.ticks_diff(time.ticks_us(), at_us) // 1000

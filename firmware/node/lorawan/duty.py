@@ -10,7 +10,7 @@ While joining another budget holds as well (TS001 section 7): 36 s in the first 
 day. Its hours are hours with power on: a board that is cut off again and again does not begin anew.
 """
 
-from firmware.node.store import Slots
+from firmware.node.store import Slots, decode
 from firmware.wire import cbor, region
 from firmware.wire.errors import Malformed
 
@@ -54,7 +54,7 @@ class Duty:
         now = self._now_ms()
         self._forget(now)
         wait = max(0, self._silent_until - now)
-        band = region.band_of(freq_hz)
+        band = _band_of(freq_hz)
         used = self._used[band]
         over = sum(used.values()) + air_ms - _budget_ms(band)
         for begun in sorted(used):
@@ -77,7 +77,7 @@ class Duty:
         """Use air time now. That it is used is on flash before this returns."""
         now = self._now_ms()
         self._forget(now)
-        band = region.band_of(freq_hz)
+        band = _band_of(freq_hz)
         at = self._slice(now + air_ms)
         self._used[band][at] = self._used[band].get(at, 0) + air_ms
         silence = air_ms * ((1 << max_duty_cycle) - 1)  # TS001 section 5.4
@@ -149,7 +149,7 @@ class Duty:
         if self._record.fresh:
             return
         try:
-            bands, silence, joining, phase, join_used = cbor.loads(self._record.payload or b"", max_items=256)
+            bands, silence, joining, phase, join_used = decode(self._record.payload or b"")
             for i, ages in enumerate(bands):
                 for age, air_ms in zip(ages[::2], ages[1::2]):
                     self._used[i][-age] = self._used[i].get(-age, 0) + air_ms
@@ -172,6 +172,13 @@ class Duty:
             used[0] = _budget_ms(i)
         self._join_phase, self._join_used = 0, _JOIN_PHASES[0][1]
         self._write(0, ahead=False)
+
+
+def _band_of(freq_hz: int) -> int:
+    band = region.band_of(freq_hz)
+    if band is None:
+        raise ValueError("%d Hz is in no band; nothing may be sent there" % freq_hz)
+    return band
 
 
 def _budget_ms(band: int) -> int:

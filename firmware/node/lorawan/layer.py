@@ -17,6 +17,10 @@ from firmware.wire.airtime import time_on_air_us
 from firmware.wire.errors import Malformed
 from firmware.wire.frame import MAX_FOPTS
 
+TYPE_CHECKING = False  # MicroPython has no typing module
+if TYPE_CHECKING:
+    from typing import Any
+
 CLASS_A = 0
 CLASS_C = 2
 
@@ -56,7 +60,7 @@ class Layer:
     class "A" or "C"; mains bool; antenna_dbi, min_dbm, max_dbm of the radio; certification bool: open the test port.
     """
 
-    def __init__(self, options: dict[str, object]) -> None:
+    def __init__(self, options) -> None:
         self._antenna_dbi = options.get("antenna_dbi", _ANTENNA_DBI)
         self._max_dbm = options.get("max_dbm", _MAX_DBM)
         self.device_class = CLASS_C if options.get("class", "A") == "C" else CLASS_A
@@ -65,13 +69,13 @@ class Layer:
             self.engine.battery = 0
         self._certifies = options.get("certification", False)
         self.adr = AdrBackoff(self.engine)
-        self.duty = None  # type: Duty | None
-        self.certification = None
+        self.duty: "Any" = None  # a Duty, from attach on
+        self.certification: "Any" = None
         self.urgent = False  # the network wants an uplink soon
-        self._mac = None
-        self.now_ms = None
+        self._mac: "Any" = None
+        self.now_ms: "Any" = None
         self._adr_ack_req = False
-        self._join_dr = None  # type: int | None  # of the next Join-Request, or of the one in the air
+        self._join_dr: "Any" = None  # int, or None; of the next Join-Request, or of the one in the air
 
     def attach(self, mac, now_ms) -> None:
         """Begin with the session that *mac* found on flash; without its LoRaWAN state it is left."""
@@ -233,7 +237,7 @@ class Layer:
     def _answers_need_a_frame(self) -> bool:
         return self.engine.pending_len() > MAX_FOPTS
 
-    def _channels(self, dr: int) -> list[tuple[int, int, int, int]]:
+    def _channels(self, dr: int):
         plan = self.engine.plan
         return [plan.channels[i] for i in plan.enabled(dr)]
 

@@ -20,6 +20,10 @@ from firmware.wire.maccommands import (
     parse,
 )
 
+TYPE_CHECKING = False  # MicroPython has no typing module
+if TYPE_CHECKING:
+    from typing import Any
+
 _STICKY = (RX_PARAM_SETUP, RX_TIMING_SETUP, DL_CHANNEL)
 _MASK_OK = 1
 _DR_OK = 2
@@ -159,7 +163,7 @@ class MacEngine:
 
     def _link_adr(self, block: list[bytes]) -> int:
         """Obey a block of LinkADRReq as one: all or nothing; rate, power and copies of the last (TS001 section 5.3)."""
-        mask = self.plan.mask  # type: int | None
+        mask: "Any" = self.plan.mask  # None: asks for a channel that does not exist
         for payload in block:
             dr, power, chmask, control, nb_trans = macdevice.link_adr(payload)
             if mask is not None:
