@@ -8,6 +8,7 @@ computer changes nothing.
 
 import asyncio
 import json
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ import pytest
 
 from boards.virtual.models import sx126x, sx127x
 from tests.air_rig import DOWNLINK, AirProcess, Radio, air, now_us
-from tests.radio_rig import RadioBench
+from tests.radio_rig import RadioBench, image
+from tests.test_virtual_board_cli import ask, running
 
 SLACK_MS = 60
 AHEAD_US = 400_000
@@ -271,3 +273,17 @@ def test_the_driver_s_memory(tmp_path: Path) -> None:
         print(json.dumps({"heap_bytes": int(await bench.terminal.run("(gc.collect(), gc.mem_alloc())[1]"))}))
 
     with_board(tmp_path, None, test)
+
+
+def test_a_board_joins_the_air_from_the_command_line(tmp_path: Path, process: AirProcess) -> None:
+    control = tmp_path / "control"
+    copy = tmp_path / "lamp.img"
+    shutil.copyfile(image(), copy)
+    options = ("--control", control, "--air", process.path, "--radio-id", "lamp-7", "--position", "250,-40")
+    with running(copy, "--port", tmp_path / "port", *options):
+        assert ask(control, '{"cmd": "stimulus", "name": "radio_tcxo_dead", "value": 1}')["ok"] is True
+        assert ask(control, '{"cmd": "state"}')["state"]["values"]["radio_tcxo_dead"] == 1
+        twin = Radio(process.path)
+        twin.say(op="hello", id="lamp-7")
+        assert "already" in twin.expect("error")["error"]
+        twin.close()

@@ -7,6 +7,7 @@ from time import *  # noqa: F403
 from time import sleep_us as _sleep_us
 from time import ticks_us as _ticks_us
 
+import hal
 from micropython import const
 
 __name__ = "time"
@@ -18,22 +19,24 @@ edge_us = None  # while an interrupt handler runs
 _looked_us = 0
 _until_us = 0
 _left = 0
+_calls = 0
 
 
 def ticks_us():
-    global _looked_us, _left
+    global _looked_us, _left, _calls
     if edge_us is not None:
         return edge_us
-    _looked_us, _left = _ticks_us(), 0
+    _looked_us, _left, _calls = _ticks_us(), 0, hal.busy[2]
     return _looked_us
 
 
 def sleep_us(us):
-    # A wait that follows a look at the clock counts from that look, however long the host took in between.
-    global _looked_us, _until_us, _left
+    # A wait that follows a look at the clock counts from that look, however long the host took in between. Not when
+    # the hardware was used in between: it has seen the host's time.
+    global _until_us, _left, _calls
     now_us = _ticks_us()
-    begun_us = _looked_us if now_us - _looked_us < _FRESH_US else now_us
-    _looked_us, _until_us, _left = 0, begun_us + us, _TRANSFERS
+    fresh = _calls == hal.busy[2] and now_us - _looked_us < _FRESH_US
+    _until_us, _left, _calls = (_looked_us if fresh else now_us) + us, _TRANSFERS, -1
     if _until_us > now_us:
         _sleep_us(_until_us - now_us)
 

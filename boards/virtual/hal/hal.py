@@ -38,7 +38,7 @@ EVENTS = const(0x81)
 
 _link = open(int(os.getenv("LYKTA_HAL_FD")), "r+b")  # noqa: SIM115
 _answer = bytearray(4)
-busy = [False, None]  # inside call(); what to run when it ends
+busy = [False, None, 0]  # inside call(); what to run when it ends; how many there were
 
 
 def call(op, unit=0, data=b"", into=None):
@@ -47,6 +47,7 @@ def call(op, unit=0, data=b"", into=None):
     # An interrupt that comes in between waits until the answer is complete.
     request = struct.pack("<BBH", op, unit, len(data)) + data
     busy[0] = True
+    busy[2] += 1
     _link.write(request)
     _link.readinto(_answer)
     status, interrupted = _answer[0], _answer[1]

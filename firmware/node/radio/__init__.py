@@ -18,7 +18,7 @@ class RadioError(NodeError):
 class Reception:
     """A frame: *data* bytes, *rssi_dbm*, *snr_db* (float), *at_us* its end, *crc_ok* False if its CRC was wrong."""
 
-    def __init__(self, data: bytes, rssi_dbm: int, snr_db: float, at_us: int, crc_ok: bool) -> None:
+    def __init__(self, data: bytes, rssi_dbm: int, snr_db: float, at_us, crc_ok: bool) -> None:
         self.data = data
         self.rssi_dbm = rssi_dbm
         self.snr_db = snr_db

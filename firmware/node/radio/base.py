@@ -28,16 +28,25 @@ _BLOCK_US = const(20000)
 _LOST_HEADER_SYMBOLS = const(24)  # after a preamble: the rest of it, 4.25 of sync word, 8 of header, and room
 
 
+def _of_the_chip(*_args, **_named):
+    raise NotImplementedError
+
+
 class LoraRadio:
     """The interface of every radio. One task at a time: a radio can do one thing, and does not keep a queue.
 
     ``late_us``: how late the last receive window opened. ``missed_irqs``: interrupts that only polling found.
     """
 
+    init = sleep = stop = _of_the_chip
+    _load = _start_transmit = _tune = _warm_up = _start_receive = _take_flags = _fetch = _diagnosis = _of_the_chip
+    _opening_us = 0  # from the start of reception to an open receiver
+    _warm_up_us = 0
+
     def __init__(self) -> None:
         self.late_us = 0
         self.missed_irqs = 0
-        self._irq_us = 0
+        self._irq_us = time.ticks_us()
         self._fired = False
         self._flag = asyncio.ThreadSafeFlag()
         self.on_edge = self._note_edge  # bound once: binding allocates, which an interrupt handler may not
@@ -56,9 +65,7 @@ class LoraRadio:
         self._fired = True
         self._flag.set()
 
-    async def transmit(
-        self, freq_hz: int, sf: int, bw_hz: int, power_dbm: int, payload: bytes, inverted: bool = False
-    ) -> int:
+    async def transmit(self, freq_hz: int, sf: int, bw_hz: int, power_dbm: int, payload: bytes, inverted: bool = False):
         """Send one frame and return the moment of its end. Raises RadioError when that does not come.
 
         *inverted* I/Q is what a gateway sends: of use on a bench without one.
@@ -82,7 +89,7 @@ class LoraRadio:
         self._longest_ms = (guard_us + longest_us) // 1000 + _RX_MARGIN_MS
         self._tune(freq_hz, sf, bw_hz, symbols, guard_us, inverted)
 
-    async def receive(self, at_us: int) -> "Reception | None":
+    async def receive(self, at_us) -> "Reception | None":
         """Open the prepared window at that moment and return what came, None if nothing. Raises RadioError."""
         left_us = time.ticks_diff(at_us, time.ticks_us()) - _BLOCK_US - self._warm_up_us
         if left_us > 0:

@@ -33,8 +33,10 @@ class SpiBus:
     def open_spi(self, settings):
         """Return the SPI bus of a radio table: mode 0, MSB first, pins given or the port's own."""
         spi = settings["spi"]
-        pins = {name: machine.Pin(spi[name]) for name in ("sck", "mosi", "miso") if name in spi}
-        return machine.SPI(spi["id"], baudrate=spi["hz"], polarity=0, phase=0, **pins)
+        if "sck" not in spi:
+            return machine.SPI(spi["id"], baudrate=spi["hz"], polarity=0, phase=0)
+        sck, mosi, miso = machine.Pin(spi["sck"]), machine.Pin(spi["mosi"]), machine.Pin(spi["miso"])
+        return machine.SPI(spi["id"], baudrate=spi["hz"], polarity=0, phase=0, sck=sck, mosi=mosi, miso=miso)
 
     def watch(self, radio) -> None:
         """Let the radio note the edges of its interrupt lines."""

@@ -7,10 +7,11 @@ through ``stm.subghz_irq``, chip select and BUSY through ``stm`` too (MicroPytho
 """
 
 import machine
-import stm
 
 from firmware.node.radio.bus import SpiBus
 from firmware.node.radio.sx126x import SX126x
+
+stm = __import__("stm")  # of this port only
 
 
 def open_radio(settings):
@@ -34,7 +35,7 @@ class SubghzBus(SpiBus):
 
     def open_spi(self, settings):
         """Return the internal bus; its pins are no pins."""
-        return machine.SPI("SUBGHZ", baudrate=8000000)
+        return machine.SPI("SUBGHZ", baudrate=8000000)  # type: ignore[call-overload]  # stubs know numbers only
 
     def watch(self, radio) -> None:
         """Let the radio note the interrupt."""

@@ -124,7 +124,7 @@ class SX126x(base.LoraRadio):
         self._busy_ms = _BUSY_MS + self._tcxo_us // 1000
         self._warm_up_us = self._tcxo_us + 1000
         self._opening_us = _OPENING_US
-        self._rx_timeout = 0
+        self._rx_timeout = b""
         self._asleep = False
         self._last = 0
         self._out = bytearray(12)
@@ -278,13 +278,15 @@ class SX126x(base.LoraRadio):
         if not self._bus.busy():
             return
         begun_ms = time.ticks_ms()
+        expired = False
         while self._bus.busy():
-            if time.ticks_diff(time.ticks_ms(), begun_ms) > self._busy_ms:
+            if expired:  # looked at once more after the time: what held this program up may not have held up the chip
                 raise RadioError(
                     "radio: BUSY (%s) stays high: waited %d ms before command 0x%02x, after command 0x%02x. Check the "
                     "pin, the chip's power and reset, and tcxo_mv"
                     % (self._bus.busy_name, self._busy_ms, opcode, self._last)
                 )
+            expired = time.ticks_diff(time.ticks_ms(), begun_ms) > self._busy_ms
 
     def _wake(self) -> None:
         self._bus.select(True)  # the falling edge wakes the chip, DS 9.3; BUSY is high as long as it sleeps

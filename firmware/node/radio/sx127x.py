@@ -83,7 +83,7 @@ class SX127x(base.LoraRadio):
         self._settings = settings
         self._boost = settings.get("pa", "boost") == "boost"
         self._listen_mode = _RX_SINGLE
-        self._begun_us = 0
+        self._begun_us = time.ticks_us()
         self._guard_us = 0
         self._byte = bytearray(2)
 
@@ -189,11 +189,10 @@ class SX127x(base.LoraRadio):
         self._bus.write(bytes((_FIFO,)))
         self._bus.read(data)
         self._bus.select(False)
-        snr = self._read(_PKT_SNR)
-        snr = (snr - 256 if snr > 127 else snr) / 4
-        rssi = self._read(_PKT_RSSI)
-        rssi = rssi + snr if snr < 0 else rssi * 16 / 15
-        return bytes(data), round(rssi) - _RSSI_OFFSET, snr
+        snr, rssi = self._read(_PKT_SNR), self._read(_PKT_RSSI)
+        snr_db = (snr - 256 if snr > 127 else snr) / 4
+        above_db = rssi + snr_db if snr_db < 0 else rssi * 16 / 15  # DS 5.5.5
+        return bytes(data), round(above_db) - _RSSI_OFFSET, snr_db
 
     def _diagnosis(self) -> str:
         return "mode 0x%02x, flags 0x%02x" % (self._read(_OP_MODE), self._read(_IRQ_FLAGS))
