@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Virtual boards with nothing but the radio package and a prompt, in an air of their own."""
 
+import atexit
 import json
 import shutil
 from functools import cache
@@ -55,10 +56,10 @@ def go(coroutine):
 def image(board: str = "virtual") -> Path:
     """A flash image that every test copies."""
     folder = Path(mkdtemp(prefix="radio"))
+    atexit.register(shutil.rmtree, folder)
     tree = build_tree(folder / "tree", board)
     radio = load_board(board).node.as_map()["radio"]
-    for kept in (tree / "boot.py",):
-        kept.write_text("")
+    (tree / "boot.py").write_text("")
     (tree / "main.py").write_text(MAIN % (radio,))
     made = folder / "image"
     make_image(made, tree, board=board)
