@@ -35,6 +35,12 @@ def open_locked(image: Path) -> int:
     return fd
 
 
+def close_locked(fd: int) -> None:
+    """Let go of an image. A process that was just forked may hold a copy of the descriptor, and with it the lock."""
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)
+
+
 class NorFlash:
     """The board's flash chip; sizes in bytes. `rng` decides what a cut operation leaves behind."""
 
@@ -42,7 +48,7 @@ class NorFlash:
         self.fd = open_locked(image)
         found = os.fstat(self.fd).st_size
         if found != size:
-            os.close(self.fd)
+            close_locked(self.fd)
             raise ImageError(
                 f"the flash image {image} has {found} bytes, the board's flash has {size}. It is not an image of this "
                 f"board, or it was cut short. Make a new one with: python -m boards.virtual make"
@@ -56,7 +62,7 @@ class NorFlash:
 
     def close(self) -> None:
         """Release the image."""
-        os.close(self.fd)
+        close_locked(self.fd)
 
     def cut_after(self, operations: int, on_cut: Callable[[], None]) -> None:
         """Cut the power in the middle of the `operations`-th program or erase from now (1 = the next)."""

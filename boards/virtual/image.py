@@ -10,7 +10,7 @@ from pathlib import Path
 
 from boards.errors import ImageError
 from boards.schema import BoardFile, load_board
-from boards.virtual.flash import open_locked
+from boards.virtual.flash import close_locked, open_locked
 from boards.virtual.interpreter import command
 
 _TOOL = Path(__file__).parent / "hal" / "image_tool.py"
@@ -45,7 +45,7 @@ def make_image(
             os.pwrite(fd, new.read_bytes(), 0)
             os.fsync(fd)
     finally:
-        os.close(fd)
+        close_locked(fd)
 
 
 def read_file(image: Path, path: str, board: BoardFile | str = "virtual") -> bytes:
@@ -76,7 +76,7 @@ def _locked_tool(verb: str, image: Path, board: BoardFile | str, *rest: str) -> 
     try:
         return _run_tool(verb, image, board if isinstance(board, BoardFile) else load_board(board), *rest)
     finally:
-        os.close(fd)
+        close_locked(fd)
 
 
 def _run_tool(verb: str, image: Path, board: BoardFile, *rest: str) -> bytes:
