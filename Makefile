@@ -3,6 +3,9 @@
 
 # How long `make demo` runs, in seconds; without it, until Ctrl-C.
 FOR ?=
+# How its boards reach the gateway, and how many: make demo LINK=lora DEVICES=30 FOR=60
+LINK ?= serial
+DEVICES ?= 1
 # Another interpreter: make demo PYTHON=python3.12
 export PYTHON
 
@@ -15,9 +18,9 @@ PORTS := esp32 rp2 stm32
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-demo: ## a board, a gateway, a broker and a verifier on this computer, until Ctrl-C or for FOR=30 seconds
+demo: ## boards, a gateway, a broker and a verifier on this computer, until Ctrl-C or FOR=30; LINK=lora DEVICES=30
 	@tools/venv.sh run
-	@$(BIN)/lykta demo $(if $(FOR),--for $(FOR))
+	@$(BIN)/lykta demo --link $(LINK) --devices $(DEVICES) $(if $(FOR),--for $(FOR))
 
 test: ## every test (installs mosquitto and libfaketime if it may; otherwise says so). ARGS="-k cobs" chooses
 	@tools/venv.sh run test

@@ -121,6 +121,7 @@ class Intake:
             except ProvisioningError as error:
                 self._register_unavailable(error)
             else:
+                self._note(heard)
                 if isinstance(heard, Joined):
                     joined.append(heard)
                     self._counters.add("frames", "joined")
@@ -226,6 +227,22 @@ class Intake:
         if uplink.radio is not None:
             return server.plan(answer.to, phy, priority, item)
         return Downlink(uplink.link, uplink.address, phy)
+
+    def _note(self, heard: Joined | Opened) -> None:
+        """For whoever looks at the radio: how this frame was heard best, and by how many."""
+        radio = heard.uplink.radio
+        if radio is None:
+            return
+        self._log.debug(
+            "heard",
+            dev_eui=heard.dev_eui if isinstance(heard, Joined) else heard.session.dev_eui,
+            gateway=radio.gateway_eui,
+            gateways=1 + len(heard.uplink.others),
+            sf=radio.sf,
+            freq_hz=radio.freq_hz,
+            rssi_dbm=radio.rssi_dbm,
+            snr_db=radio.snr_db,
+        )
 
     def _register_unavailable(self, error: ProvisioningError) -> None:
         self._counters.add("refused", "register_unavailable")

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import signal
@@ -23,8 +25,11 @@ from rich.console import Console
 from consumer.verify import Verifier
 from firmware.node.files import Files
 from firmware.node.queue import ReadingQueue
+from firmware.wire.airtime import time_on_air_us
 from provisioning.demo.flash import FlashQueue, sequence_numbers
+from provisioning.demo.plan import make_plan
 from provisioning.demo.processes import Child
+from provisioning.demo.radio import Heard, RadioLog, position
 from provisioning.demo.summary import summarise
 from provisioning.demo.view import open_view
 from provisioning.errors import DemoError
@@ -45,7 +50,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def counts(output: str) -> dict[str, int]:
-    return {name: int(number) for name, number in re.findall(r"^([a-z ]+?) {2,}(\d+)$", output, re.MULTILINE)}
+    return {name: int(number) for name, number in re.findall(r"^([a-z0-9 ]+?) {2,}(\d+)$", output, re.MULTILINE)}
 
 
 def processes_of(folder: Path) -> list[list[str]]:
@@ -53,10 +58,10 @@ def processes_of(folder: Path) -> list[list[str]]:
     return [command for command in found if any(str(folder) in part for part in command) and "demo" not in command]
 
 
-def read_until(process: subprocess.Popen[str], text: str) -> str:
+def read_until(process: subprocess.Popen[str], text: str, limit_s: float = LIMIT_S) -> str:
     assert process.stdout is not None
     output = ""
-    guard = threading.Timer(LIMIT_S, process.kill)
+    guard = threading.Timer(limit_s, process.kill)
     guard.start()
     try:
         for line in process.stdout:
@@ -94,6 +99,25 @@ def test_two_demos_at_once_one_timed_one_ended_by_ctrl_c(tmp_path: Path) -> None
         assert found["held durably by the gateway"] == found["verified by the consumer"]
         assert found["readings made on the board"] == found["verified by the consumer"] + found["still on the board"]
         assert found["lost"] == found["duplicated"] == 0
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.timeout(240)
+def test_three_street_lights_over_the_air(tmp_path: Path) -> None:
+    demo = start("--link", "lora", "--devices", "3", "--dir", str(tmp_path / "x"))
+    try:
+        output = read_until(demo, "verified ", 150)
+        demo.send_signal(signal.SIGINT)
+        output += demo.communicate(timeout=LIMIT_S)[0]
+    finally:
+        end(demo)
+    assert demo.returncode == 0, output
+    assert re.search(r"verified .* lora SF\d+ -\d+ dBm SNR [+-]", output), output
+    found = counts(output)
+    assert found["held durably by the gateway"] == found["verified by the consumer"] >= 1
+    assert found["readings made on the 3 boards"] == found["verified by the consumer"] + found["still on the 3 boards"]
+    assert found["lost"] == found["duplicated"] == 0
+    assert re.search(r"on air: \d+ uplinks, [1-9]\d* downlinks \(\d+ in RX", output), output
     assert processes_of(tmp_path) == []
 
 
@@ -168,7 +192,7 @@ JUDGEMENT = Judgement(Verifier([City().certificate]).report(), 0, 0)
 
 @given(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)), st.integers(0, 40), st.integers(0, 40))
 def test_every_reading_is_in_one_place(verified: set[int], flash: set[int], receipted: int, durable: int) -> None:
-    summary = summarise(durable, verified, FlashQueue(frozenset(flash), receipted), JUDGEMENT)
+    summary = summarise(durable, {"a": verified}, {"a": FlashQueue(frozenset(flash), receipted)}, JUDGEMENT)
     assert summary.made == summary.verified + summary.waiting + summary.lost
     assert summary.made == max(verified | flash, default=0)
     assert summary.lost >= 0
@@ -176,10 +200,23 @@ def test_every_reading_is_in_one_place(verified: set[int], flash: set[int], rece
         assert durable == len(verified) > 0
 
 
+def test_each_board_counts_for_itself() -> None:
+    verified = {"a": {1, 2, 3}, "b": {1}, "c": set()}
+    queues = {
+        "a": FlashQueue(frozenset({3, 4}), 2),  # the receipt for 3 is still to come; 4 never left
+        "b": FlashQueue(frozenset({1, 3}), 0),  # 2 is nowhere
+        "c": FlashQueue(frozenset({1, 2}), 0),  # never heard
+    }
+    summary = summarise(4, verified, queues, JUDGEMENT, ("on air",))
+    assert (summary.made, summary.verified, summary.waiting, summary.lost) == (9, 4, 4, 1)
+    assert summary.lines()[0].split() == ["readings", "made", "on", "the", "3", "boards", "9"]
+    assert "on air" in summary.lines()
+
+
 def test_summary_names_what_is_not_right() -> None:
-    lost = summarise(2, {1, 2}, FlashQueue(frozenset({4}), 0), JUDGEMENT)
+    lost = summarise(2, {"a": {1, 2}}, {"a": FlashQueue(frozenset({4}), 0)}, JUDGEMENT)
     assert (lost.made, lost.waiting, lost.lost, lost.ok) == (4, 1, 1, False)
-    unverified = summarise(3, {1, 2}, FlashQueue(frozenset(), 0), JUDGEMENT)
+    unverified = summarise(3, {"a": {1, 2}}, {"a": FlashQueue(frozenset(), 0)}, JUDGEMENT)
     assert "1 durable readings were not verified" in unverified.lines()
 
 
@@ -196,6 +233,63 @@ def test_table_on_a_terminal() -> None:
             verified = verifier.check(gateway.sign_next())
             view.reading(verified.gateway, verified.readings[0])
             view.refresh(verifier.report())
-    text = output.getvalue()
-    for part in ("signature", "valid", "on", "41.5 W", "20 readings verified", "0 missing", "waiting"):
-        assert part in text
+        text = output.getvalue()
+        for part in ("signature", "valid", "on", "41.5 W", "20 readings verified", "0 missing", "waiting"):
+            assert part in text
+        assert "RSSI" not in text
+        verified = verifier.check(gateway.sign_next())
+        view.reading(verified.gateway, verified.readings[0], Heard(9, -117.4, -8.25))
+        view.refresh(verifier.report(), "on air: 3 uplinks")
+    for part in ("RSSI", "lora", "-117 dBm", "-8.2 dB", "on air: 3 uplinks"):
+        assert part in output.getvalue()
+
+
+def entry(event: str, **fields: object) -> str:
+    return json.dumps({"event": event, **fields}) + "\n"
+
+
+def test_the_gateways_log_tells_of_the_radio(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.log"
+    log = RadioLog(path)
+    log.refresh()
+    assert log.line() == "on air: 0 uplinks, 0 downlinks (none); 0 joined"
+    heard = entry("heard", dev_eui="aa", sf=12, rssi_dbm=-120, snr_db=-15.5)
+    path.write_text("Traceback of something\n" + entry("lora_open") + entry("joined", dev_eui="aa") + heard[:-9])
+    log.refresh()
+    assert log.open
+    assert log.heard == {}
+    later = entry("heard", dev_eui="aa", sf=10, rssi_dbm=-118, snr_db=-13)
+    with path.open("a") as file:
+        file.write(heard[-9:] + entry("downlink", dev_eui="aa", window="rx1") + later)
+    log.refresh()
+    assert log.heard == {"aa": Heard(10, -118, -13)}
+    assert log.line() == "on air: 2 uplinks, 1 downlinks (1 in RX1); 1 joined, 1 at SF10"
+
+
+@pytest.mark.parametrize("devices", [1, 2, 30, 200])
+def test_the_plan_keeps_the_duty_cycle(devices: int) -> None:
+    plan = make_plan("lora", devices)
+    # A reading with its frame's overhead, at the rate that a street light ends up with, in two bands of 1 %.
+    used_us = 3600 / plan.interval_s * time_on_air_us(7, 125_000, 60)
+    assert used_us < 2 * 36_000_000
+    assert 3600 / plan.interval_s / plan.receipt_every * devices <= 1000
+    assert "1 %" in plan.lines()[0]
+
+
+def test_a_serial_line_has_one_board() -> None:
+    assert make_plan().boards() == "one street light"
+    for link, devices, said in (
+        ("serial", 2, "--link lora --devices 2"),
+        ("ble", 1, "serial, lora"),
+        ("lora", 0, "1 to"),
+    ):
+        with pytest.raises(DemoError) as caught:
+            make_plan(link, devices)
+        assert said in "\n".join(caught.value.lines())
+
+
+def test_boards_stand_in_the_same_places_again() -> None:
+    places = [position(number) for number in range(1, 101)]
+    assert places == [position(number) for number in range(1, 101)]
+    assert len(set(places)) == 100
+    assert all(100 <= math.hypot(*place) <= 800 for place in places)

@@ -25,6 +25,7 @@ class Child:
     def __init__(self, name: str, command: list[str], logs: Path) -> None:
         self.name = name
         self.log = logs / f"{name}.log"
+        self._asked = False
         path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
         # Should this process be killed outright, the system ends its children.
         setpriv = shutil.which("setpriv")
@@ -61,9 +62,15 @@ class Child:
                 next_step=f"read {self.log}",
             )
 
+    def ask(self) -> None:
+        """Ask the process to end, once, and do not wait: a second request could cut its tidying up short."""
+        if not self._asked:
+            self._asked = True
+            self._process.terminate()
+
     def stop(self, timeout_s: float) -> bool:
         """Ask the process to end, then make it; end what it left behind. True when it ended as asked, with code 0."""
-        self._process.terminate()
+        self.ask()
         try:
             orderly = self._process.wait(timeout_s) in (0, -signal.SIGTERM)
         except subprocess.TimeoutExpired:

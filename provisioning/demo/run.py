@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,43 +17,43 @@ from typing import Final
 
 from consumer.inbox import Inbox
 from consumer.report import VerifiedReading
-from provisioning.city import create_city
+from provisioning.city import City, create_city
 from provisioning.demo.broker import running_broker
-from provisioning.demo.flash import read_queue
+from provisioning.demo.lights import make_lights, read_queues, switch_off
+from provisioning.demo.plan import Plan
 from provisioning.demo.processes import Child, run_briefly
+from provisioning.demo.radio import RadioLog, VirtualAir
 from provisioning.demo.summary import Summary, summarise
-from provisioning.demo.view import KIND, View
-from provisioning.enroll import CONFIG_NAME, enroll_gateway
+from provisioning.demo.view import View
+from provisioning.enroll import CONFIG_NAME, Broker, enroll_gateway
 from provisioning.errors import AlreadyExists, DemoError
-from provisioning.images import board_command, make_board_image
 from provisioning.private_files import make_directory
 from provisioning.subscriber import Subscriber
 from provisioning.verification import Verification, build_verifier, deadline
 
-INTERVAL_MS: Final = 1000
-RECEIPT_EVERY: Final = 2
-_SCENARIO: Final = "demo"  # a day in minutes, so that there is something to see
 _START_S: Final = 60.0
-_FIRST_READING_S: Final = 20.0
 _DRAIN_S: Final = 15.0
 _STOP_S: Final = 10.0
 _STATS_S: Final = 30.0
 _QUIET_S: Final = 1.0
 _AT_ONCE: Final = 2  # so many requests to end leave no time for order
 _END: Final = object()
+_LOG_OPTIONS: Final = ("--log-level", "debug")  # each frame, for what the table says of the radio
 
 Stopped = Callable[[], int]
 
 
-def run_demo(folder: Path | None, for_s: float | None, view: View, stopped: Stopped) -> Summary:
-    """Run until `for_s` seconds after the start or until `stopped` counts a request to end; two end it at once.
+def run_demo(plan: Plan, folder: Path | None, for_s: float | None, view: View, stopped: Stopped) -> Summary:
+    """Run what `plan` says until `for_s` seconds after the start or until `stopped` counts a request to end.
+
+    Two requests end it at once.
 
     In `folder`, or in a temporary one that is kept only when something was not right. Raises DemoError and
     every other ProvisioningError.
     """
     home = _new_folder(folder)
     try:
-        summary = _Demo(home, view, stopped).run(for_s)
+        summary = _Demo(plan, home, view, stopped).run(for_s)
     except BaseException:
         view.note(f"the demo's files and logs are in {home}")
         raise
@@ -74,24 +75,25 @@ def _new_folder(folder: Path | None) -> Path:
 
 
 class _Demo:
-    def __init__(self, home: Path, view: View, stopped: Stopped) -> None:
+    def __init__(self, plan: Plan, home: Path, view: View, stopped: Stopped) -> None:
+        self._plan = plan
         self._home = home
         self._view = view
         self._stopped = stopped
         self._logs = home / "logs"
-        self._image = home / "board.image"
-        self._port = home / "board.tty"
         self._config = home / "gateway" / CONFIG_NAME
-        self._verified_seqs: set[int] = set()
+        self._air = VirtualAir(home, plan.devices) if plan.radio else None
+        self._radio = RadioLog(self._logs / "gateway.log")
+        self._verified: dict[str, set[int]] = defaultdict(set)
+        self._children: list[Child] = []
         self._durable = 0
 
     def run(self, for_s: float | None) -> Summary:
         make_directory(self._logs)
-        self._view.note("making a city with one street light and one gateway")
+        for line in (f"making a city with {self._plan.boards()} and one gateway", *self._plan.lines()):
+            self._view.note(line)
         city = create_city(self._home / "city", "Demo")
-        with city.registry() as registry:
-            device = registry.register_device(KIND, name="demo street light", owner="demo")
-        make_board_image(city, device.dev_eui, self._image, interval_ms=INTERVAL_MS, receipt_every=RECEIPT_EVERY)
+        self._lights = make_lights(city, self._home, self._plan)
         inbox = Inbox(build_verifier(city, None, from_start=True, accept_eddsa=False))
         self._verification = Verification(inbox, self._show, self._view.note)
         with ExitStack() as stack:
@@ -99,57 +101,108 @@ class _Demo:
                 running_broker(self._home, self._logs, lambda: self._stopped() > 0)
             )
             self._view.note(f"broker: {program} on {broker}")
-            enroll_gateway(city, "demo", self._config.parent, serial_port=str(self._port), broker=broker)
+            self._enroll(city, broker)
             self._subscriber = Subscriber(broker, self._verification.handlers(self._view.note))
             steps = self._steps(for_s, child, stack)
             self._subscriber.run(lambda: self._advance(steps))
             return self._summary()
 
+    def _enroll(self, city: City, broker: Broker) -> None:
+        port = None if self._air else str(self._lights[0].port)
+        lora = self._air.link if self._air else None
+        enroll_gateway(city, "demo", self._config.parent, serial_port=port, lora=lora, broker=broker)
+
     def _advance(self, steps: Iterator[None]) -> bool:
         """Asked several times a second by the subscriber, which stays connected from the first step to the last."""
-        self._view.refresh(self._verification.inbox.verifier.report())
+        self._view.refresh(self._verification.inbox.verifier.report(), self._radio_line())
         return next(steps, _END) is _END
 
     def _steps(self, for_s: float | None, broker: Child, stack: ExitStack) -> Iterator[None]:
+        self._children = [broker]
         yield from self._start("a subscription", lambda: self._subscriber.subscribed, broker)
-        board = stack.enter_context(
-            Child("board", board_command(self._image, self._port, ["--scenario", _SCENARIO]), self._logs)
-        )
-        yield from self._start("the board", self._port.exists, board)
-        gateway = stack.enter_context(Child("gateway", _gateway("run", self._config), self._logs))
-        self._view.note("waiting for the board to join" + ("" if for_s else "; Ctrl-C ends the demo"))
-        over, late = deadline(for_s), deadline(_FIRST_READING_S)
-        while not over() and not self._stopped():
-            _check(broker, board, gateway)
-            if late() and not self._verified_seqs:
-                self._view.note(f"no reading yet after {_FIRST_READING_S:g} s; the logs are in {self._logs}")
-                late = deadline(None)
-            yield
-        self._view.note("stopping the board, letting the gateway deliver what it holds")
-        board.stop(_STOP_S)
-        yield from self._wait(self._drained(), _DRAIN_S, [broker, gateway])
+        boards: list[Child] = []
+        if self._air is None:
+            yield from self._switch_on(stack, boards)
+        gateway = self._child(stack, "gateway", _gateway("run", self._config, *_LOG_OPTIONS))
+        if self._air is not None:
+            yield from self._start("the gateway", self._gateway_listens, gateway)
+            yield from self._start_air(stack, self._air)
+            yield from self._switch_on(stack, boards)
+        yield from self._work(for_s)
+        self._view.note(f"stopping the {self._board_word()}, letting the gateway deliver what it holds")
+        self._children = [child for child in self._children if child not in boards]
+        switch_off(boards, _STOP_S)
+        yield from self._wait(self._drained(), _DRAIN_S)
+        self._children.remove(gateway)
         gateway.stop(_STOP_S)
         self._durable = self._read_durable()
         # What the gateway still took from the line while it ended.
-        yield from self._wait(lambda: len(self._verified_seqs) >= self._durable, _DRAIN_S, [broker])
+        yield from self._wait(lambda: self._count() >= self._durable, _DRAIN_S)
+
+    def _gateway_listens(self) -> bool:
+        self._radio.refresh()
+        return self._radio.open
+
+    def _start_air(self, stack: ExitStack, air: VirtualAir) -> Iterator[None]:
+        child = self._child(stack, "air", air.command())
+        yield from self._start("the virtual air", lambda: air.ready, child)
+        self._view.note(f"in the air: {air.forwarders} packet forwarder{'s' if air.forwarders > 1 else ''}")
+
+    def _switch_on(self, stack: ExitStack, boards: list[Child]) -> Iterator[None]:
+        """One after the other: the start of a process takes its time of a small computer."""
+        for light in self._lights:
+            options = self._air.board_options(light.number) if self._air else []
+            boards.append(self._child(stack, light.name, light.command(options)))
+            yield from self._start("the board", light.port.exists, boards[-1])
+
+    def _work(self, for_s: float | None) -> Iterator[None]:
+        self._view.note(f"waiting for the {self._board_word()} to join" + ("" if for_s else "; Ctrl-C ends the demo"))
+        over, late = deadline(for_s), deadline(self._plan.first_reading_s)
+        while not over() and not self._stopped():
+            _check(*self._children)
+            if late() and not self._verified:
+                self._view.note(f"no reading yet after {self._plan.first_reading_s:g} s; the logs are in {self._logs}")
+                late = deadline(None)
+            yield
+
+    def _child(self, stack: ExitStack, name: str, command: list[str]) -> Child:
+        child = stack.enter_context(Child(name, command, self._logs))
+        self._children.append(child)
+        return child
 
     def _start(self, what: str, ready: Callable[[], bool], child: Child) -> Iterator[None]:
-        yield from self._wait(lambda: ready() or self._stopped() > 0, _START_S, [child])
-        if self._stopped():
-            raise DemoError("Stopped before the first reading.")
+        over = deadline(_START_S)
+        while not ready() and not over():
+            if self._stopped():
+                raise DemoError("Stopped before the first reading.")
+            _check(*self._children)
+            yield
         if not ready():
             raise DemoError(f"Waited {_START_S:g} s for {what} in vain.", reason=child.tail())
 
-    def _wait(self, done: Callable[[], bool], timeout_s: float | None, children: list[Child]) -> Iterator[None]:
+    def _wait(self, done: Callable[[], bool], timeout_s: float) -> Iterator[None]:
         over = deadline(timeout_s)
         while not done() and not over() and self._stopped() < _AT_ONCE:
-            _check(*children)
+            _check(*self._children)
             yield
 
     def _summary(self) -> Summary:
         judgement = self._verification.judgement()
-        self._view.refresh(judgement.report)
-        return summarise(self._durable, self._verified_seqs, read_queue(self._image), judgement)
+        self._view.refresh(judgement.report, self._radio_line())
+        remarks = (self._radio_line(),) if self._air else ()
+        return summarise(self._durable, self._verified, read_queues(self._lights), judgement, remarks)
+
+    def _radio_line(self) -> str:
+        if self._air is None:
+            return ""
+        self._radio.refresh()
+        return self._radio.line()
+
+    def _board_word(self) -> str:
+        return "board" if self._plan.devices == 1 else "boards"
+
+    def _count(self) -> int:
+        return sum(map(len, self._verified.values()))
 
     def _drained(self) -> Callable[[], bool]:
         """A question: has nothing come for a while, and was all that the gateway has verified?"""
@@ -157,12 +210,12 @@ class _Demo:
 
         def drained() -> bool:
             nonlocal since_s, before
-            if len(self._verified_seqs) != before:
-                since_s, before = time.monotonic(), len(self._verified_seqs)
+            if self._count() != before:
+                since_s, before = time.monotonic(), self._count()
             if time.monotonic() < since_s + _QUIET_S:
                 return False
             since_s = time.monotonic()
-            return len(self._verified_seqs) >= self._read_durable()
+            return self._count() >= self._read_durable()
 
         return drained
 
@@ -175,8 +228,10 @@ class _Demo:
             raise DemoError("The gateway's statistics cannot be read.", value=text[:200]) from error
 
     def _show(self, gateway: str, reading: VerifiedReading) -> None:
-        self._verified_seqs.add(reading.seq)
-        self._view.reading(gateway, reading)
+        self._verified[reading.dev_eui].add(reading.seq)
+        if self._air is not None:
+            self._radio.refresh()
+        self._view.reading(gateway, reading, self._radio.heard.get(reading.dev_eui))
 
 
 def _check(*children: Child) -> None:
@@ -184,5 +239,5 @@ def _check(*children: Child) -> None:
         child.check()
 
 
-def _gateway(verb: str, config: Path) -> list[str]:
-    return [sys.executable, "-m", "gateway.cli", verb, "--config", str(config)]
+def _gateway(verb: str, config: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "gateway.cli", verb, "--config", str(config), *options]

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from provisioning.demo.flash import FlashQueue
 from provisioning.verification import Judgement
+
+_NOTHING = FlashQueue(frozenset(), 0)
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Summary:
     lost: int
     duplicated: int
     judgement: Judgement
+    boards: int = 1
+    remarks: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -30,15 +35,17 @@ class Summary:
 
     def lines(self) -> list[str]:
         """The summary for people."""
+        board = "board" if self.boards == 1 else f"{self.boards} boards"
         counts = (
-            ("readings made on the board", self.made),
+            (f"readings made on the {board}", self.made),
             ("held durably by the gateway", self.durable),
             ("verified by the consumer", self.verified),
-            ("still on the board", self.waiting),
+            (f"still on the {board}", self.waiting),
             ("lost", self.lost),
             ("duplicated", self.duplicated),
         )
         lines = [f"{name:<30}{count:>8}" for name, count in counts]
+        lines += self.remarks
         if not self.judgement.ok:
             lines += self.judgement.lines()
         if self.durable != self.verified:
@@ -46,17 +53,33 @@ class Summary:
         return lines
 
 
-def summarise(durable: int, verified_seqs: set[int], queue: FlashQueue, judgement: Judgement) -> Summary:
-    """Put together what gateway, board and verifier say. `verified_seqs` are the board's numbers that were verified."""
-    made = max(verified_seqs | queue.seqs, default=0)  # the board counts from 1 without a hole
-    waiting = queue.waiting - verified_seqs
-    lost = made - len(verified_seqs | waiting)
+def summarise(
+    durable: int,
+    verified: Mapping[str, Set[int]],
+    queues: Mapping[str, FlashQueue],
+    judgement: Judgement,
+    remarks: tuple[str, ...] = (),
+) -> Summary:
+    """Put together what gateway, boards and verifier say; `verified` and `queues` are by DevEUI.
+
+    `verified`: the numbers, as the board gave them, of the readings that were verified.
+    """
+    made = waiting = lost = 0
+    for board in verified.keys() | queues.keys():
+        seqs, queue = verified.get(board, frozenset()), queues.get(board, _NOTHING)
+        made_here = max(seqs | queue.seqs, default=0)  # a board counts from 1 without a hole
+        waiting_here = queue.waiting - seqs
+        made += made_here
+        waiting += len(waiting_here)
+        lost += made_here - len(seqs | waiting_here)
     return Summary(
         made=made,
         durable=durable,
-        verified=len(verified_seqs),
-        waiting=len(waiting),
+        verified=sum(map(len, verified.values())),
+        waiting=waiting,
         lost=lost,
         duplicated=judgement.report.duplicates,
         judgement=judgement,
+        boards=len(queues),
+        remarks=remarks,
     )

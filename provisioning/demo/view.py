@@ -17,6 +17,7 @@ from rich.text import Text
 
 from consumer.report import Report, VerifiedReading
 from firmware.wire.kinds.terms import terms
+from provisioning.demo.radio import Heard
 from provisioning.verification import reading_line
 
 KIND: Final = "street_light"
@@ -30,6 +31,9 @@ _COLUMNS: Final = (  # title, field of the kind, format
     ("light", "illuminance_lx", "{:.0f} lx"),
 )
 
+_RADIO_COLUMNS: Final = ("link", "SF", "RSSI", "SNR")
+_NUMBERS: Final = ("seq", "SF", "RSSI", "SNR", "record")
+
 
 class View(Protocol):
     """Where the demo shows what happens."""
@@ -37,11 +41,11 @@ class View(Protocol):
     def note(self, text: str) -> None:
         """A line about the work."""
 
-    def reading(self, gateway: str, reading: VerifiedReading) -> None:
-        """A verified reading."""
+    def reading(self, gateway: str, reading: VerifiedReading, heard: Heard | None = None) -> None:
+        """A verified reading, and how its device was heard last where it has a radio."""
 
-    def refresh(self, report: Report) -> None:
-        """The counts so far; called several times a second."""
+    def refresh(self, report: Report, radio: str = "") -> None:
+        """The counts so far, and a line about the radio; called several times a second."""
 
 
 @contextmanager
@@ -61,10 +65,10 @@ class _PlainView:
     def note(self, text: str) -> None:
         self._print(text)
 
-    def reading(self, gateway: str, reading: VerifiedReading) -> None:
-        self._print(f"verified {reading_line(gateway, reading)}")
+    def reading(self, gateway: str, reading: VerifiedReading, heard: Heard | None = None) -> None:
+        self._print(f"verified {reading_line(gateway, reading)}" + (f" {heard}" if heard else ""))
 
-    def refresh(self, report: Report) -> None:
+    def refresh(self, report: Report, radio: str = "") -> None:
         """Every reading has its line: nothing to refresh."""
 
     def _print(self, text: str) -> None:
@@ -74,7 +78,7 @@ class _PlainView:
 class _TableView:
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._readings: deque[VerifiedReading] = deque(maxlen=_SHOWN)
+        self._readings: deque[tuple[VerifiedReading, Heard | None]] = deque(maxlen=_SHOWN)
         self._note = ""
         self._head = ""
 
@@ -82,14 +86,14 @@ class _TableView:
         self._note = text
         self._show()
 
-    def reading(self, gateway: str, reading: VerifiedReading) -> None:
-        self._readings.append(reading)
+    def reading(self, gateway: str, reading: VerifiedReading, heard: Heard | None = None) -> None:
+        self._readings.append((reading, heard))
 
-    def refresh(self, report: Report) -> None:
+    def refresh(self, report: Report, radio: str = "") -> None:
         head = (
             f"{report.readings} readings verified, {sum(stream.envelopes for stream in report.streams)} envelopes, "
             f"{report.missing} missing, {report.forks} forked, {report.duplicates} duplicated, "
-            f"{sum(report.refused.values())} refused"
+            f"{sum(report.refused.values())} refused" + (f"\n{radio}" if radio else "")
         )
         if head != self._head:
             self._head = head
@@ -101,14 +105,23 @@ class _TableView:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
-        for title in ("time (UTC)", "device", "seq", *(column[0] for column in _COLUMNS), "record", "signature"):
-            table.add_column(title, no_wrap=True, justify="right" if title in ("seq", "record") else "left")
-        for reading in self._readings:
+        radio = _RADIO_COLUMNS if any(heard for _, heard in self._readings) else ()
+        values = tuple(title for title, _, _ in _COLUMNS)
+        for title in ("time (UTC)", "device", "seq", *values, *radio, "record", "signature"):
+            table.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
+        for reading, heard in self._readings:
             moment = datetime.fromtimestamp(reading.time, UTC).strftime("%H:%M:%S")
             cells = [_cell(reading, name, form) for _, name, form in _COLUMNS]
             mark = Text("duplicate", style="red") if reading.duplicate else Text("valid", style="green")
+            cells += _radio_cells(heard) if radio else []
             table.add_row(moment, reading.dev_eui, str(reading.seq), *cells, str(reading.record), mark)
         return table
+
+
+def _radio_cells(heard: Heard | None) -> list[str]:
+    if heard is None:
+        return ["–"] * len(_RADIO_COLUMNS)
+    return ["lora", str(heard.sf), f"{heard.rssi_dbm:.0f} dBm", f"{heard.snr_db:+.1f} dB"]
 
 
 def _cell(reading: VerifiedReading, name: str, form: str) -> str:

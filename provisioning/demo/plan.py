@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""How many boards the demo has, how they talk to the gateway, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from provisioning.errors import DemoError
+
+LINKS: Final = ("serial", "lora")
+MAX_DEVICES: Final = 200  # each is a process or two on this computer
+
+_SERIAL_INTERVAL_S: Final = 1.0
+# A reading takes 0.1 s on air with SF7 and 0.7 s with SF10. In EU868 a device may use 1 % of each of two bands.
+_LORA_INTERVAL_S: Final = 10.0
+# The gateway has the same 1 % for all receipts together, and 10 % of a slow band: about 1000 an hour.
+_LORA_INTERVAL_PER_DEVICE_S: Final = 0.5
+_LORA_RECEIPT_EVERY: Final = 8
+_SERIAL_RECEIPT_EVERY: Final = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be shown. `first_reading_s`: when a reading is overdue."""
+
+    link: str = "serial"
+    devices: int = 1
+    interval_s: float = _SERIAL_INTERVAL_S
+    receipt_every: int = _SERIAL_RECEIPT_EVERY
+    first_reading_s: float = 20.0
+
+    @property
+    def radio(self) -> bool:
+        """Whether frames go through the air."""
+        return self.link == "lora"
+
+    def boards(self) -> str:
+        """How many street lights, in words."""
+        return "one street light" if self.devices == 1 else f"{self.devices} street lights"
+
+    def lines(self) -> list[str]:
+        """What a person should know before it begins."""
+        if not self.radio:
+            return []
+        return [
+            f"each light reports every {self.interval_s:g} s: a device may use 1 % of a band's time, "
+            f"and one gateway's receipts must fit as well"
+        ]
+
+
+def make_plan(link: str = "serial", devices: int = 1) -> Plan:
+    """The demo for this link and number of boards. Raises DemoError."""
+    if link not in LINKS:
+        raise DemoError("This link is not known.", value=repr(link), next_step=f"choose one of: {', '.join(LINKS)}")
+    if not 1 <= devices <= MAX_DEVICES:
+        raise DemoError(f"The demo runs 1 to {MAX_DEVICES} boards.", value=devices)
+    if link == "lora":
+        interval_s = max(_LORA_INTERVAL_S, _LORA_INTERVAL_PER_DEVICE_S * devices)
+        return Plan(link, devices, interval_s, _LORA_RECEIPT_EVERY, first_reading_s=60.0)
+    if devices > 1:
+        raise DemoError(
+            "On a serial line there is one board.",
+            value=f"{devices} boards",
+            reason="Each would need a port of its own; over the air a gateway hears them all.",
+            next_step=f"lykta demo --link lora --devices {devices}",
+        )
+    return Plan()
