@@ -12,8 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
+from provisioning.demo.flash import read_queue
 from tests.serial_tap import SerialTap
 
 ROOT = Path(__file__).parent.parent
@@ -46,10 +47,26 @@ class City:
         self.dev_eui = self.lykta("register", "--kind", "street_light", "--name", "lamp 1").strip()
         self.lykta(
             *("gateway", "enroll", "pole box", "--out", str(self.config.parent)),
-            *("--serial-port", str(self._gateway_port), "--broker", f"127.0.0.1:{broker_port}"),
+            *(*self._gateway_link(), "--broker", f"127.0.0.1:{broker_port}"),
         )
-        self.lykta("board", "make", self.dev_eui, str(self.image), "--interval-ms", str(interval_ms))
+        self.lykta(
+            *("board", "make", self.dev_eui, str(self.image), "--interval-ms", str(interval_ms)), *self._board_link()
+        )
+        self._connect()
+
+    def _gateway_link(self) -> list[str]:
+        """Return the options of `gateway enroll` that say how boards reach it."""
+        return ["--serial-port", str(self._gateway_port)]
+
+    def _board_link(self) -> list[str]:
+        """Return the options of `board make` that say how it reaches its gateway."""
+        return []
+
+    def _connect(self) -> None:
         self.tap = SerialTap(self.board_port, self._gateway_port)
+
+    def _disconnect(self) -> None:
+        self.tap.close()
 
     def lykta(self, *arguments: str, code: int = 0) -> str:
         """Run a `lykta` command on this city; return what it printed to standard output."""
@@ -140,7 +157,7 @@ class City:
         for name in list(self._processes):
             with contextlib.suppress(ProcessLookupError):
                 self.kill(name)
-        self.tap.close()
+        self._disconnect()
 
     def _lines(self) -> list[dict[str, Any]]:
         path = self.folder / "verified.jsonl"
@@ -162,15 +179,45 @@ class City:
             )
 
 
+def settle(city: City) -> set[int]:
+    """Power the board off, let the gateway publish what it holds; return the numbers of the readings made."""
+    city.stop("board")
+    queue = read_queue(city.image)
+    wait_until(lambda: city.stats()["waiting"] == {"city": 0}, "the outbox to be empty")
+    durable = city.stats()["durable"]
+    wait_until(lambda: len(city.verified_seqs()) >= durable, "the verifier to have everything")
+    return set(range(1, max(queue.seqs) + 1)) - queue.waiting
+
+
+def nothing_lost(city: City) -> None:
+    """End everything in order; what the board believes to be delivered must have been verified, all of it once."""
+    delivered = settle(city)
+    verified = city.verified_seqs()
+    assert verified >= delivered  # what a receipt has freed on the board was verified
+    assert city.stats()["durable"] == len(verified)
+    city.stop("gateway")
+    assert city.stop("verifier") == 0
+    summary = city.summary()
+    assert summary["clean"]
+    assert (summary["readings"], summary["duplicates"], summary["missing"]) == (len(verified), 0, 0)
+
+
+_City = TypeVar("_City", bound=City)
+
+
 @contextlib.contextmanager
-def running_city(folder: Path, broker_port: int, **settings: Any) -> Iterator[City]:
+def running(city: _City) -> Iterator[_City]:
     """A city whose processes end with the block; on a failure their logs are printed."""
-    city = City(folder, broker_port, **settings)
     try:
         yield city
     except BaseException:
-        for name in ("board", "gateway", "verifier"):
+        for name in ("board", "gateway", "verifier", "air"):
             print(f"---- {name}\n{city.log(name)[-4000:]}")
         raise
     finally:
         city.close()
+
+
+def running_city(folder: Path, broker_port: int, **settings: Any) -> contextlib.AbstractContextManager[City]:
+    """A city on a serial line whose processes end with the block."""
+    return running(City(folder, broker_port, **settings))

@@ -12,30 +12,8 @@ import pytest
 
 from firmware.wire import cobs, frame
 from provisioning.demo.flash import read_queue
-from tests.city import ROOT, City, running_city, wait_until
+from tests.city import ROOT, nothing_lost, running_city, wait_until
 from tests.conftest import Mosquitto
-
-
-def _settle(city: City) -> set[int]:
-    """Power the board off, let the gateway publish what it holds; return the numbers of the readings made."""
-    city.stop("board")
-    queue = read_queue(city.image)
-    wait_until(lambda: city.stats()["waiting"] == {"city": 0}, "the outbox to be empty")
-    durable = city.stats()["durable"]
-    wait_until(lambda: len(city.verified_seqs()) >= durable, "the verifier to have everything")
-    return set(range(1, max(queue.seqs) + 1)) - queue.waiting
-
-
-def _nothing_lost(city: City) -> None:
-    delivered = _settle(city)
-    verified = city.verified_seqs()
-    assert verified >= delivered  # what a receipt has freed on the board was verified
-    assert city.stats()["durable"] == len(verified)
-    city.stop("gateway")
-    assert city.stop("verifier") == 0
-    summary = city.summary()
-    assert summary["clean"]
-    assert (summary["readings"], summary["duplicates"], summary["missing"]) == (len(verified), 0, 0)
 
 
 def test_a_reading_becomes_a_signed_verified_record(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
@@ -50,7 +28,7 @@ def test_a_reading_becomes_a_signed_verified_record(tmp_path: Path, mosquitto: M
             *("lamp_on", "dim", "power", "energy", "temperature", "illuminance", "voltage", "current")
         }
         assert 200 < reading["values"]["voltage"] < 260
-        _nothing_lost(city)
+        nothing_lost(city)
 
 
 def test_the_verifier_needs_nothing_of_the_gateway() -> None:
@@ -76,7 +54,7 @@ def test_a_broker_that_comes_late_and_goes_for_a_while(tmp_path: Path, mosquitto
         wait_until(lambda: city.stats()["durable"] >= held + 10, "readings held during the outage")
         mosquitto.start()
         wait_until(lambda: len(city.verified_seqs()) >= held + 10, "what was held during the outage")
-        _nothing_lost(city)
+        nothing_lost(city)
 
 
 def test_noise_replays_and_strangers_cost_nothing(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
@@ -94,7 +72,7 @@ def test_noise_replays_and_strangers_cost_nothing(tmp_path: Path, mosquitto: Mos
         wait_until(lambda: len(city.verified_seqs()) >= before + 10, "readings after the noise")
         frames = city.stats()["since_start"]["refused"]
         assert sum(frames.values()) >= 4, frames
-        _nothing_lost(city)
+        nothing_lost(city)
 
 
 def test_mpremote_gets_in_at_the_first_try_and_the_node_comes_back(tmp_path: Path, mosquitto: Mosquitto) -> None:
@@ -130,7 +108,7 @@ def test_unplugged_and_plugged_in_again(tmp_path: Path, mosquitto: Mosquitto, se
             city.board("replug")
             before = len(city.verified_seqs())
             wait_until(lambda before=before: len(city.verified_seqs()) > before + 5, "readings after the replug")
-        _nothing_lost(city)
+        nothing_lost(city)
 
 
 @pytest.mark.timeout(300)
@@ -158,7 +136,7 @@ def test_a_clock_that_jumps(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> 
         offset.write_text("+0")
         city.wait_for_log("gateway", "accepting_again")
         assert "clock_step" in city.log("gateway")
-        _nothing_lost(city)
+        nothing_lost(city)
 
 
 def test_a_corrupt_configuration_is_refused_with_its_place(tmp_path: Path, free_port: int) -> None:
@@ -184,7 +162,7 @@ def test_no_key_in_anything_that_is_written(tmp_path: Path, mosquitto: Mosquitto
         city.start_gateway()
         city.start_board()
         wait_until(lambda: len(city.verified_seqs()) >= 5, "the first readings")
-        _nothing_lost(city)
+        nothing_lost(city)
         from provisioning.registry import Registry
 
         with Registry.open(
@@ -213,4 +191,4 @@ def test_frames_on_the_line_are_lorawan(tmp_path: Path, mosquitto: Mosquitto, se
         assert {frame.mtype(phy) for phy in city.tap.down[1:]} <= {frame.UNCONFIRMED_DOWN, frame.JOIN_ACCEPT}
         assert shutil.which("micropython", path=str(Path(sys.executable).parent))
         assert json.dumps(city.board("state"))
-        _nothing_lost(city)
+        nothing_lost(city)
