@@ -183,6 +183,8 @@ class LogWatch(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
+        self._logger = logging.getLogger("lykta.gateway")
+        self._before = self._logger.handlers[:], self._logger.propagate
         self.bad: list[str] = []
         self.events: dict[str, int] = {}
 
@@ -192,8 +194,10 @@ class LogWatch(logging.Handler):
             self.bad.append(f"{record.getMessage()} {getattr(record, 'fields', '')} {record.exc_info}")
 
     def __enter__(self) -> "LogWatch":
-        logging.getLogger("lykta.gateway").addHandler(self)
+        """In place of whatever else listens: pytest would keep every record, and with it the memory."""
+        self._before = self._logger.handlers[:], self._logger.propagate
+        self._logger.handlers[:], self._logger.propagate = [self], False
         return self
 
     def __exit__(self, *exception: object) -> None:
-        logging.getLogger("lykta.gateway").removeHandler(self)
+        self._logger.handlers[:], self._logger.propagate = self._before
