@@ -111,15 +111,8 @@ def enroll_gateway(
     eui = new_eui() if eui is None else eui
     check_eui(eui, "gateway EUI")
     out = out.absolute()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise AlreadyExists(
-            "The directory for the gateway's files is not empty. Nothing was changed.",
-            value=out,
-            reason="A gateway's key is never overwritten: what it signed could not be told from forgery.",
-            next_step="choose another --out directory",
-        )
-    config = _config(city, eui, name, _links(serial_port, lora), broker or Broker())
-    key = pki.new_key()
+    _refuse_used(out)
+    links, key = _links(serial_port, lora), pki.new_key()
     certificate = pki.issue_gateway_certificate(city.ca_key(), city.ca_certificate(), key.public_key(), eui, name)
     pem = pki.certificate_pem(certificate)
     make_directory(out.parent)
@@ -130,7 +123,7 @@ def enroll_gateway(
             staging.mkdir(mode=0o700)
             write_new(staging / KEY_NAME, pki.private_key_pem(key))
             write_new(staging / CERTIFICATE_NAME, pem, PUBLIC_MODE)
-            write_new(staging / CONFIG_NAME, config, PUBLIC_MODE)
+            write_new(staging / CONFIG_NAME, _config(city, eui, name, links, broker or Broker()), PUBLIC_MODE)
             gateway = registry.add_gateway(
                 eui,
                 name,
@@ -144,6 +137,16 @@ def enroll_gateway(
         finally:
             shutil.rmtree(staging, ignore_errors=True)  # gone already when all went well
     return gateway
+
+
+def _refuse_used(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise AlreadyExists(
+            "The directory for the gateway's files is not empty. Nothing was changed.",
+            value=out,
+            reason="A gateway's key is never overwritten: what it signed could not be told from forgery.",
+            next_step="choose another --out directory",
+        )
 
 
 def _links(serial_port: str | None, lora: Lora | None) -> str:
