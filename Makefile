@@ -6,6 +6,9 @@ FOR ?=
 # How its boards reach the gateway, and how many: make demo LINK=lora DEVICES=30 FOR=60
 LINK ?= serial
 DEVICES ?= 1
+# The size of `make lora-city`: devices, and simulated hours.
+CITY ?= 3000
+HOURS ?= 2
 # Another interpreter: make demo PYTHON=python3.12
 export PYTHON
 
@@ -13,7 +16,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: help demo test lint lint-style lint-types lint-firmware lint-words lint-imports bench lock clean
+.PHONY: help demo test lora-city lint lint-style lint-types lint-firmware lint-words lint-imports bench lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -22,10 +25,15 @@ demo: ## boards, a gateway, a broker and a verifier on this computer, until Ctrl
 	@tools/venv.sh run
 	@$(BIN)/lykta demo --link $(LINK) --devices $(DEVICES) $(if $(FOR),--for $(FOR))
 
-test: ## every test (installs mosquitto and libfaketime if it may; otherwise says so). ARGS="-k cobs" chooses
+test: ## every test (installs mosquitto, libfaketime and Node.js if it may; otherwise says so). ARGS="-k cobs" chooses
 	@tools/venv.sh run test
 	@tools/system_packages.sh
+	@tools/independent_codec.sh
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest $(ARGS)
+
+lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, every frame accounted for
+	@tools/venv.sh run test
+	@LYKTA_CITY_DEVICES=$(CITY) LYKTA_CITY_HOURS=$(HOURS) $(BIN)/python -m pytest -s tests/test_lora_thousand.py $(ARGS)
 
 lint: lint-style lint-imports lint-words lint-types lint-firmware ## style, import direction, spelling, types, types per board port
 
@@ -58,5 +66,5 @@ lock: ## pin requirements/*.in anew (UPGRADE=1 takes the newest versions)
 	@tools/lock.sh
 
 clean: ## remove the environments and everything built or cached
-	rm -rf .venv .venv-stubs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-stubs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/independent/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
