@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -22,6 +23,7 @@ KEY_NAME = "gateway.key.pem"
 CERTIFICATE_NAME = "gateway.cert.pem"
 DEFAULT_SERIAL_PORT = "/dev/ttyACM0"
 DEFAULT_LORA_BIND = "127.0.0.1:1700"
+_BIND = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,9 @@ def parse_lora(bind: str | None, forwarders: list[str]) -> Lora | None:
 
 
 def _checked_bind(text: str) -> str:
-    host, _, port = text.rpartition(":")
+    match = _BIND.fullmatch(text)
     try:
-        ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
-        right = port.isascii() and port.isdigit() and int(port[:6]) < 65536
+        right = match is not None and int(match[3]) < 65536 and bool(ip_address(match[1] or match[2]))
     except ValueError:
         right = False
     if not right:

@@ -20,7 +20,7 @@ from gateway import config as gateway_config
 from gateway.daemon import load_identity
 from provisioning.city import City, create_city
 from provisioning.cli import main
-from provisioning.enroll import Broker, parse_broker
+from provisioning.enroll import Broker, parse_broker, parse_lora
 from provisioning.errors import ConfigError
 from provisioning.identities import parse_eui
 from provisioning.registry import Registry
@@ -120,7 +120,13 @@ def test_register_and_devices(cli: Cli) -> None:
         (["board", "make", EUI, "image"], 1, ["No device with this DevEUI", "lykta devices"]),
         (["board", "run", "image", "--port", "tty"], 1, ["no such image"]),
         (["board", "make", EUI, "image", "--interval-ms", "1"], 2, ["--interval-ms"]),
+        (["board", "run", "image", "--port", "tty", "--air", "air"], 1, ["no such image"]),
         (["gateway", "enroll", "x", "--out", "gw", "--broker", "host:0"], 1, ["address of a broker"]),
+        (["gateway", "enroll", "x", "--out", "gw", "--lora-bind", "127.0.0.1:1700"], 1, ["--forwarder EUI"]),
+        (["gateway", "enroll", "x", "--out", "gw", "--forwarder", "12"], 1, ["packet forwarder", "'12'"]),
+        (["gateway", "enroll", "x", "--out", "gw", "--forwarder", EUI, "--forwarder", EUI], 1, ["listed twice"]),
+        (["demo", "--link", "pigeon"], 1, ["'pigeon'", "serial, lora"]),
+        (["demo", "--devices", "2"], 1, ["one board", "--link lora --devices 2"]),
         (["verify"], 2, ["--broker", "--file"]),
         (["verify", "--broker", "a:1", "--file", "b"], 2, ["either"]),
         (["verify", "--file", "missing.seq"], 1, ["cannot be read"]),
@@ -182,6 +188,39 @@ def test_enroll_makes_a_gateway_that_is_ready_to_run(cli: Cli, tmp_path: Path) -
     assert eui in cli("gateway", "list")
 
 
+@pytest.mark.parametrize(
+    "bind",
+    ["1700", "host:1700", "127.0.0.1:", "127.0.0.1:65536", "::1:1700", "[::1%1]:1", "1.2.3.256:1"],
+)
+def test_addresses_that_no_packet_forwarder_reaches(bind: str) -> None:
+    with pytest.raises(ConfigError, match="address to listen on"):
+        parse_lora(bind, [EUI])
+
+
+def test_enroll_for_packet_forwarders(cli: Cli, tmp_path: Path) -> None:
+    other = "0200000000000a01"
+    cli("gateway", "enroll", "north", "--out", tmp_path / "a", "--forwarder", EUI.upper(), "--forwarder", other)
+    (link,) = gateway_config.load(tmp_path / "a" / "gateway.toml").config.links
+    assert (link.type, link.bind, [each.eui for each in link.gateways]) == ("lora", "127.0.0.1:1700", [EUI, other])
+    both = ("--serial-port", "/dev/x", "--lora-bind", "[::]:0", "--forwarder", EUI)
+    cli("gateway", "enroll", "south", "--out", tmp_path / "b", *both)
+    serial, lora = gateway_config.load(tmp_path / "b" / "gateway.toml").config.links
+    assert (serial.type, serial.port, lora.type, lora.bind) == ("serial", "/dev/x", "lora", "[::]:0")
+
+
+def test_a_board_for_lora(cli: Cli, tmp_path: Path) -> None:
+    cli("register", "--kind", "street_light", "--dev-eui", EUI)
+    image = tmp_path / "board.image"
+    cli("board", "make", EUI, image, "--link", "lora")
+    assert "--air" in cli.printed
+    record = slots.unpack(read_file(image, "/data/identity.a"))
+    assert record is not None
+    identity = cbor.loads(record[1], max_depth=6, max_items=256)
+    assert (identity["link"], identity["board"]["lorawan"]) == ("lora", {"class": "C"})
+    assert gateway_config.NetworkSection().class_c == ["street_light"]  # the gateway expects the same
+    assert "serial, lora" in cli("board", "make", EUI, tmp_path / "other", "--link", "string", code=1)
+
+
 def test_enroll_refuses_and_leaves_nothing_behind(cli: Cli, tmp_path: Path) -> None:
     out = tmp_path / "north"
     eui = cli("gateway", "enroll", "north", "--out", out).strip()
@@ -230,7 +269,7 @@ def test_no_secret_leaves_its_place(cli: Cli, tmp_path: Path, monkeypatch: pytes
     assert image.stat().st_mode & 0o777 == 0o600
     record = slots.unpack(read_file(image, "/data/identity.a"))
     assert record is not None
-    identity = cbor.loads(record[1], max_items=256)
+    identity = cbor.loads(record[1], max_depth=6, max_items=256)
     assert (identity["dev_eui"].hex(), identity["app_key"], identity["interval_ms"]) == (EUI, key, 500)
     assert (identity["kind"], identity["link"]) == ("street_light", "serial")
     assert slots.unpack(read_file(image, "/data/identity.b")) == record
