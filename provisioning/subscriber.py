@@ -147,6 +147,7 @@ class Subscriber:
             protocol=self._protocol,
         )
         client.connect_timeout = _CONNECT_TIMEOUT_S
+        self._connection = ""
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -169,7 +170,7 @@ class Subscriber:
         client.subscribe(topics)
         version = "5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
         kept = ", session resumed" if flags.session_present else ""
-        self._handlers.status(f"connected to {self._broker}, MQTT {version}{kept}")
+        self._connection = f"connected to {self._broker}, MQTT {version}{kept}"
 
     def _on_subscribe(
         self, _client: Client, _data: Any, _id: int, reasons: list[ReasonCode], _properties: Properties | None
@@ -180,6 +181,7 @@ class Subscriber:
             self._refusal = "it grants QoS 0 only, which may lose messages"
         else:
             self.subscribed = True
+            self._handlers.status(self._connection)  # not before: until now the broker kept nothing for us
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if message.topic.endswith(f"/{CERTIFICATE}"):

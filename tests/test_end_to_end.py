@@ -63,13 +63,13 @@ def test_the_verifier_needs_nothing_of_the_gateway() -> None:
 
 
 def test_a_broker_that_comes_late_and_goes_for_a_while(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
-    mosquitto.stop()
     with running_city(tmp_path, mosquitto.port, seed=seed) as city:
+        city.start_verifier()  # first, so that the broker keeps for it what comes while it is away
+        mosquitto.stop()
         city.start_gateway()
         city.start_board()
         wait_until(lambda: city.stats()["durable"] >= 10, "readings held without a broker")
         mosquitto.start()
-        city.start_verifier()
         wait_until(lambda: len(city.verified_seqs()) >= 15, "readings after the broker came")
         mosquitto.stop()
         held = city.stats()["durable"]
