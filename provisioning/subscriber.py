@@ -147,6 +147,7 @@ class Subscriber:
             protocol=self._protocol,
         )
         client.connect_timeout = _CONNECT_TIMEOUT_S
+        self._unsaid = ""
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -169,7 +170,11 @@ class Subscriber:
         client.subscribe(topics)
         version = "5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
         kept = ", session resumed" if flags.session_present else ""
-        self._handlers.status(f"connected to {self._broker}, MQTT {version}{kept}")
+        connection = f"connected to {self._broker}, MQTT {version}{kept}"
+        # Said when the broker keeps what comes for us: in a resumed session now, else from the SUBACK on.
+        self._unsaid = "" if flags.session_present else connection
+        if flags.session_present:
+            self._handlers.status(connection)
 
     def _on_subscribe(
         self, _client: Client, _data: Any, _id: int, reasons: list[ReasonCode], _properties: Properties | None
@@ -180,6 +185,8 @@ class Subscriber:
             self._refusal = "it grants QoS 0 only, which may lose messages"
         else:
             self.subscribed = True
+            if self._unsaid:
+                self._handlers.status(self._unsaid)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if message.topic.endswith(f"/{CERTIFICATE}"):
