@@ -31,8 +31,9 @@ _COLUMNS: Final = (  # title, field of the kind, format
     ("light", "illuminance_lx", "{:.0f} lx"),
 )
 
-_RADIO_COLUMNS: Final = ("link", "SF", "RSSI", "SNR")
-_NUMBERS: Final = ("seq", "SF", "RSSI", "SNR", "record")
+_RADIO_COLUMNS: Final = ("link", "RSSI", "SNR")
+_RADIO_LEAVES_OUT: Final = "energy_wh"  # so that a line fits 118 columns
+_NUMBERS: Final = ("seq", "RSSI", "SNR", "record")
 
 
 class View(Protocol):
@@ -106,12 +107,13 @@ class _TableView:
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
         radio = _RADIO_COLUMNS if any(heard for _, heard in self._readings) else ()
-        values = tuple(title for title, _, _ in _COLUMNS)
+        columns = [column for column in _COLUMNS if not radio or column[1] != _RADIO_LEAVES_OUT]
+        values = tuple(title for title, _, _ in columns)
         for title in ("time (UTC)", "device", "seq", *values, *radio, "record", "signature"):
             table.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
         for reading, heard in self._readings:
             moment = datetime.fromtimestamp(reading.time, UTC).strftime("%H:%M:%S")
-            cells = [_cell(reading, name, form) for _, name, form in _COLUMNS]
+            cells = [_cell(reading, name, form) for _, name, form in columns]
             mark = Text("duplicate", style="red") if reading.duplicate else Text("valid", style="green")
             cells += _radio_cells(heard) if radio else []
             table.add_row(moment, reading.dev_eui, str(reading.seq), *cells, str(reading.record), mark)
@@ -121,7 +123,7 @@ class _TableView:
 def _radio_cells(heard: Heard | None) -> list[str]:
     if heard is None:
         return ["–"] * len(_RADIO_COLUMNS)
-    return ["lora", str(heard.sf), f"{heard.rssi_dbm:.0f} dBm", f"{heard.snr_db:+.1f} dB"]
+    return [f"LoRa SF{heard.sf}", f"{heard.rssi_dbm:.0f} dBm", f"{heard.snr_db:+.1f} dB"]
 
 
 def _cell(reading: VerifiedReading, name: str, form: str) -> str:
