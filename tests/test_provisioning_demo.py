@@ -240,7 +240,7 @@ def test_table_on_a_terminal() -> None:
         verified = verifier.check(gateway.sign_next())
         view.reading(verified.gateway, verified.readings[0], Heard(9, -117.4, -8.25))
         view.refresh(verifier.report(), "on air: 3 uplinks")
-    for part in ("RSSI", "LoRa SF9", "-117 dBm", "-8.2 dB", "on air: 3 uplinks"):
+    for part in ("RSSI", "LoRa SF9", " -117 ", " -8.2 ", "on air: 3 uplinks"):
         assert part in output.getvalue()
 
 

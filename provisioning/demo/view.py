@@ -22,7 +22,7 @@ from provisioning.verification import reading_line
 
 KIND: Final = "street_light"
 _SHOWN: Final = 16
-_COLUMNS: Final = (  # title, field of the kind, format
+_COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (  # title, field of the kind, format
     ("lamp", "lamp_on", ""),
     ("dim", "dim_pct", "{:.0%}"),
     ("power", "power_w", "{:.1f} W"),
@@ -31,9 +31,9 @@ _COLUMNS: Final = (  # title, field of the kind, format
     ("light", "illuminance_lx", "{:.0f} lx"),
 )
 
-_RADIO_COLUMNS: Final = ("link", "RSSI", "SNR")
-_RADIO_LEAVES_OUT: Final = "energy_wh"  # so that a line fits 118 columns
-_NUMBERS: Final = ("seq", "RSSI", "SNR", "record")
+_RADIO_COLUMNS: Final = ("link", "RSSI dBm", "SNR dB")
+_RADIO_LEAVES_OUT: Final[str] = "energy_wh"  # so that a line fits 118 columns
+_NUMBERS: Final = ("seq", "RSSI dBm", "SNR dB", "record")
 
 
 class View(Protocol):
@@ -123,7 +123,7 @@ class _TableView:
 def _radio_cells(heard: Heard | None) -> list[str]:
     if heard is None:
         return ["–"] * len(_RADIO_COLUMNS)
-    return [f"LoRa SF{heard.sf}", f"{heard.rssi_dbm:.0f} dBm", f"{heard.snr_db:+.1f} dB"]
+    return [f"LoRa SF{heard.sf}", f"{heard.rssi_dbm:.0f}", f"{heard.snr_db:+.1f}"]
 
 
 def _cell(reading: VerifiedReading, name: str, form: str) -> str:
