@@ -9,6 +9,8 @@ DEVICES ?= 1
 # The size of `make lora-city`: devices, and simulated hours.
 CITY ?= 3000
 HOURS ?= 2
+# Where `make hil` runs: virtual, or the TOML file of a bench.
+RIG ?= virtual
 # Another interpreter: make demo PYTHON=python3.12
 export PYTHON
 
@@ -16,7 +18,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: help demo test lora-city lint lint-style lint-types lint-firmware lint-words lint-imports bench lock clean
+.PHONY: help demo test hil lora-city lint lint-style lint-types lint-firmware lint-words lint-imports bench lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -34,6 +36,10 @@ test: ## every test (installs mosquitto, libfaketime and Node.js if it may; othe
 lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, every frame accounted for
 	@tools/venv.sh run test
 	@LYKTA_CITY_DEVICES=$(CITY) LYKTA_CITY_HOURS=$(HOURS) $(BIN)/python -m pytest -s tests/test_lora_thousand.py $(ARGS)
+
+hil: ## every conformance test of a LoRaWAN device: a virtual one, or the one of RIG=bench.toml
+	@tools/venv.sh run test
+	@$(BIN)/python -m pytest hil_tests -m "" -s --rig $(RIG) $(ARGS)
 
 lint: lint-style lint-imports lint-words lint-types lint-firmware ## style, import direction, spelling, types, types per board port
 

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Tests for a device in the hand: ``--rig virtual`` (the default) or the TOML file of a bench, the same on both."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hil_tests.network import Network
+from hil_tests.rigs import Needs, Rig, open_rig
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rig", default="virtual", help="'virtual', or the TOML file that describes a bench")
+
+
+@pytest.fixture(scope="session")
+def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    opened = open_rig(request.config.getoption("--rig"), tmp_path_factory.mktemp("rig"))
+    yield opened
+    opened.close()
+
+
+class Devices:
+    """The device of the rig: a fresh one, or the one that has joined and that no failed test has left behind."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._joined: tuple[Needs, Network] | None = None
+
+    def fresh(self, device_class: str = "A", certification: bool = False) -> Network:
+        """A device just switched on, without a session, and a network that knows nothing yet."""
+        self._joined = None
+        self._rig.fresh(Needs(device_class, certification))
+        network = Network(self._rig)
+        while not self._rig.semtech.uplinks.empty():
+            self._rig.semtech.uplinks.get()
+        return network
+
+    def joined(self, device_class: str = "A") -> Network:
+        """A device in a session at DR5 with the test port open; the one of the test before if there is one."""
+        needs = Needs(device_class, True)
+        if self._joined is not None and self._joined[0] == needs:
+            return self._joined[1]
+        network = self.fresh(device_class, True)
+        network.join()
+        network.go_fast()
+        self._joined = needs, network
+        return network
+
+    def forget(self) -> None:
+        """What the last test left is not to be relied on."""
+        self._joined = None
+
+
+@pytest.fixture(scope="session")
+def devices(rig: Rig) -> Devices:
+    return Devices(rig)
+
+
+@pytest.fixture
+def fresh(devices: Devices) -> Callable[..., Network]:
+    return devices.fresh
+
+
+@pytest.fixture
+def joined(devices: Devices) -> Network:
+    return devices.joined()
+
+
+@pytest.fixture
+def joined_c(devices: Devices) -> Network:
+    return devices.joined("C")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a device come together: each new one has to join first."""
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    ours.sort(key=lambda item: [name for name in ("joined", "joined_c") if name in getattr(item, "fixturenames", ())])
+    items[:] = [item for item in items if item not in ours] + ours
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
+    report: pytest.TestReport = yield
+    devices = getattr(item, "funcargs", {}).get("devices")
+    if report.failed and devices is not None:
+        devices.forget()
+    return report
