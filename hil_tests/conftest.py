@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hil_tests.network import Network
+from hil_tests.network import FASTEST, Network
 from hil_tests.rigs import Needs, Rig, open_rig
 
 
@@ -45,7 +45,7 @@ class Devices:
             return self._joined[1]
         network = self.fresh(device_class, True)
         network.join()
-        network.go_fast()
+        network.go_at(FASTEST)
         self._joined = needs, network
         return network
 

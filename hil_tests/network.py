@@ -242,12 +242,12 @@ class Network:
         self.accept(heard, window, **fields)
         return heard
 
-    def go_fast(self) -> None:
-        """Have a device that has joined send at DR5: short frames, short tests, a small share of the duty cycle."""
-        self.exchange(fopts=macnetwork.link_adr_req(FASTEST, 0, 0, 6))
+    def go_at(self, dr: int) -> None:
+        """Have a device that has joined send at this data rate."""
+        self.exchange(fopts=macnetwork.link_adr_req(dr, 0, 0, 6))
         heard = self.next_data()
-        if heard.dr != FASTEST:
-            raise AssertionError(f"LinkADRReq to DR{FASTEST} was answered {heard.commands()}, yet sent at DR{heard.dr}")
+        if heard.dr != dr:
+            raise AssertionError(f"LinkADRReq to DR{dr} was answered {heard.commands()}, yet sent at DR{heard.dr}")
         self.answer(heard)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from firmware.wire import macnetwork, region
-from hil_tests.network import Heard, Network
+from hil_tests.network import FASTEST, Heard, Network
 from hil_tests.rigs import power_cycle
 
 MAX_SF_BEFORE_RX2 = 10  # a Join-Accept in RX1 at SF11 or SF12 is still in the air when RX2 opens
@@ -86,7 +86,7 @@ def test_a_joinnonce_that_came_before_is_refused(fresh: Fresh) -> None:
 def test_the_channels_of_a_cflist_are_used(fresh: Fresh) -> None:
     network = fresh()
     network.join(cf_list=macnetwork.encode_cf_list(MORE_HZ))
-    network.go_fast()
+    network.go_at(FASTEST)
     used = {network.exchange().uplink.freq_hz for _ in range(16)}
     assert used & set(MORE_HZ)  # by chance never: 3/8 to the power of 16
     assert used <= {*MORE_HZ, *region.DEFAULT_CHANNELS_HZ}

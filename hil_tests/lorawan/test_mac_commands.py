@@ -8,6 +8,7 @@ import time
 import pytest
 
 from firmware.wire import macnetwork, region
+from firmware.wire.airtime import time_on_air_us
 from firmware.wire.maccommands import (
     DEV_STATUS,
     DEVICE_TIME,
@@ -20,10 +21,13 @@ from firmware.wire.maccommands import (
     parse,
 )
 from hil_tests.network import ALL_OK, FASTEST, Network
+from hil_tests.semtech_end import Uplink
 
 EXTRA_HZ = 867100000
 OTHER_RX1_HZ = 868300000
 OTHER_RX2_HZ = 868500000
+SHARE = 6  # at most one part in 64 of the time
+CLOCK_ERROR_US = 20000
 
 
 def test_devstatus_is_answered_with_battery_and_snr(joined: Network) -> None:
@@ -90,11 +94,16 @@ def test_nbtrans_repeats_until_it_is_answered(joined: Network) -> None:
 
 @pytest.mark.slow
 def test_dutycycle_makes_the_device_rarer(joined: Network) -> None:
-    assert joined.ask(macnetwork.duty_cycle_req(7)) == [(DUTY_CYCLE, b"")]
-    moments = [joined.next_data().uplink.at_s for _ in range(3)]
-    gap_s = min(later - earlier for earlier, later in itertools.pairwise(moments))
-    assert gap_s > 0.046 * 127, "127 times the shortest frame's time on air"
+    assert joined.ask(macnetwork.duty_cycle_req(SHARE)) == [(DUTY_CYCLE, b"")]
+    heard = [joined.next_data().uplink for _ in range(3)]
+    for before, after in itertools.pairwise(heard):
+        silent_us = (after.tmst - before.tmst & 0xFFFFFFFF) - _air_us(after)
+        assert silent_us >= ((1 << SHARE) - 1) * _air_us(before) - CLOCK_ERROR_US
     assert joined.ask(macnetwork.duty_cycle_req(0)) == [(DUTY_CYCLE, b"")]
+
+
+def _air_us(uplink: Uplink) -> int:
+    return time_on_air_us(uplink.sf, uplink.bw_hz, len(uplink.phy))
 
 
 def test_rxparamsetup_is_answered_until_a_downlink_comes(joined: Network) -> None:

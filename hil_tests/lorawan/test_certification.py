@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The test port of certification laboratories (TS009), FPort 224, on devices whose identity opens it."""
+
+import struct
+from itertools import pairwise
+
+import pytest
+
+from firmware.wire import macnetwork
+from firmware.wire.frame import CONFIRMED_UP
+from hil_tests.conftest import Devices
+from hil_tests.network import FASTEST, Network
+
+FPORT = 224
+PACKAGE_VERSION = b"\x00"
+DUT_RESET = b"\x01"
+DUT_JOIN = b"\x02"
+SWITCH_CLASS = 0x03
+ADR_BIT_CHANGE = 0x04
+TX_PERIODICITY = 0x06
+TX_FRAMES_CTRL = 0x07
+ECHO = b"\x08"
+RX_APP_CNT = b"\x09"
+RX_APP_CNT_RESET = b"\x0a"
+DISABLE = b"\x7e"
+DUT_VERSIONS = b"\x7f"
+FIVE_S = 1
+
+
+def _tell(network: Network, command: bytes) -> None:
+    network.exchange(fport=FPORT, payload=command)
+
+
+def _ask(network: Network, command: bytes) -> bytes:
+    """Return the answer: what comes on the test port next, within a few frames."""
+    _tell(network, command)
+    for _ in range(3):
+        heard = network.exchange()
+        if heard.data.fport == FPORT:
+            return heard.data.payload
+    raise AssertionError(f"no answer to {command.hex()} on FPort 224")
+
+
+def test_echo_adds_one_to_each_byte(joined: Network) -> None:
+    assert _ask(joined, ECHO + bytes((0, 1, 254, 255))) == ECHO + bytes((1, 2, 255, 0))
+
+
+@pytest.mark.slow
+def test_package_version(joined: Network) -> None:
+    assert _ask(joined, PACKAGE_VERSION) == bytes((0, 6, 1))
+
+
+@pytest.mark.slow
+def test_versions_are_those_of_lorawan_1_0_4(joined: Network) -> None:
+    answer = _ask(joined, DUT_VERSIONS)
+    assert len(answer) == 13
+    assert answer[:1] == DUT_VERSIONS
+    assert answer[5:9] == bytes((1, 0, 4, 0))
+    assert answer[9] == 2, "RP002"
+
+
+@pytest.mark.slow
+def test_frames_for_the_application_are_counted(joined: Network) -> None:
+    _tell(joined, RX_APP_CNT_RESET)
+    before = struct.unpack("<BH", _ask(joined, RX_APP_CNT))[1]
+    _tell(joined, ECHO)
+    after = struct.unpack("<BH", _ask(joined, RX_APP_CNT))[1]
+    assert before >= 1, "the question itself"
+    assert after > before + 1
+
+
+@pytest.mark.slow
+def test_frames_become_confirmed_and_unconfirmed(joined: Network) -> None:
+    _tell(joined, bytes((TX_FRAMES_CTRL, 2)))
+    heard = joined.exchange()
+    assert heard.uplink.phy[0] >> 5 == CONFIRMED_UP
+    _tell(joined, bytes((TX_FRAMES_CTRL, 1)))
+    assert joined.exchange().uplink.phy[0] >> 5 != CONFIRMED_UP
+
+
+@pytest.mark.slow
+def test_without_adr_the_device_keeps_its_rate(joined: Network) -> None:
+    _tell(joined, bytes((ADR_BIT_CHANGE, 0)))
+    heard = joined.next_data()
+    assert not heard.data.adr
+    joined.answer(heard, fopts=macnetwork.link_adr_req(0, 0, 0b111))
+    heard = joined.next_data()
+    assert heard.dr == 5
+    joined.answer(heard, fport=FPORT, payload=bytes((ADR_BIT_CHANGE, 1)))
+    assert joined.exchange().data.adr
+
+
+@pytest.mark.slow
+def test_frames_come_at_the_period_that_was_asked_for(joined: Network) -> None:
+    """A device that reports more often than that goes on to do so: its own frames are not counted."""
+    _tell(joined, bytes((TX_PERIODICITY, FIVE_S)))
+    moments = [joined.exchange().uplink.at_s for _ in range(4)]
+    assert max(later - earlier for earlier, later in pairwise(moments)) < 8
+    _tell(joined, bytes((TX_PERIODICITY, 0)))
+
+
+@pytest.mark.slow
+def test_it_can_become_class_c_and_class_a_again(joined: Network) -> None:
+    _tell(joined, bytes((SWITCH_CLASS, 2)))
+    assert joined.session is not None
+    heard = joined.exchange(fopts=macnetwork.rx_param_setup_req(0, 5, joined.rx2_hz))
+    joined.rx2_dr = 5
+    heard = joined.exchange()
+    heard = joined.next_data()
+    phy = joined.session.seal_downlink(None, b"", confirmed=True)
+    joined.send(phy, heard, 2, delay_s=0.4)
+    assert joined.next_data().data.ack, "heard between the end of the uplink and RX1"
+    _tell(joined, bytes((SWITCH_CLASS, 0)))
+    heard = joined.exchange(fopts=macnetwork.rx_param_setup_req(0, 0, joined.rx2_hz))
+    joined.rx2_dr = 0
+    joined.exchange()
+    assert joined.next_data().received is not None
+
+
+@pytest.mark.slow
+def test_it_goes_on_after_a_reset(joined: Network) -> None:
+    fcnt = joined.exchange(fport=FPORT, payload=DUT_RESET).data.fcnt
+    assert joined.exchange().data.fcnt > fcnt
+
+
+@pytest.mark.slow
+def test_it_joins_again_when_told_to(joined: Network) -> None:
+    _tell(joined, DUT_JOIN)
+    joined.join()
+    joined.go_at(FASTEST)
+    assert joined.dev_nonces == sorted(set(joined.dev_nonces))
+
+
+@pytest.mark.slow
+def test_the_port_closes_for_good(devices: Devices, joined: Network) -> None:
+    devices.forget()
+    _tell(joined, DISABLE)
+    joined.exchange()
+    _tell(joined, ECHO + b"\x01")
+    assert joined.exchange().data.fport != FPORT
+    assert joined.exchange().data.fport != FPORT
