@@ -39,7 +39,7 @@ lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, ev
 
 hil: ## every conformance test of a LoRaWAN device: a virtual one, or the one of RIG=bench.toml
 	@tools/venv.sh run test
-	@$(BIN)/python -m pytest hil_tests -m "" -s --rig $(RIG) $(ARGS)
+	@$(BIN)/python -m pytest hil_tests -m "" -s --timeout 600 --rig $(RIG) $(ARGS)
 
 lint: lint-style lint-imports lint-words lint-types lint-firmware ## style, import direction, spelling, types, types per board port
 

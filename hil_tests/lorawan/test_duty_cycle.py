@@ -43,7 +43,7 @@ def test_each_sub_band_keeps_its_budget(joined: Network) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_at_the_slowest_rate_the_device_stops_in_time(fresh: Callable[..., Network]) -> None:
     """At SF12 the 36 seconds of an hour are used up after some twenty frames; then there is silence."""
     network = fresh()
