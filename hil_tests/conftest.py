@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests for a device in the hand: ``--rig virtual`` (the default) or the TOML file of a bench, the same on both."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from hil_tests.network import FASTEST, Network
 from hil_tests.rigs import Needs, Rig, open_rig
+
+QUEUE_S = 7  # so long a downlink of a test that has failed may wait in the packet forwarder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,10 +31,14 @@ class Devices:
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
         self._joined: tuple[Needs, Network] | None = None
+        self._failed = False
 
     def fresh(self, device_class: str = "A", certification: bool = False) -> Network:
         """A device just switched on, without a session, and a network that knows nothing yet."""
         self._joined = None
+        if self._failed:
+            time.sleep(QUEUE_S)
+            self._failed = False
         self._rig.fresh(Needs(device_class, certification))
         network = Network(self._rig)
         while not self._rig.semtech.uplinks.empty():
@@ -49,9 +56,10 @@ class Devices:
         self._joined = needs, network
         return network
 
-    def forget(self) -> None:
+    def forget(self, failed: bool = False) -> None:
         """What the last test left is not to be relied on."""
         self._joined = None
+        self._failed = failed
 
 
 @pytest.fixture(scope="session")
@@ -86,5 +94,5 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: pytest.TestReport = yield
     devices = getattr(item, "funcargs", {}).get("devices")
     if report.failed and devices is not None:
-        devices.forget()
+        devices.forget(failed=True)
     return report
