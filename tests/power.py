@@ -51,7 +51,7 @@ class TornFiles:
             self.content[name] = self.content.get(name, b"") + data
             return
         part = len(data) * (self._rng.random() < 0.5) if self._atomic else self._rng.randrange(len(data) + 1)
-        if part:
+        if part or self._rng.random() < 0.5:  # a new file may be there, with nothing in it yet
             self.content[name] = self.content.get(name, b"") + data[:part]
         raise PowerCut
 

@@ -4,8 +4,8 @@
 
 Segment files ``<folder>/<first seq as 8 hex digits>`` hold COBS-framed records, each with its CRC: a torn or rotten
 record costs itself, never its neighbours. The newest segment always stays, so that the last number is known after a
-boot. A sequence number that may ever have left the board is not given to another reading: behind a damaged tail
-counting goes on at a limit that was reserved ahead.
+boot; one that is empty proves that its first number was never given. A sequence number that may ever have left the
+board is not given to another reading: behind a damaged tail counting goes on at a limit that was reserved ahead.
 """
 
 from firmware.node import segments
@@ -16,6 +16,7 @@ FIRST_SEQ = 1  # so that a receipt can say "nothing yet" as 0
 
 _SEGMENT_BYTES = 4096  # one littlefs block
 _READ_BYTES = 256
+_SEQ = "seq"  # the counter's record
 _SEQ_BLOCK = 64
 _ENOSPC = 28  # not in the errno module of every port
 
@@ -130,7 +131,10 @@ class ReadingQueue:
         for name in self._files.names(self._folder):
             last, size, good_tail = self._scan(name)
             self._segments.append([int(name, 16), last, size])
-        self._counter = ReservedCounter(self._files, "seq", _SEQ_BLOCK, FIRST_SEQ)
+        if not self._segments and Slots(self._files, _SEQ).fresh:
+            self._files.append(name_in(self._folder, "%08x" % FIRST_SEQ), b"")
+            self._segments.append([FIRST_SEQ, FIRST_SEQ - 1, 0])
+        self._counter = ReservedCounter(self._files, _SEQ, _SEQ_BLOCK, FIRST_SEQ)
         self._clean = bool(self._segments) and good_tail
         if self._clean and self._segments[-1][1] >= self.base:  # else a tail that was damaged once reads well again
             self._counter.resume(self._segments[-1][1] + 1)
@@ -138,14 +142,17 @@ class ReadingQueue:
 
     def _scan(self, name: str) -> tuple[int, int, bool]:
         """Return (last number, bytes, whether the file ends in a whole record). Without records, last < first."""
-        size = self._size(name)
         expected = int(name, 16)
+        try:
+            size = self._files.size(name_in(self._folder, name))
+        except OSError:
+            return expected - 1, 0, False
         end = 0
         for record, place in self._records(name):
             self._lost(expected, record.seq)
             expected = record.seq + 1
             end = place
-        return expected - 1, size, size > 0 and end == size
+        return expected - 1, size, end == size
 
     def _records(self, name: str):
         path = name_in(self._folder, name)
@@ -157,12 +164,6 @@ class ReadingQueue:
                 return b""
 
         return segments.records(read)
-
-    def _size(self, name: str) -> int:
-        try:
-            return self._files.size(name_in(self._folder, name))
-        except OSError:
-            return 0
 
     def _put(self, seq: int, data: bytes) -> None:
         segment = self._segments[-1] if self._segments and self._clean else None

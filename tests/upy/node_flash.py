@@ -27,8 +27,7 @@ class Life:
         self.fcnts = set()
 
     def live(self, files, readings):
-        mac = Mac(files, settings(), ecb, bool(files.names("queue")))
-        queue = ReadingQueue(files, "queue", 4096, 1024)
+        mac, queue = boot(files)
         for record in queue.read(0, queue.next_seq):
             assert self.sent.setdefault(record.seq, record.body) == record.body, "a number stands for two readings"
         if mac.session is None:
@@ -38,6 +37,7 @@ class Life:
             body = b"reading %d" % len(self.sent)
             seq = queue.append(1, TIME_UNIX, len(self.sent), body)
             assert seq not in self.sent, "a number was given twice"
+            assert seq == len(self.sent) + 1, "a number was left out: the gateway would call it lost"
             self.sent[seq] = self.made[seq] = body
             self._send(mac)
         receipted = queue.oldest + 2
@@ -55,10 +55,16 @@ class Life:
         mac.open(self.server.session.seal_downlink(4, b"y"))
 
     def check(self, files):
-        queue = ReadingQueue(files, "queue", 4096, 1024)
+        queue = boot(files)[1]
         held = {record.seq: record.body for record in queue.read(0, queue.next_seq)}
         lost = [seq for seq in self.made if held.get(seq) != self.made[seq]]
         assert len(lost) <= queue.dropped, (lost, queue.dropped)
+
+
+def boot(files):
+    """As the node does: the counters first, so that a queue without them means that they were lost."""
+    mac = Mac(files, settings(), ecb, bool(files.names("queue")))
+    return mac, ReadingQueue(files, "queue", 4096, 1024)
 
 
 def main():
