@@ -18,7 +18,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: help demo test hil lora-city lint lint-style lint-types lint-firmware lint-words lint-imports bench lock clean
+.PHONY: help demo test hil lora-city lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -66,6 +66,9 @@ lint-firmware: .lint-tools
 bench: ## each number the README claims, measured on this computer
 	@tools/venv.sh run test
 	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+extra: ## what reports, the open-data catalogue and a register in PostgreSQL need
+	@tools/venv.sh run extra
 
 lock: ## pin requirements/*.in anew (UPGRADE=1 takes the newest versions)
 	@tools/venv.sh lock
