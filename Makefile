@@ -3,8 +3,8 @@
 
 # How long `make demo` runs, in seconds; without it, until Ctrl-C.
 FOR ?=
-# How its boards reach the gateway, and how many: make demo LINK=lora DEVICES=30 FOR=60
-LINK ?= serial
+# How its boards reach the gateway, and how many: make demo DEVICES=30 FOR=60, make demo LINK=serial
+LINK ?= lora
 DEVICES ?= 1
 # The size of `make lora-city`: devices, and simulated hours.
 CITY ?= 3000
@@ -23,7 +23,7 @@ PORTS := esp32 rp2 stm32
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-demo: ## boards, a gateway, a broker and a verifier on this computer, until Ctrl-C or FOR=30; LINK=lora DEVICES=30
+demo: ## boards, a gateway, a broker and a verifier on this computer, until Ctrl-C or FOR=30; DEVICES=30, LINK=serial
 	@tools/venv.sh run
 	@$(BIN)/lykta demo --link $(LINK) --devices $(DEVICES) $(if $(FOR),--for $(FOR))
 

@@ -83,7 +83,10 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_two_demos_at_once_one_timed_one_ended_by_ctrl_c(tmp_path: Path) -> None:
-    timed, stopped = start("--for", "10", "--dir", str(tmp_path / "a")), start("--dir", str(tmp_path / "b"))
+    timed, stopped = (
+        start("--link", "serial", "--for", "10", "--dir", str(tmp_path / "a")),
+        start("--link", "serial", "--dir", str(tmp_path / "b")),
+    )
     try:
         second = read_until(stopped, " seq 3 ")
         stopped.send_signal(signal.SIGINT)
@@ -104,7 +107,7 @@ def test_two_demos_at_once_one_timed_one_ended_by_ctrl_c(tmp_path: Path) -> None
 
 @pytest.mark.timeout(240)
 def test_three_street_lights_over_the_air(tmp_path: Path) -> None:
-    demo = start("--link", "lora", "--devices", "3", "--dir", str(tmp_path / "x"))
+    demo = start("--devices", "3", "--dir", str(tmp_path / "x"))
     try:
         output = read_until(demo, "verified ", 150)
         demo.send_signal(signal.SIGINT)
@@ -122,7 +125,7 @@ def test_three_street_lights_over_the_air(tmp_path: Path) -> None:
 
 
 def test_a_part_that_dies_ends_the_demo_with_its_log(tmp_path: Path) -> None:
-    demo = start("--dir", str(tmp_path / "x"))
+    demo = start("--link", "serial", "--dir", str(tmp_path / "x"))
     try:
         output = read_until(demo, "waiting for the board")
         (board,) = [p for p in psutil.Process(demo.pid).children(recursive=True) if "boards.virtual" in p.cmdline()]
@@ -180,7 +183,7 @@ def test_flash_is_read_as_the_board_writes_it(
         with segments[-1].open("ab") as file:
             file.write(torn.replace(b"\0", b"\1"))
     assert [seq for path in segments for seq in sequence_numbers(path.read_bytes())] == seqs
-    if segments:
+    if bodies:
         content = bytearray(segments[0].read_bytes())
         place = data.draw(st.integers(0, len(content) - 1))
         content[place] ^= data.draw(st.integers(1, 255))
@@ -277,10 +280,11 @@ def test_the_plan_keeps_the_duty_cycle(devices: int) -> None:
 
 
 def test_a_serial_line_has_one_board() -> None:
-    assert make_plan().boards() == "one street light"
+    assert make_plan() == make_plan("lora", 1)
+    assert make_plan("serial").boards() == "one street light"
     for link, devices, said in (
         ("serial", 2, "--link lora --devices 2"),
-        ("ble", 1, "serial, lora"),
+        ("ble", 1, "lora, serial"),
         ("lora", 0, "1 to"),
     ):
         with pytest.raises(DemoError) as caught:

@@ -9,7 +9,7 @@ from typing import Final
 
 from provisioning.errors import DemoError
 
-LINKS: Final = ("serial", "lora")
+LINKS: Final = ("lora", "serial")
 MAX_DEVICES: Final = 200  # each is a process or two on this computer
 
 _SERIAL_INTERVAL_S: Final = 1.0
@@ -50,7 +50,7 @@ class Plan:
         ]
 
 
-def make_plan(link: str = "serial", devices: int = 1) -> Plan:
+def make_plan(link: str = LINKS[0], devices: int = 1) -> Plan:
     """The demo for this link and number of boards. Raises DemoError."""
     if link not in LINKS:
         raise DemoError("This link is not known.", value=repr(link), next_step=f"choose one of: {', '.join(LINKS)}")
