@@ -11,6 +11,8 @@ CITY ?= 3000
 HOURS ?= 2
 # Where `make hil` runs: virtual, or the TOML file of a bench.
 RIG ?= virtual
+# How many processes share the tests. Many of them wait for a radio, so more than there are processors.
+JOBS ?= 4
 # Another interpreter: make demo PYTHON=python3.12
 export PYTHON
 
@@ -31,7 +33,7 @@ test: ## every test (installs mosquitto, libfaketime and Node.js if it may; othe
 	@tools/venv.sh run test
 	@tools/system_packages.sh
 	@tools/independent_codec.sh
-	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, every frame accounted for
 	@tools/venv.sh run test

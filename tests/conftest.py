@@ -19,6 +19,7 @@ import hypothesis
 import pytest
 
 SEED = int(os.environ.get("LYKTA_SEED") or secrets.randbits(32))
+os.environ["LYKTA_SEED"] = str(SEED)  # tests run in several processes: one seed for all of them
 
 # No deadline: how fast this computer is must not decide whether a test passes. A failure prints how to repeat it.
 hypothesis.settings.register_profile("lykta", deadline=None, print_blob=True)
@@ -29,10 +30,19 @@ def pytest_report_header() -> str:
     return f"seed: {SEED} (LYKTA_SEED={SEED} repeats this run's random choices)"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run a module's tests in one process, since they may share what is costly; those that are marked run anywhere."""
+    for item in items:
+        if item.get_closest_marker("apart") is None:
+            item.add_marker(
+                pytest.mark.xdist_group(item.path.parent.name if "hil_tests" in item.path.parts else item.path.stem)
+            )
+
+
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """A number for this test in this run; the same again under the same LYKTA_SEED, whatever else runs."""
-    return SEED ^ zlib.crc32(request.node.nodeid.encode())
+    return SEED ^ zlib.crc32(f"{request.path.name}::{request.node.name}".encode())
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from provisioning.demo.flash import read_queue
 from tests.city import ROOT, nothing_lost, running_city, wait_until
 from tests.conftest import Mosquitto
 
+pytestmark = pytest.mark.apart
+
 
 def test_a_reading_becomes_a_signed_verified_record(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
     with running_city(tmp_path, mosquitto.port, seed=seed) as city:

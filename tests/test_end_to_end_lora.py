@@ -15,7 +15,7 @@ from tests.lora_city import FORWARDERS, LoraCity, OnAir
 BOARD = "board"
 WINDOWS_US = {frame.JOIN_ACCEPT: (5_000_000, 6_000_000), frame.UNCONFIRMED_DOWN: (1_000_000, 2_000_000)}
 JOIN_S = 150  # a lost Join-Request is repeated after half a minute on average
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.apart]
 
 
 def radio(eui: str) -> str:

@@ -20,6 +20,8 @@ from gateway.network.aes import ecb
 from tests.conftest import Mosquitto
 from tests.gateway_rig import ROOT, City, Daemon, Device, Port, Subscriber, encoded, until
 
+pytestmark = pytest.mark.apart
+
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[City]:

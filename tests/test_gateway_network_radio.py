@@ -22,6 +22,8 @@ from gateway.network.duty import Priority, limit_us
 from tests.gateway_rig import ROOT, City, encoded
 from tests.lora_rig import EUIS, QUIET, SECOND_US, U32, in_process, on_air
 
+pytestmark = pytest.mark.apart
+
 SLOW_RX1 = f"{QUIET}\nrx1_delay_s = 4"
 """Where a test is about RX1 itself, a busy computer must not make it RX2."""
 

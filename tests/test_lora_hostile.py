@@ -27,6 +27,8 @@ from tests.frame_gateway import LogWatch, Stages
 from tests.gateway_rig import City, Device, encoded
 from tests.outbox_rig import TestClock
 
+pytestmark = pytest.mark.apart
+
 FRAMES = 100_000
 DEVICES = 20
 BATCH = 100

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.apart
+
 HERE = Path(__file__).parent
 SCENARIOS = re.findall(r"^async def scenario_(\w+)", (HERE / "upy" / "node_app.py").read_text(), re.MULTILINE)
 

@@ -14,6 +14,8 @@ from firmware.wire import kinds, readings
 from tests.node_rig import Rig, identity, identity_files, make
 from tests.upy.small_network import Server
 
+pytestmark = pytest.mark.apart
+
 LAMP, DIMMER = "21", "20"
 
 

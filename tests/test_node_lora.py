@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.apart
+
 HERE = Path(__file__).parent
 SCRIPT = HERE / "upy" / "node_lora.py"
 SCENARIOS = re.findall(r"^async def scenario_(\w+)", SCRIPT.read_text(), re.MULTILINE)

@@ -36,6 +36,8 @@ from provisioning.errors import DemoError
 from provisioning.verification import Judgement
 from tests.signing_gateway import City
 
+pytestmark = pytest.mark.apart
+
 LIMIT_S = 45
 
 
