@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from firmware.wire.kinds import terms
-from gateway import links, platforms
+from gateway import identity, links, platforms
+from gateway.errors import IdentityError
 from gateway.network.options import Options
 from gateway.plugins import Settings, settings_type
 from provisioning import strict_toml
@@ -165,3 +166,13 @@ def load(path: Path) -> Loaded:
     """Read the file. Raises provisioning.errors.ConfigError with file, key path, value and what is allowed."""
     path = path.absolute()
     return Loaded(path, strict_toml.load(path, Config))
+
+
+def load_identity(loaded: Loaded) -> identity.Identity:
+    """Load the gateway's key and certificate. Raises IdentityError, provisioning.errors.SecretError."""
+    section = loaded.config.gateway
+    try:
+        certificate = loaded.certificate_path.read_bytes()
+    except OSError as error:
+        raise IdentityError(f"The certificate {loaded.certificate_path} cannot be read: {error}") from error
+    return identity.load(section.eui, loaded.secret(section.key), certificate)

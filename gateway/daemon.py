@@ -16,9 +16,10 @@ from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gateway import identity, links, platforms, plugins
+from gateway import config, watchdog
 from gateway.clock import StepDetector, SystemClock, plausible
-from gateway.errors import GatewayError, IdentityError, LinkError, StoreCorrupt
+from gateway.ends import Ends
+from gateway.errors import LinkError, StoreCorrupt
 from gateway.intake import Intake
 from gateway.network import state_files
 from gateway.network.dedup import Deduplicator, Verdict, Window
@@ -31,24 +32,32 @@ from gateway.network.sender import Sender
 from gateway.network.server import NetworkServer
 from gateway.network.sessions import SessionStore
 from gateway.network.transmitter import Transmitter
+from gateway.operate import notify
+from gateway.operate.control import Control
 from gateway.operate.counters import Counters
+from gateway.operate.history import EVERY_S, History
 from gateway.operate.lock import only_one
 from gateway.operate.logs import EventLog, Seldom
-from gateway.outbox.feed import Feed
+from gateway.operate.sightings import Sightings
+from gateway.operate.stages import Stages
 from gateway.outbox.recovery import recover
 from gateway.outbox.store import Limits, Outbox
+from gateway.overview import Overview, Parts
 from gateway.records import envelope, senml
+from gateway.reload import Reloader
+from gateway.supervisor import Supervisor
 from provisioning.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.clock import Clock
     from gateway.config import Loaded
-    from gateway.links import Downlink, Link, Uplink
+    from gateway.identity import Identity
+    from gateway.links import Downlink, Uplink
     from gateway.network.downlinks import Item
+    from gateway.outbox.feed import Feed
     from gateway.outbox.stream import Sealer
-    from gateway.platforms import Platform
     from gateway.radio import RadioDownlink, TxOutcome
     from gateway.records.envelope import Position
     from gateway.records.reading import Reading
@@ -61,8 +70,13 @@ _MAX_COMMIT_FRAMES = 512
 _HOUSEKEEPING_S = 1.0
 _PRUNE_EVERY_S = 60.0
 _LAST_PUBACKS_S = 2.0
-_RESTART_S = 1.0
+_PIPELINE_LIMIT_S = 60.0
+"""A memory card may take ten seconds for one commit now and then; a minute is stuck."""
 _Result = TypeVar("_Result")
+
+
+class _Probe:
+    """Passes the pipeline as frames do, and carries nothing."""
 
 
 class Daemon:
@@ -77,18 +91,38 @@ class Daemon:
         self._seldom = Seldom()
         self._stop = asyncio.Event()
         self._stopping = False
-        self._queue: asyncio.Queue[Uplink | None] = asyncio.Queue(_QUEUE_FRAMES)
+        self._queue: asyncio.Queue[Uplink | _Probe | None] = asyncio.Queue(_QUEUE_FRAMES)
         self._writer = ThreadPoolExecutor(1, "writer")
-        self._identity = load_identity(loaded)
-        self._links = self._build_links()
+        self._identity = config.load_identity(loaded)
+        self._stages = Stages(self._clock)
+        self._ends = Ends(self._clock, self._counters, self._random, self._stages, self._with_outbox)
+        self._ends.take(self._ends.build(loaded, self._identity))
+        self._reloader = Reloader(self._ends, self._clock, self._counters)
+        self._tasks: Supervisor | None = None
+        self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[Any]] = set()
         network = loaded.config.network
         self._window = Window(Deduplicator(network.dedup_ms / 1000), self._enqueue, self._clock)
         self._quarantine = Quarantine(network.net_id)
         self._budget = DutyBudget()
         transmitter = Transmitter(self._send_on, self._budget, self._clock, self._counters)
         self._sender = Sender(transmitter, self._in_writer, self._counters)
-        self._platforms = self._build_platforms()
-        self._feeds = {each.name: Feed(each.name, self._with_outbox) for each in self._platforms}
+        self._sightings = Sightings()
+        self._history = History()
+        self._overview = Overview(
+            Parts(
+                self._clock,
+                self._counters,
+                self._stages,
+                self._ends,
+                self._budget,
+                self._sightings,
+                self._history,
+                self._queue,
+                self._name_of,
+                self._with_outbox,
+            )
+        )
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -101,50 +135,97 @@ class Daemon:
         with only_one(state_dir), ExitStack() as stack:
             stack.callback(self._writer.shutdown)
             self._intake, self._outbox = await self._in_writer(lambda: self._open(stack))
+            loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, self.stop)
+                loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+            control = Control(state_dir, {"status": self.status, "reload": self.reload})
+            await control.open()
             self._log.info("ready", gateway=self._identity.eui, stream=self._outbox.stream_id, state_dir=state_dir)
-            await self._run_tasks()
+            try:
+                await self._run_tasks()
+            finally:
+                loop.remove_signal_handler(signal.SIGHUP)
+                await control.close()
             self._save_small_files()
         self._log.info("stopped", gateway=self._identity.eui)
 
+    async def status(self) -> dict[str, Any]:
+        """Return everything that can be said about this gateway now."""
+        return await self._overview.gather(self._loaded, self._identity, self._intake, self._tasks)
+
     async def _run_tasks(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            pump = tasks.create_task(self._pump())
-            hearing = [tasks.create_task(self._kept(each.name, self._hear(each))) for each in self._links.values()]
-            publishing = [tasks.create_task(self._kept(each.name, self._publish(each))) for each in self._platforms]
-            keeping = tasks.create_task(self._kept("housekeeping", self._housekeep))
-            waking = tasks.create_task(self._kept("downlinks", self._send_queued))
+        async with asyncio.TaskGroup() as group:
+            tasks = self._tasks = Supervisor(group)
+            self._stages.add("intake and disk", _PIPELINE_LIMIT_S)
+            pump = group.create_task(self._pump())
+            self._ends.start(tasks, self._sink)
+            tasks.start("housekeeping", self._housekeep)
+            tasks.start("downlinks", self._send_queued)
+            tasks.start("watchdog", lambda: watchdog.watch(self._stages, self._probe))
+            notify.ready(f"{len(self._ends.links)} links, {len(self._ends.platforms)} platforms")
             await self._stop.wait()
             self._log.info("stopping")
-            self._window.flush()
-            self._stopping = True  # what arrives from now on is resent to the next process
-            await self._queue.put(None)
-            await pump
-            await self._sender.finish()
-            for task in (*hearing, keeping, waking):
-                task.cancel()
-            await self._last_pubacks()
-            for task in publishing:
-                task.cancel()
-            await asyncio.wait([*hearing, keeping, waking, *publishing])
-            for feed in self._feeds.values():
-                await self._flush(feed)
+            notify.stopping("delivering what is on its way")
+            async with self._reloading:  # half a reload is worse than a late end
+                await self._wind_up(tasks, pump)
+
+    async def _wind_up(self, tasks: Supervisor, pump: asyncio.Task[None]) -> None:
+        self._window.flush()
+        self._stopping = True  # what arrives from now on is resent to the next process
+        await self._queue.put(None)
+        await pump
+        await self._sender.finish()
+        links, publishing = self._ends.task_names()
+        await tasks.stop(*links, "housekeeping", "downlinks", "watchdog")
+        await self._last_pubacks()
+        await tasks.stop(*publishing)
+        for feed in self._ends.feeds.values():
+            await self._flush(feed)
+
+    def _reload_soon(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the configuration and all it names again; say what became of it. What is refused changes nothing."""
+        async with self._reloading:
+            if self._stop.is_set() or self._tasks is None:
+                return {"ok": False, "message": "the gateway is stopping"}
+            outcome = await self._reloader.reload(self._loaded, self._tasks, self._swap, self._sink)
+            self._overview.reload = outcome | {"at": self._clock.wall_s()}
+            self._overview.forget()
+            return outcome
+
+    async def _swap(self, loaded: Loaded, new_identity: Identity) -> None:
+        """Go on with another configuration and identity, between two batches."""
+        before = self._loaded.config.network.dedup_ms
+        self._loaded, self._identity = loaded, new_identity
+        if loaded.config.network.dedup_ms != before:
+            self._window.reconfigure(Deduplicator(loaded.config.network.dedup_ms / 1000))
+        names = [each.name for each in loaded.config.platforms]
+
+        def reconfigure() -> None:
+            self._server.reconfigure(loaded.config.network.options())
+            self._outbox.reconfigure(names, self._limits())
+
+        await self._in_writer(reconfigure)
 
     def _open(self, stack: ExitStack) -> tuple[Intake, Outbox]:
         """Open the register and the databases. Runs in the thread that owns them."""
-        config, base, state_dir = self._loaded.config, self._loaded.base, self._loaded.state_dir
-        kek = self._loaded.secret(config.register_.kek)
-        registry = Registry.open(config.register_.url, kek, base=base)
+        settings, base, state_dir = self._loaded.config, self._loaded.base, self._loaded.state_dir
+        kek = self._loaded.secret(settings.register_.kek)
+        registry = Registry.open(settings.register_.url, kek, base=base)
         stack.callback(registry.close)
-        devices = KnownDevices(registry, self._clock)
+        self._registered = devices = KnownDevices(registry, self._clock)
         sessions = SessionStore(state_dir / SESSIONS_FILE, Keyring(kek))
         stack.callback(sessions.close)
-        options = config.network.options()
+        options = settings.network.options()
         at = (self._clock.wall_s(), self._clock.monotonic_s())
         state_files.restore_duty(state_dir / state_files.DUTY_FILE, self._budget, *at)
-        self._server = server = NetworkServer(devices, sessions, config.network.net_id, self._random, options)
-        names = [each.name for each in self._platforms]
+        self._server = server = NetworkServer(devices, sessions, settings.network.net_id, self._random, options)
+        names = list(self._ends.platforms)
         recovered = recover(state_dir / OUTBOX_FILE, names)
         if recovered is not None:
             self._log.error(
@@ -155,10 +236,16 @@ class Daemon:
                 devices_saved=recovered.devices,
                 effect="a new stream begins; what was not saved is missing in the old one",
             )
-        limits = Limits(config.records.max_batch, config.outbox.max_bytes, config.outbox.keep_published_h * 3600.0)
-        outbox = Outbox(state_dir / OUTBOX_FILE, self._sealer(), names, limits, self._clock)
+        outbox = Outbox(state_dir / OUTBOX_FILE, self._sealer(), names, self._limits(), self._clock)
         stack.callback(outbox.close)
-        return Intake(server, outbox, self._counters, self._quarantine), outbox
+        return Intake(server, outbox, self._counters, self._quarantine, self._sightings), outbox
+
+    def _limits(self) -> Limits:
+        settings = self._loaded.config
+        return Limits(settings.records.max_batch, settings.outbox.max_bytes, settings.outbox.keep_published_h * 3600.0)
+
+    def _name_of(self, dev_eui: bytes) -> str:
+        return str(getattr(self._registered.active(dev_eui), "name", ""))
 
     def _sealer(self) -> Sealer:
         def seal(readings: Sequence[Reading], position: Position) -> bytes:
@@ -189,21 +276,24 @@ class Daemon:
 
     async def _pump(self) -> None:
         """Take what has arrived, together; while one commit is on its way to the disk the next one gathers."""
-        wait_s = self._loaded.config.records.max_wait_ms / 1000
         last = False
         while not last:
+            wait_s = self._loaded.config.records.max_wait_ms / 1000
             batch = [await self._queue.get()]
             if wait_s and batch[0] is not None:
                 await asyncio.sleep(wait_s)
             while not self._queue.empty() and len(batch) < _MAX_COMMIT_FRAMES:
                 batch.append(self._queue.get_nowait())
             last = None in batch
-            uplinks = [uplink for uplink in batch if uplink is not None]
+            uplinks = [uplink for uplink in batch if uplink is not None and not isinstance(uplink, _Probe)]
             if uplinks:
                 downlinks = await self._in_writer(partial(self._process, uplinks))
-                for feed in self._feeds.values():
+                for feed in self._ends.feeds.values():
                     feed.wake()
                 await self._send(downlinks)
+            elif not last:
+                await self._in_writer(lambda: None)  # a probe: it says whether the thread of the databases still works
+            self._stages.beat("intake and disk")
 
     def _process(self, uplinks: Sequence[Uplink]) -> Sequence[Downlink | Planned]:
         """Take a batch. An error that nobody foresaw costs the batch, not the gateway: devices send again."""
@@ -217,14 +307,18 @@ class Daemon:
             self._intake.abandon()
             return []
 
+    def _probe(self) -> None:
+        if self._queue.empty():  # else the frames are the probe
+            self._queue.put_nowait(_Probe())
+
     async def _send(self, downlinks: Sequence[Downlink | Planned]) -> None:
         for downlink in downlinks:
             if isinstance(downlink, Planned):
                 self._sender.start(downlink, self._server, self._clock.monotonic_s)
                 continue
             try:
-                await self._links[downlink.link].send(downlink.address, downlink.phy)
-            except LinkError as error:
+                await self._ends.link(downlink.link).send(downlink.address, downlink.phy)
+            except (LinkError, KeyError) as error:  # KeyError: a reload removed the link meanwhile
                 self._counters.add("frames", "not_sent")
                 if self._seldom.allow(downlink.link) is not None:
                     self._log.warning("not_sent", link=downlink.link, why=error)
@@ -232,9 +326,11 @@ class Daemon:
                 self._counters.add("frames", "sent")
 
     async def _send_on(self, link: str, address: str, phy: bytes, when: RadioDownlink | None) -> TxOutcome | None:
+        if link not in self._ends.links:
+            raise LinkError(f"there is no link {link!r} any more")
         if when is None:
-            return await self._links[link].send(address, phy)
-        return await self._links[link].send(address, phy, when)
+            return await self._ends.link(link).send(address, phy)
+        return await self._ends.link(link).send(address, phy, when)
 
     async def queue_downlink(self, item: Item) -> None:
         """Queue a payload for a device. Raises QueueFull."""
@@ -243,32 +339,16 @@ class Daemon:
     async def _send_queued(self) -> None:
         await self._sender.run(self._server, self._intake.at_once, self._clock.monotonic_s)
 
-    def _hear(self, link: Link) -> Callable[[], Awaitable[None]]:
-        return lambda: link.run(self._sink)
-
-    def _publish(self, platform: Platform) -> Callable[[], Awaitable[None]]:
-        return lambda: platform.run(self._feeds[platform.name])
-
-    async def _kept(self, name: str, start: Callable[[], Awaitable[None]]) -> None:
-        """Start a task again when it ends, which none should."""
-        while True:
-            try:
-                await start()
-            except StoreCorrupt:
-                raise  # the next start sets the file aside
-            except GatewayError as error:
-                self._log.warning("task_restarts", task=name, why=error)
-            except Exception:  # noqa: BLE001 - top of a task, logged with its traceback
-                self._log.exception("task_restarts", task=name)
-            await asyncio.sleep(_RESTART_S)
-
     async def _housekeep(self) -> None:
         steps = StepDetector(self._clock)
         if not plausible(self._clock.wall_s()):
             self._log.warning("clock_not_set", effect="devices that ask for the time get no answer")
-        pruned_at_s = self._clock.monotonic_s()
+        pruned_at_s = sampled_at_s = self._clock.monotonic_s()
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
+            if self._clock.monotonic_s() - sampled_at_s >= EVERY_S:
+                sampled_at_s = self._clock.monotonic_s()
+                self._history.sample(sampled_at_s, self._counters.snapshot(), self._queue.qsize())
             step_s = steps.step_s()
             if step_s is not None:
                 self._counters.add("clock", "steps")
@@ -298,8 +378,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         end_s = loop.time() + _LAST_PUBACKS_S
         while loop.time() < end_s and any(  # noqa: ASYNC110 - three conditions in two objects, for two seconds
-            platform.in_flight is not None and (platform.in_flight or not self._feeds[platform.name].idle)
-            for platform in self._platforms
+            platform.in_flight is not None and (platform.in_flight or not self._ends.feeds[name].idle)
+            for name, platform in self._ends.platforms.items()
         ):
             await asyncio.sleep(0.02)
 
@@ -314,33 +394,3 @@ class Daemon:
 
     async def _with_outbox(self, function: Callable[[Outbox], _Result]) -> _Result:
         return await self._in_writer(lambda: function(self._outbox))
-
-    def _build_links(self) -> dict[str, Link]:
-        built: dict[str, Link] = {}
-        for settings in self._loaded.links:
-            built[settings.name] = plugins.load(links, settings.type).build(settings, self._clock, self._counters)
-        return built
-
-    def _build_platforms(self) -> list[Platform]:
-        context = platforms.Context(
-            self._identity.eui,
-            self._identity.certificate_pem,
-            self._loaded.base,
-            self._loaded.secret,
-            self._counters,
-            self._random,
-        )
-        built: list[Any] = [
-            plugins.load(platforms, each.type).build(each, context) for each in self._loaded.config.platforms
-        ]
-        return built
-
-
-def load_identity(loaded: Loaded) -> identity.Identity:
-    """Load the gateway's key and certificate. Raises IdentityError, provisioning.errors.SecretError."""
-    config = loaded.config.gateway
-    try:
-        certificate = loaded.certificate_path.read_bytes()
-    except OSError as error:
-        raise IdentityError(f"The certificate {loaded.certificate_path} cannot be read: {error}") from error
-    return identity.load(config.eui, loaded.secret(config.key), certificate)

@@ -15,6 +15,14 @@ class AlreadyRunning(GatewayError, RuntimeError):
     """Another gateway process uses the same state directory."""
 
 
+class NotRunning(GatewayError, ConnectionError):
+    """No gateway process uses the state directory."""
+
+
+class ReloadRefused(GatewayError, ValueError):
+    """The new configuration cannot be taken while the gateway runs; the old one stays."""
+
+
 class IdentityError(GatewayError, ValueError):
     """The gateway's key and certificate do not fit each other or the configured EUI."""
 

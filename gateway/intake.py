@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gateway.network.scheduler import Planned
     from gateway.network.server import NetworkServer, Opened
     from gateway.operate.counters import Counters
+    from gateway.operate.sightings import Sightings
     from gateway.outbox.store import Outbox
 
 _MAC_PORT = 0
@@ -72,14 +73,24 @@ class _Answer:
 class Intake:
     """Frames in, downlinks out."""
 
-    def __init__(self, server: NetworkServer, outbox: Outbox, counters: Counters, quarantine: Quarantine) -> None:
+    def __init__(
+        self,
+        server: NetworkServer,
+        outbox: Outbox,
+        counters: Counters,
+        quarantine: Quarantine,
+        sightings: Sightings | None = None,
+    ) -> None:
         self._server = server
         self._outbox = outbox
         self._counters = counters
         self._quarantine = quarantine
         self._log = EventLog("intake")
         self._seldom = Seldom()
-        self._state = "accepting"
+        self._sightings = sightings
+        self.state = "accepting"
+        """Whether readings are taken, and if not, the name of the reason."""
+        self.why = ""
 
     def process(self, uplinks: Sequence[Uplink]) -> list[Downlink | Planned]:
         """Take a batch; return what may be sent now. Never raises for what came from outside. Raises StoreCorrupt."""
@@ -91,6 +102,8 @@ class Intake:
             self._server.rollback()
             self._say("store_unavailable", error)
             return []
+        if self._sightings is not None:
+            self._sightings.note(opened, arrivals)
         stored = self._store(arrivals)
         accepts = [self._accept(each) for each in joined]
         return accepts + self._answers(opened, arrivals, stored=stored)
@@ -270,9 +283,10 @@ class Intake:
     def _say(self, state: str, why: Exception | None) -> None:
         if state != "accepting":
             self._counters.add("outbox", state)
-        if state == self._state:
+        self.why = "" if why is None else str(why)
+        if state == self.state:
             return
-        self._state = state
+        self.state = state
         if why is None:
             self._log.info("accepting_again")
         else:

@@ -17,7 +17,7 @@ from boards.virtual.image import read_file
 from firmware.node import slots
 from firmware.wire import cbor
 from gateway import config as gateway_config
-from gateway.daemon import load_identity
+from gateway.config import load_identity
 from provisioning.city import City, create_city
 from provisioning.cli import main
 from provisioning.enroll import Broker, parse_broker, parse_lora

@@ -68,6 +68,10 @@ class SerialLink:
         self._lost: asyncio.Future[None] | None = None
         self._last_state = ""
 
+    def status(self) -> dict[str, object]:
+        """Return what the status page shows."""
+        return {"open": self._port is not None, "at": self._settings.port, "unsent_bytes": len(self._unsent)}
+
     async def run(self, sink: Sink) -> None:
         """Hear frames until cancelled; retry a missing port with growing pauses, at most two seconds."""
         retry_s = _FIRST_RETRY_S

@@ -118,6 +118,11 @@ class Window:
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
 
+    def reconfigure(self, dedup: Deduplicator) -> None:
+        """Go on with another deduplicator, once what waits in the old one has left."""
+        self.flush()
+        self._dedup = dedup
+
     def put(self, uplink: Uplink) -> Verdict:
         """Take one reception."""
         verdict = self._dedup.add(uplink, self._clock.monotonic_s())

@@ -42,6 +42,10 @@ class JoinServer:
         self._random = random
         self._options = options
 
+    def reconfigure(self, options: Options) -> None:
+        """Go on with other options."""
+        self._options = options
+
     def accept(self, uplink: Uplink) -> tuple[bytes, bytes, list[int]]:
         """Return DevEUI, Join-Accept and the addresses of sessions that ended.
 

@@ -123,6 +123,11 @@ class NetworkServer:
         self._fates: list[tuple[Item, Fate]] = []
         self.queue = DownlinkQueue(lambda item, fate: self._fates.append((item, fate)))
 
+    def reconfigure(self, options: Options) -> None:
+        """Go on with other options."""
+        self._options = options
+        self._joins.reconfigure(options)
+
     def receive(self, uplink: Uplink) -> Joined | Opened:
         """Take one frame. Raises a subclass of Refused, or StoreUnavailable: then call ``rollback``."""
         try:

@@ -1,18 +1,31 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Structured logs: one event a line on stderr, as JSON or as text. Secrets are never passed to a log call."""
+"""Structured logs: one event a line on stderr, as JSON or as text, or entries of the journal with their fields.
+
+Secrets are never passed to a log call; a field whose name says that it might be one is not shown all the same.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
-Format = Literal["json", "text"]
+from gateway.operate import journal
+
+Format = Literal["auto", "json", "text", "journal"]
 _ROOT = "lykta.gateway"
+_SECRET_NAME = re.compile(
+    r"(^|_)(app_?key|nwk_?skey|app_?skey|kek|secret|passw(or)?d|token|private_key)$", re.IGNORECASE
+)
+_HIDDEN = "(not shown)"
+MAX_ENTRIES = 400
+"""Log entries of one urgency that pass in ``WINDOW_S``; whatever makes more of them is one story, not many."""
+WINDOW_S = 10.0
 
 
 class EventLog:
@@ -72,6 +85,38 @@ class Seldom:
         return held_back
 
 
+class Throttle(logging.Filter):
+    """The last dam: so many entries a window, warnings and worse counted apart from chatter; says what it held back."""
+
+    def __init__(self, entries: int = MAX_ENTRIES, window_s: float = WINDOW_S) -> None:
+        super().__init__()
+        self._entries = entries
+        self._window_s = window_s
+        self._windows: dict[bool, tuple[float, int, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let an entry pass or not."""
+        urgent, now_s = record.levelno >= logging.WARNING, time.monotonic()
+        began_s, passed, held_back = self._windows.get(urgent, (now_s, 0, 0))
+        if now_s - began_s >= self._window_s:
+            began_s, passed = now_s, 0
+        if passed >= self._entries:
+            self._windows[urgent] = (began_s, passed, held_back + 1)
+            return False
+        if held_back:
+            record.fields = {**getattr(record, "fields", {}), "entries_held_back": held_back}
+        self._windows[urgent] = (began_s, passed + 1, 0)
+        return True
+
+
+class _Redact(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        if any(_SECRET_NAME.search(name) for name in fields):
+            record.fields = {name: _HIDDEN if _SECRET_NAME.search(name) else value for name, value in fields.items()}
+        return True
+
+
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -89,9 +134,19 @@ class _JsonFormatter(logging.Formatter):
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
+        line = f"{when} {record.levelname.lower():7} {self.sentence(record)}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+    def sentence(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={_text(value)}" for name, value in getattr(record, "fields", {}).items())
-        area = record.name.removeprefix(_ROOT + ".")
-        line = f"{when} {record.levelname.lower():7} {area}: {record.getMessage()}{fields}"
+        return f"{record.name.removeprefix(_ROOT + '.')}: {record.getMessage()}{fields}"
+
+
+class _JournalFormatter(_TextFormatter):
+    """The journal has time and priority in fields of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self.sentence(record)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -105,9 +160,21 @@ def _text(value: object) -> str:
 
 
 def set_up(log_format: Format, level: str = "info") -> None:
-    """Send the logs of the gateway to stderr. Called once, by the command line."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    """Send the logs of the gateway where they belong. Called once, by the command line.
+
+    ``auto`` is the journal when stderr leads there, JSON on stderr when not.
+    """
+    if log_format == "auto":
+        log_format = "journal" if journal.is_journal() else "json"
+    handler: logging.Handler
+    if log_format == "journal":
+        handler = journal.JournalHandler()
+        handler.setFormatter(_JournalFormatter())
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    handler.addFilter(Throttle())
+    handler.addFilter(_Redact())
     logger = logging.getLogger(_ROOT)
     logger.handlers[:] = [handler]
     logger.propagate = False

@@ -79,6 +79,11 @@ class Outbox:
             self._head: Head = stream.open_head(self._db)
         self._devices = Devices(self._db)
 
+    def reconfigure(self, platforms: Sequence[str], limits: Limits) -> None:
+        """Go on with other platforms and limits. A new platform gets what the outbox still holds."""
+        self._platforms = tuple(platforms)
+        self._limits = limits
+
     @property
     def stream_id(self) -> bytes:
         """The stream that grows, 8 bytes."""

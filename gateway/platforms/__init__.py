@@ -32,12 +32,16 @@ class Context:
     counters: Counters
     random: Random
     """For the jitter of retries."""
+    beat: Callable[[], None] = lambda: None
+    """To be called each time around the platform's loop; the watchdog waits for it."""
 
 
 class Platform(Protocol):
     """What every platform does."""
 
     name: str
+    longest_pause_s: float
+    """How long it may be before it calls ``beat`` again."""
 
     @property
     def in_flight(self) -> int | None:

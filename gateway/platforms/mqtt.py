@@ -95,6 +95,7 @@ class MqttPlatform:
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self.name = settings.name
+        self.longest_pause_s = settings.retry_max_s
         self._settings = settings
         self._context = context
         self._topic = f"{settings.topic_prefix}/{context.eui}"
@@ -118,6 +119,7 @@ class MqttPlatform:
         """Publish until cancelled."""
         while True:
             pause_s = 0.0
+            self._context.beat()
             try:
                 await self._connect_and_serve(feed)
             except* (PlatformError, StoreUnavailable) as group:
@@ -165,6 +167,7 @@ class MqttPlatform:
         """Write down what arrived, ten times a second: a repeated publication is cheaper than a commit for each."""
         while True:
             await asyncio.sleep(_NOTE_EVERY_S)
+            self._context.beat()
             self._note_now(feed)
             try:
                 await feed.flush()

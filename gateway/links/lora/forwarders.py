@@ -38,7 +38,7 @@ class Forwarder:
         self.stat_at: float | None = None
         """Wall clock at its last ``stat``, Unix seconds."""
         self.uplinks = 0
-        self._allow = allow
+        self.allow = allow
         self._pending: dict[int, asyncio.Future[TxOutcome]] = {}
 
     @property
@@ -51,7 +51,7 @@ class Forwarder:
 
         A gateway may move (a mobile network gives it a new address), but not while the old address still speaks.
         """
-        if self._allow and not any(host in network for network in self._allow):
+        if self.allow and not any(host in network for network in self.allow):
             return "address_not_allowed"
         if host != self.host and now_s - self.heard_at_s < pin_s:
             return "address_pinned"
@@ -67,6 +67,22 @@ class Forwarder:
         self.pull_address = address
         self.pulled_at_s = now_s
         return changed
+
+    def status(self, now_s: float, away_s: float) -> dict[str, object]:
+        """Return what the status page shows. Ages in seconds, None before the first time."""
+        stat = self.stat
+        return {
+            "eui": self.eui.hex(),
+            "host": None if self.host is None else str(self.host),
+            "heard_s": _age(now_s, self.heard_at_s),
+            "pulled_s": _age(now_s, self.pulled_at_s),
+            "away": now_s - self.pulled_at_s > away_s,
+            "uplinks": self.uplinks,
+            "pending": len(self._pending),
+            "latitude_deg": None if stat is None else stat.latitude_deg,
+            "longitude_deg": None if stat is None else stat.longitude_deg,
+            "temperature_c": None if stat is None else stat.temperature_c,
+        }
 
     def expect(self, answer: asyncio.Future[TxOutcome]) -> int:
         """Return a fresh token under which *answer* waits. Raises LinkBusy."""
@@ -110,3 +126,7 @@ class Forwarder:
                 f"gateway {self.eui.hex()} has sent no PULL_DATA for {silent_s:.0f} s, so it counts as away"
             )
         return self.pull_address
+
+
+def _age(now_s: float, at_s: float) -> float | None:
+    return None if at_s == _NEVER_S else round(now_s - at_s, 1)

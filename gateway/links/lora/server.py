@@ -61,12 +61,8 @@ class LoraLink:
         self._log = EventLog("links.lora")
         self._seldom = Seldom()
         self._rate = RateLimit(settings.rate_per_s, settings.rate_burst)
-        self._forwarders = {
-            bytes.fromhex(gateway.eui): Forwarder(
-                bytes.fromhex(gateway.eui), tuple(ip_network(text) for text in gateway.allow)
-            )
-            for gateway in settings.gateways
-        }
+        self._forwarders: dict[bytes, Forwarder] = {}
+        self._register(settings)
         self._socket: socket.socket | None = None
         self._lost: asyncio.Future[None] | None = None
         self._buffer = bytearray(semtech.MAX_DATAGRAM_BYTES)
@@ -77,6 +73,34 @@ class LoraLink:
     def forwarders(self) -> Mapping[bytes, Forwarder]:
         """The registered gateways by EUI, for the status page."""
         return self._forwarders
+
+    def adopt(self, settings: Settings) -> bool:
+        """Go on with other settings, the socket open all the while; False where only another socket would do."""
+        if (settings.bind, settings.receive_buffer_bytes) != (self._settings.bind, self._settings.receive_buffer_bytes):
+            return False
+        self._settings = settings
+        self._rate = RateLimit(settings.rate_per_s, settings.rate_burst)
+        self._register(settings)
+        return True
+
+    def status(self) -> dict[str, object]:
+        """Return what the status page shows."""
+        now_s = self._clock.monotonic_s()
+        return {
+            "open": self.bound is not None,
+            "at": f"UDP {self._settings.bind}",
+            "gateways": [each.status(now_s, self._settings.away_s) for each in self._forwarders.values()],
+        }
+
+    def _register(self, settings: Settings) -> None:
+        """Let in who is listed, as they were known before; forget all others."""
+        known, self._forwarders = self._forwarders, {}
+        for gateway in settings.gateways:
+            eui, allow = bytes.fromhex(gateway.eui), tuple(ip_network(text) for text in gateway.allow)
+            forwarder = self._forwarders[eui] = known.pop(eui) if eui in known else Forwarder(eui, allow)
+            forwarder.allow = allow
+        for gone in known.values():
+            gone.give_up()
 
     async def run(self, sink: Sink) -> None:
         """Hear frames until cancelled; open the socket again, with growing pauses, when it cannot be had."""

@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""``lykta-gateway``: run the daemon, check its configuration, ask it how it is. Parse, call, print, exit code."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from gateway.cli import ask, inspect, run
+from gateway.cli.output import EXIT_CONFIG, EXIT_FAILED, say_error
+from gateway.errors import GatewayError, IdentityError
+from provisioning.errors import ConfigError, ProvisioningError, SecretError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMMANDS = (run, ask, inspect)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, 1 when it failed, 2 when the configuration is wrong."""
+    parser = argparse.ArgumentParser(prog="lykta-gateway", description="Lykta's gateway daemon.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in _COMMANDS:
+        module.add(commands)
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except ProvisioningError as error:
+        say_error("\n".join(error.lines()))
+        return EXIT_CONFIG if isinstance(error, ConfigError | SecretError) else EXIT_FAILED
+    except (GatewayError, OSError) as error:
+        say_error(str(error))
+        return EXIT_CONFIG if isinstance(error, IdentityError) else EXIT_FAILED
+    return code

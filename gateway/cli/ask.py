@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""status and reload: asked of the running daemon through its socket."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from gateway import config
+from gateway.cli.output import EXIT_FAILED, say, say_error, with_config, with_json
+from gateway.errors import NotRunning
+from gateway.operate import control, words
+from provisioning.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+EXIT_NOT_READY = 4
+
+
+def add(commands: Any) -> None:
+    """Add this module's commands."""
+    status = commands.add_parser(
+        "status",
+        parents=[with_config(), with_json()],
+        help=f"how the running gateway is; exit code 0: it takes readings, 1: it does not run, {EXIT_NOT_READY}: no",
+    )
+    status.add_argument("--devices", type=int, default=10, metavar="N", help="show the N devices heard last")
+    status.set_defaults(command=_status)
+    reload = commands.add_parser(
+        "reload", parents=[with_config()], help="take the changed configuration and certificates; refused if wrong"
+    )
+    reload.set_defaults(command=_reload)
+
+
+def _status(options: argparse.Namespace) -> int:
+    found = control.ask(config.load(options.config).state_dir, "status")
+    say(json.dumps(found) if options.json else "\n".join(words.describe(found, options.devices)))
+    return 0 if found["ready"] else EXIT_NOT_READY
+
+
+def _reload(options: argparse.Namespace) -> int:
+    try:
+        outcome = control.ask(_state_dir(options.config), "reload")
+    except NotRunning:
+        config.load(options.config)  # a wrong file is the better thing to say
+        raise
+    if not outcome["ok"]:
+        say_error(f"{outcome['message']}\nnothing was changed; the gateway goes on as it was")
+        return EXIT_FAILED
+    say(outcome["message"])
+    return 0
+
+
+def _state_dir(path: Path) -> Path:
+    """Return the state directory even of a file that is refused: the daemon that runs on it has to refuse it."""
+    try:
+        return config.load(path).state_dir
+    except ConfigError:
+        pass
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8")).get("gateway", {}).get("state_dir")
+    except (OSError, ValueError, AttributeError):
+        told = None
+    return path.absolute().parent / (told if isinstance(told, str) else "state")

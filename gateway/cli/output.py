@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""How every command speaks, and the options that most of them share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+CONFIG_VARIABLE = "LYKTA_GATEWAY_CONFIG"
+INSTALLED_CONFIG = Path("/etc/lykta/gateway.toml")
+
+
+def say(text: str) -> None:
+    """Print a line, or lines."""
+    sys.stdout.write(text + "\n")
+
+
+def say_error(text: str) -> None:
+    """Print what went wrong."""
+    sys.stderr.write(f"lykta-gateway: {text}\n")
+
+
+def with_config() -> argparse.ArgumentParser:
+    """Return the option --config: needed where neither the environment nor an installation says where the file is."""
+    parser = argparse.ArgumentParser(add_help=False)
+    told = os.environ.get(CONFIG_VARIABLE)
+    default = Path(told) if told else INSTALLED_CONFIG if INSTALLED_CONFIG.is_file() else None
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=default,
+        required=default is None,
+        help=f"gateway.toml; default: ${CONFIG_VARIABLE}, or {INSTALLED_CONFIG} where it is",
+    )
+    return parser
+
+
+def with_json() -> argparse.ArgumentParser:
+    """Return the option --json."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    return parser

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""run and check-config."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+from gateway import config
+from gateway.cli.output import EXIT_FAILED, say, say_error, with_config
+from gateway.daemon import Daemon
+from gateway.errors import GatewayError
+from gateway.operate import logs
+from provisioning.registry import Registry
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add(commands: Any) -> None:
+    """Add this module's commands."""
+    run = commands.add_parser("run", parents=[with_config()], help="run until SIGTERM or SIGINT; SIGHUP reloads")
+    run.add_argument(
+        "--log-format",
+        choices=["auto", "journal", "json", "text"],
+        default="auto",
+        help="auto: the journal under systemd, else one JSON object a line on stderr",
+    )
+    run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    run.set_defaults(command=_run)
+    check = commands.add_parser("check-config", parents=[with_config()], help="read everything, start nothing")
+    check.set_defaults(command=_check)
+
+
+def _run(options: argparse.Namespace) -> int:
+    os.umask(0o077)
+    logs.set_up(options.log_format, options.log_level)
+    daemon = Daemon(config.load(options.config))
+    failed = False
+    try:
+        asyncio.run(daemon.run())
+    except* GatewayError as group:  # also one alone, of the start; a group when a task could not go on
+        failed = True
+        say_error("\n".join(str(error) for error in group.exceptions))
+    return EXIT_FAILED if failed else 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    loaded = config.load(options.config)
+    config.load_identity(loaded)
+    register = loaded.config.register_
+    Registry.open(register.url, loaded.secret(register.kek), base=loaded.base).close()
+    say(f"{options.config}: OK")
+    return 0

@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A socket in the state directory for whoever may read it: ``status`` and ``reload``, one line in, one JSON line out.
+
+Its mode (0600, in a directory of 0700) is the access control: the daemon's own user and root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import NotRunning
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from pathlib import Path
+
+    Handler = Callable[[], Awaitable[Mapping[str, Any]]]
+
+SOCKET_FILE = "control.sock"
+_MAX_LINE_BYTES = 256
+_PATIENCE_S = 10.0
+_MAX_ANSWER_BYTES = 64 << 20
+
+
+@contextmanager
+def _short_path(directory: Path) -> Iterator[str]:
+    """Yield a path of the socket that fits into sun_path (108 bytes), however deep the directory lies."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET_FILE}"
+    finally:
+        os.close(descriptor)
+
+
+class Control:
+    """The daemon's end. One connection, one request."""
+
+    def __init__(self, directory: Path, handlers: Mapping[str, Handler]) -> None:
+        self._directory = directory
+        self._handlers = handlers
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen. What an earlier process left there is removed: the lock says that it is gone."""
+        (self._directory / SOCKET_FILE).unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with _short_path(self._directory) as path:
+                listening.bind(path)
+            (self._directory / SOCKET_FILE).chmod(0o600)
+            self._server = await asyncio.start_unix_server(self._answer, sock=listening, limit=_MAX_LINE_BYTES)
+        except OSError:
+            listening.close()
+            raise
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._server.wait_closed()
+            (self._directory / SOCKET_FILE).unlink(missing_ok=True)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                word = (await reader.readline()).decode("ascii", "replace").strip()
+                handler = self._handlers.get(word)
+                if handler is None:
+                    answer: Mapping[str, Any] = {"error": f"unknown request; there are: {', '.join(self._handlers)}"}
+                else:
+                    answer = await handler()
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+        except (OSError, ValueError, TimeoutError):
+            pass  # whoever asked went away, or asked too much
+        finally:
+            writer.close()
+
+
+def ask(directory: Path, word: str) -> dict[str, Any]:
+    """Ask the daemon of a state directory. Raises NotRunning, OSError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as opened, _short_path(directory) as path:
+            opened.settimeout(_PATIENCE_S)
+            opened.connect(path)
+            opened.sendall(word.encode() + b"\n")
+            with opened.makefile("rb") as answers:
+                line = answers.readline(_MAX_ANSWER_BYTES)
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+        raise NotRunning(f"no gateway runs on {directory}") from error
+    except PermissionError as error:
+        raise PermissionError(
+            f"{directory / SOCKET_FILE} is open to the gateway's own user and to root only; try sudo"
+        ) from error
+    if not line:
+        raise TimeoutError(f"the gateway of {directory} took the question and gave no answer")
+    answer: dict[str, Any] = json.loads(line)
+    return answer

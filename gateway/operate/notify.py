@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What systemd is told: sd_notify(3), without libsystemd. Nothing happens where nobody listens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import suppress
+
+_MICROSECONDS = 1_000_000
+
+
+def notify(*fields: str) -> bool:
+    """Send fields such as ``READY=1``; tell whether somebody was there to hear it."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return False
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as opened:
+        opened.connect(address)
+        opened.sendall("\n".join(fields).encode())
+        return True
+    return False
+
+
+def ready(status: str) -> bool:
+    """The start, or a reload, is complete."""
+    return notify("READY=1", f"STATUS={status}")
+
+
+def reloading() -> bool:
+    """A reload begins; READY=1 ends it. systemd wants to know when it began."""
+    return notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def stopping(status: str) -> bool:
+    """The orderly end begins."""
+    return notify("STOPPING=1", f"STATUS={status}")
+
+
+def watchdog_s() -> float | None:
+    """Return how often systemd wants to hear WATCHDOG=1, in seconds; None when it does not."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    try:
+        limit_s = int(os.environ["WATCHDOG_USEC"]) / _MICROSECONDS
+    except (KeyError, ValueError):
+        return None
+    return limit_s if limit_s > 0 else None

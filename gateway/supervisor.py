@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks that should never end: started again when they do, and stopped by name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError, StoreCorrupt
+from gateway.operate.logs import EventLog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_RESTART_S = 1.0
+
+
+class Supervisor:
+    """Keeps named tasks running in one task group, whose end is theirs."""
+
+    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+        self._tasks = tasks
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._log = EventLog("daemon")
+
+    def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep *run* running under a name that is free."""
+        self._running[name] = self._tasks.create_task(self._kept(name, run))
+
+    def runs(self, name: str) -> bool:
+        """Tell whether the task of a name is there and has not ended."""
+        task = self._running.get(name)
+        return task is not None and not task.done()
+
+    async def stop(self, *names: str) -> None:
+        """Cancel these tasks and wait for their ends."""
+        stopped = [task for name in names if (task := self._running.pop(name, None)) is not None]
+        for task in stopped:
+            task.cancel()
+        if stopped:
+            await asyncio.wait(stopped)
+
+    async def _kept(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await run()
+            except StoreCorrupt:
+                raise  # the next start sets the file aside
+            except GatewayError as error:
+                self._log.warning("task_restarts", task=name, why=error)
+            except Exception:  # noqa: BLE001 - top of a task, logged with its traceback
+                self._log.exception("task_restarts", task=name)
+            await asyncio.sleep(_RESTART_S)
