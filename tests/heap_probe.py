@@ -1,0 +1,33 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""How much of its heap a board with a radio uses at work, from its own status lines."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.radio_city import City
+
+INTERVAL_MS = 400
+STATUS = re.compile(rb"heap: (\d+) bytes used, (\d+) free")
+
+
+def radio_heap(folder: Path, heap_bytes: int, lorawan: dict[str, Any] | None = None, readings: int = 4) -> int:
+    """Return the bytes in use at the second status line, in a session, readings receipted; MemoryError."""
+
+    folder.mkdir(exist_ok=True)
+
+    async def live() -> int:
+        async with City(folder, 1, lorawan, {"heap_bytes": heap_bytes}, interval_ms=INTERVAL_MS) as city:
+
+            def done() -> bool:
+                enough = city.server.base >= readings and len(STATUS.findall(city.text)) > 1
+                return enough or b"MemoryError" in city.text or b"memory allocation failed" in city.text
+
+            await city.until(done, f"{readings} receipted readings and two status lines")
+            if b"emory" in city.text:
+                raise MemoryError(city.text.decode(errors="replace"))
+            return int(STATUS.findall(city.text)[-1][0])
+
+    return asyncio.run(live())
