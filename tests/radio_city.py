@@ -77,6 +77,7 @@ class City:
         window: int = 1,
         lorawan: dict[str, Any] | None = None,
         board: dict[str, Any] | None = None,
+        files: dict[str, bytes] | None = None,
         **changed: Any,
     ) -> None:
         self.server = Server()
@@ -84,7 +85,7 @@ class City:
         self._options = {"scenario_name": "still", "seed": 1} | (board or {})
         values = identity(**{"link": "lora", "interval_ms": 3000, "receipt_every": 2} | changed)
         values["board"]["lorawan"] = lorawan or {}
-        self._image = make(folder, identity_files(values))
+        self._image = make(folder, identity_files(values) | (files or {}))
         self.gateway = GatewayServer(self.server, window)
         self.text = b""
 

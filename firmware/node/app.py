@@ -8,6 +8,7 @@ import os
 import sys
 import time
 
+from firmware.node.alarms import Alarms
 from firmware.node.clock import Clock
 from firmware.node.delivery import Delivery
 from firmware.node.ecb import ecb
@@ -28,6 +29,7 @@ _RESTART_MS = 5000
 _MAX_FAILURES = 5  # failures of one task, each soon after the one before, that only a reset may cure
 _FORGIVE_MS = 600000
 _STATUS_EVERY = 32  # readings
+_ALARM_EVERY_MS = 60000  # a cause that comes and goes must not use up the air time
 
 
 class Node:
@@ -50,8 +52,12 @@ class Node:
             3 * settings.interval_ms + link.reply_timeout_ms,
             jitter,
         )
-        self.network = Network(mac, link, delivery, self.queue, self.clock, self._watchdog)
+        self._alarms = Alarms(self.queue, self._encode, link.reply_timeout_ms, jitter)
+        self.network = Network(mac, link, delivery, self._alarms, self.queue, self.clock, self._watchdog)
         self._unmade = 0
+        self._raised = asyncio.Event()
+        self._alarm_at = -_ALARM_EVERY_MS
+        role.alarm = self._raised.set
         self._ended = asyncio.Event()
         self._reason = LeaveToRepl()  # type: BaseException
 
@@ -114,24 +120,45 @@ class Node:
                 log("node", "%d readings wait; heap: %d bytes used, %d free" % ((self.queue.held(),) + memory))
             count += 1
             due += interval_ms
-            now = self.clock.monotonic_ms()
-            due = max(due, now)  # never a burst to make up for lost time
-            self._watchdog.expect("sample", due - now + _GRACE_MS)
-            await asyncio.sleep_ms(due - now)
+            due = max(due, self.clock.monotonic_ms())  # never a burst to make up for lost time
+            while await self._alarm_before(due):
+                await self._make_reading(True)
 
-    async def _make_reading(self) -> None:
+    async def _alarm_before(self, due: int) -> bool:
+        """Wait until *due*; return True earlier when the role has raised an alarm."""
+        while True:
+            now = self.clock.monotonic_ms()
+            self._watchdog.expect("sample", due - now + _GRACE_MS)
+            if now >= due:
+                return False
+            try:
+                await asyncio.wait_for_ms(self._raised.wait(), due - now)
+            except asyncio.TimeoutError:
+                return False
+            rest = self._alarm_at + _ALARM_EVERY_MS - self.clock.monotonic_ms()
+            if rest <= 0:
+                self._raised.clear()
+                self._alarm_at = self.clock.monotonic_ms()
+                return True
+            await asyncio.sleep_ms(min(rest, max(0, due - self.clock.monotonic_ms())))
+
+    async def _make_reading(self, alarm: bool = False) -> None:
         values = await self._role.measure()
         at_s = self.clock.uptime_s()
         unix_s = self.clock.unix_s(at_s)
         try:
             if unix_s is None:
-                self.queue.append(self.boot, TIME_UPTIME, at_s, self._body(values))
+                seq = self.queue.append(self.boot, TIME_UPTIME, at_s, self._body(values))
             else:
-                self.queue.append(self.boot, TIME_UNIX, unix_s, self._body(values))
+                seq = self.queue.append(self.boot, TIME_UNIX, unix_s, self._body(values))
         except OSError as error:
             self._unmade += 1
             log_error("sample: %d readings were not kept" % self._unmade, error)
             return
+        if alarm:
+            log("node", "alarm: reading %d" % seq)
+            self._alarms.add(seq)
+            self.network.hurry()
         self.network.wake()
 
     def _body(self, values: dict[str, float]) -> bytes:

@@ -69,6 +69,12 @@ class Delivery:
         self._ask_now = True
         self.unanswered = 0
 
+    def skip(self, seqs: list[int]) -> None:
+        """These readings are on their way in another frame; a receipt will say if they got lost."""
+        for seq in seqs:
+            if seq == self._cursor:
+                self._cursor += 1
+
     def restart(self, now_ms: int) -> None:
         """A new session, or somebody is there again: ask at once."""
         self._deadline = None

@@ -26,13 +26,15 @@ _MAX_FOPTS = 15
 class Network:
     """*mac* is None on a board whose LoRaWAN state is lost: it stays silent and keeps its readings."""
 
-    def __init__(self, mac, link, delivery, queue, clock, watchdog) -> None:
+    def __init__(self, mac, link, delivery, alarms, queue, clock, watchdog) -> None:
         self._mac = mac
         self._link = link
         self._layer = getattr(link, "layer", None)  # LoRaWAN's rules of the air, where the link is a radio
         self._rejoin_after = getattr(link, "rejoin_after", _REJOIN_AFTER)
         self._asking = False  # the uplink in hand asks for the time
         self._delivery = delivery
+        self._alarms = alarms
+        self._alarm_sent = False  # the last uplink was an alarm: an acknowledgement is for it
         self._queue = queue
         self._clock = clock
         self._watchdog = watchdog
@@ -55,6 +57,10 @@ class Network:
     def wake(self) -> None:
         """There is something to do: look at once."""
         self._wake.set()
+
+    def hurry(self) -> None:
+        """There is something that cannot wait for the end of a long back-off."""
+        self._heard()
 
     async def uplink(self) -> None:
         """Task: join when needed, send what is due, wait for the next occasion."""
@@ -102,10 +108,15 @@ class Network:
             await self._send(*own)
             return
         fopts, asks_time = self._commands(now)
+        alarm = self._alarms.next_frame(now, self._link.max_payload - len(fopts))
+        if alarm is not None:
+            self._delivery.skip(self._alarms.sent)
+            await self._send(readings.FPORT_ALARMS, alarm, fopts, asks_time, True)
+            return
         payload = self._delivery.next_frame(now, self._link.max_payload - len(fopts))
         if payload is None and not self._mac.ack_due and not (layer is not None and layer.urgent):
-            wait = self._delivery.wait_ms(now)
-            await self._pause(wait if layer is None else min(wait, layer.due_ms()))
+            waits = [self._delivery.wait_ms(now), self._alarms.wait_ms(now), None if layer is None else layer.due_ms()]
+            await self._pause(min([wait for wait in waits if wait is not None]))
             return
         await self._send(None if payload is None else readings.FPORT_READINGS, payload or b"", fopts, asks_time)
 
@@ -119,14 +130,17 @@ class Network:
             fopts += maccommands.link_check_req()
         return fopts, asks_time
 
-    async def _send(self, fport: int | None, payload: bytes, fopts: bytes, asks_time: bool = False) -> None:
+    async def _send(
+        self, fport: int | None, payload: bytes, fopts: bytes, asks_time: bool = False, alarm: bool = False
+    ) -> None:
         try:
-            phy = (self._layer or self._mac).seal(fport, payload, fopts)
+            phy = (self._layer or self._mac).seal(fport, payload, fopts, alarm)
         except CounterExhausted as error:
             log_error("uplink: new session needed", error)
             self._mac.leave()
             return
         self._asking = asks_time
+        self._alarm_sent = alarm
         self.alive(0)
         await self._link.send(phy)
         if self._layer is None:  # a radio says so itself, before it listens
@@ -209,12 +223,17 @@ class Network:
             self._join_failures = 0
             self._time_asked = None
             self._delivery.restart(self._clock.monotonic_ms())
+            self._alarms.hurry()
             self._joined.set()
             return OURS
         received = self._mac_or_refuse().open(phy)
         self._alive_at = self._delivery.unanswered
         self._wake.set()
-        heard = ACK if received.ack else OURS
+        heard = OURS
+        if received.ack:
+            heard = ACK
+            if self._alarm_sent:
+                self._alarms.acknowledged()
         if self._layer is not None and not self._layer.received(received, snr_db, class_c):
             return heard
         if not class_c:  # TS001 section 17: no MAC commands there
@@ -246,5 +265,6 @@ class Network:
             log("downlink", "the gateway holds readings up to %d, this board made %d; renumbered" % (contiguous, made))
             self._queue.renumber(contiguous)
             self._delivery.renumbered()
+            self._alarms.renumbered()
             return
         self._delivery.on_receipt(contiguous, above)

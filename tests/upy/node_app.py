@@ -11,6 +11,7 @@ import sys
 from firmware.node.store import Slots
 from firmware.wire import readings
 from firmware.wire.errors import Replayed
+from firmware.wire.frame import CONFIRMED_UP
 from tests.upy.node_world import World
 from tests.upy.small_network import UNIX_MS
 
@@ -261,6 +262,45 @@ async def scenario_old_and_new_readings_share_a_way_without_receipts(seed):
     assert max(world.server.readings) >= first_new + 10  # new ones get through although nobody answers
     assert Slots(world.files, "nonce").payload is not None
     assert readings.FPORT_READINGS == 1
+
+
+async def scenario_an_alarm_goes_at_once_and_until_it_is_held(seed):
+    world = World(seed, interval_ms=3600000)
+    world.server.receipts = False  # the acknowledgement alone must do
+    await world.until(lambda: world.server.readings, "the first reading")
+    world = World(seed, world.server, world.files, world.role, interval_ms=3600000)
+    lost = []
+
+    def lose(phy):
+        lost.append(phy)
+        return [] if phy[0] >> 5 == CONFIRMED_UP and len(lost) < 6 else [phy]
+
+    world.link.mangle_up = lose
+
+    async def ring():
+        await asyncio.sleep_ms(50)
+        world.role.alarm()
+
+    ringing = asyncio.create_task(ring())
+    await world.until(lambda: world.server.alarms, "an alarm")
+    await ringing
+    numbers, confirmed = world.server.alarms[0]
+    assert confirmed and numbers == [world.role.made], (numbers, world.role.made)
+    assert len(lost) >= 6
+    world.check()
+
+
+async def scenario_an_alarm_that_a_power_cut_stops_is_delivered_all_the_same(seed):
+    world = World(seed, interval_ms=3600000)
+    await world.until(settled(world, 1), "a session")
+    world.server.deaf = True
+    world = World(seed, world.server, world.files, world.role, interval_ms=3600000)
+    world.role.alarm()
+    await world.until(lambda: world.role.made >= 3, "an alarm that nobody hears")
+    world.server.deaf = False
+    world = World(seed, world.server, world.files, world.role, interval_ms=3600000)
+    await world.until(lambda: world.role.made in [item[6] for item in world.server.readings.values()], "its reading")
+    world.check()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import asyncio
 import sys
 
 from firmware.node.lorawan.windows import receive_window
+from firmware.wire.frame import CONFIRMED_UP
 from firmware.wire import maccommands, macnetwork, region
 from tests.upy.sim_time import clock
 
@@ -312,6 +313,38 @@ async def scenario_adr_asks_and_backs_off_to_the_letter(seed):
     factors = [up.sf for up in world.data_uplinks()]
     assert factors[:128] == [7] * 128 and factors[128:160] == [8] * 32 and factors[160:170] == [9] * 10
     world.check_duty()
+
+
+async def scenario_an_alarm_is_confirmed_and_repeated_until_it_is_held(seed):
+    world = LoraWorld(seed, interval_ms=86400000)
+    await world.until(received(world, 1), "a session")
+    await world.run_for(100)
+    world.answer_in = 0
+    before = len(world.data_uplinks())
+    raised_us = clock.now_us
+    world.role.alarm()
+    await world.until(lambda: len(world.server.alarms) >= 4, "4 tries")
+    tries = world.data_uplinks()[before : before + 4]
+    assert tries[0].begun_us - raised_us < 3000000, tries[0].begun_us - raised_us
+    assert all(numbers == world.server.alarms[0][0] and confirmed for numbers, confirmed in world.server.alarms)
+    assert all(up.data[0] >> 5 == CONFIRMED_UP for up in tries)
+    assert all(tries[i + 1].begun_us - tries[i].end_us > 15000000 for i in range(3))  # never a burst
+    world.answer_in = 2
+    count = len(world.server.alarms)
+    await world.until(lambda: len(world.server.alarms) > count, "an answered one")
+    count = len(world.server.alarms)
+    await world.run_for(3000)
+    assert len(world.server.alarms) == count  # held: no more
+    world.check_duty()
+
+
+async def scenario_alarms_are_at_most_one_a_minute(seed):
+    world = LoraWorld(seed, interval_ms=86400000)
+    await world.until(received(world, 1), "a session")
+    for _ in range(300):
+        world.role.alarm()
+        await world.run_for(1)
+    assert 4 <= len(world.server.alarms) <= 6, world.server.alarms
 
 
 async def scenario_certification_answers_on_its_port(seed):

@@ -49,6 +49,7 @@ class Server:
         self.times = True
         self.confirm = False
         self.deaf = False
+        self.alarms = []  # (sequence numbers, whether confirmed) of each frame on the port of alarms
 
     def uplink(self, phy):
         """Take a frame and return what goes down."""
@@ -99,16 +100,19 @@ class Server:
                 self.links_checked += 1
                 fopts += maccommands.link_check_ans(20, 1)
         receipt = None
-        if received.fport == readings.FPORT_READINGS:
+        if received.fport in (readings.FPORT_READINGS, readings.FPORT_ALARMS):
             items, oldest = readings.unpack(received.payload)
             for item in items:
                 self._keep(item)
+            if received.fport == readings.FPORT_ALARMS:
+                self.alarms.append(([item[0] for item in items], received.confirmed))
             if oldest is not None and self.receipts:
                 receipt = self._receipt(oldest)
-        if receipt is None and not fopts:
+        if receipt is None and not fopts and not received.confirmed:
             return []
         port = None if receipt is None else readings.FPORT_RECEIPTS
-        return [self.session.seal_downlink(port, receipt or b"", confirmed=self.confirm, fopts=fopts)]
+        ack = received.confirmed
+        return [self.session.seal_downlink(port, receipt or b"", confirmed=self.confirm, ack=ack, fopts=fopts)]
 
     def _keep(self, item):
         seq = item[0]

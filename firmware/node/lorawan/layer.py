@@ -135,9 +135,10 @@ class Layer:
         fits = len(frame[1]) + len(fopts) <= self.max_payload
         return frame[0], frame[1], fopts if fits else b""
 
-    def seal(self, fport: int | None, payload: bytes, fopts: bytes) -> bytes:
+    def seal(self, fport: int | None, payload: bytes, fopts: bytes, confirmed: bool = False) -> bytes:
         """Return the next uplink's bytes, its flags as ADR wants them. Raises CounterExhausted."""
-        confirmed = self.certification is not None and self.certification.confirmed is True and fport != 0
+        if self.certification is not None and self.certification.confirmed is not None:
+            confirmed = self.certification.confirmed and fport != 0
         phy = self._mac.seal(fport, payload, fopts, confirmed, self.engine.adr_on, self._adr_ack_req)
         self.adr.after_uplink()
         if fopts or fport == 0:

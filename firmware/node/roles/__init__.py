@@ -6,7 +6,9 @@ A module ``<kind>.py`` has ``open_role(board, files)``. It returns an object tha
 
 - ``control()``: look and act once; called every second;
 - ``await measure()``: a dict of field name to physical value; what a broken sensor cannot tell is left out;
-- ``fail_safe()``: put the hardware into the state that harms nobody; works whatever else is broken.
+- ``fail_safe()``: put the hardware into the state that harms nobody; works whatever else is broken;
+- ``alarm``, set by the node before the first ``control()``: to be called when something cannot wait. What ``measure()``
+  tells then is sent at once, confirmed, and again until it is held; at most one a minute.
 """
 
 from firmware.node.errors import ConfigError
