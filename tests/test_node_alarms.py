@@ -5,9 +5,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.node_rig import Rig, identity, identity_files, make
 from tests.radio_city import City
 
+pytestmark = pytest.mark.apart
 SECONDS = 12
 ROLE = b"""
 class Role:
