@@ -18,8 +18,8 @@ from tests.outbox_rig import TestClock
 SENT = TxOutcome("sent")
 LATE = TxOutcome("refused", "TOO_LATE")
 SILENT = TxOutcome("no_answer")
-RX1 = RadioDownlink(868_100_000, 7, 125_000, 14, 1)
-RX2 = RadioDownlink(region.RX2_HZ, 12, 125_000, 27, 2)
+RX1 = RadioDownlink(868_100_000, 7, 125_000, 14, 1_000_000)
+RX2 = RadioDownlink(region.RX2_HZ, 12, 125_000, 27, 2_000_000)
 PHY = bytes(20)
 
 
@@ -107,6 +107,27 @@ def test_without_airtime_in_one_band_the_other_window_serves() -> None:
     while rig.budget.book("gw", RX1.freq_hz, 0, 100_000, Priority.REPLY):
         pass
     assert rig.transmit((BOTH[0],), Priority.JOIN), "joins have what the others leave"
+
+
+def test_a_moment_that_is_taken_is_not_asked_for_again() -> None:
+    """Another gateway that heard the frame serves, then the next window; what was refused frees its moment."""
+    rig = Rig(SENT, SENT, SENT, LATE, SENT)
+    transmitter = Transmitter(rig.send, rig.budget, rig.clock, rig.counters)
+
+    def transmit(*ways: Opportunity) -> bool:
+        return asyncio.run(transmitter.transmit(Planned(bytes(8), PHY, ways, Priority.REPLY)))
+
+    assert transmit(*BOTH)
+    assert transmit(BOTH[0], way("rx1", RX1, 1.0, "second"), BOTH[1])
+    assert [address for address, _, _ in rig.asked] == ["gw", "second"]
+    assert transmit(*BOTH)
+    assert rig.asked[-1][1] == RX2
+    assert not transmit(*BOTH)
+    assert (rig.count("rx1_busy"), rig.count("rx2_busy"), rig.count("rx1_refused")) == (3, 1, 0)
+    assert rig.used_us(RX1.freq_hz) == BOTH[0].airtime_us(len(PHY)), "airtime that was not used is not counted"
+    later = RadioDownlink(868_100_000, 7, 125_000, 14, 5_000_000)
+    assert not transmit(way("rx1", later, 5.0))
+    assert transmit(way("rx1", later, 5.0)), "the gateway refused it before, so the moment is free"
 
 
 def test_a_line_has_no_windows_and_no_duty_cycle() -> None:

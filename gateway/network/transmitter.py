@@ -8,12 +8,14 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import LinkError
+from gateway.network.timetable import Timetable
 from gateway.operate.logs import EventLog, Seldom
 
 if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.network.duty import Booking, DutyBudget
     from gateway.network.scheduler import Opportunity, Planned
+    from gateway.network.timetable import Slot
     from gateway.operate.counters import Counters
     from gateway.radio import RadioDownlink, TxOutcome
 
@@ -31,12 +33,17 @@ class Send(Protocol):
         """Return what became of it; None on a line, which has nothing to say."""
 
 
+class _Busy(Exception):
+    """No way now; the argument is the name for the counter."""
+
+
 class Transmitter:
-    """Sends planned frames, within the windows and within the gateways' duty cycle."""
+    """Sends planned frames, within the windows and the gateways' duty cycle, and never two at a time by one gateway."""
 
     def __init__(self, send: Send, budget: DutyBudget, clock: Clock, counters: Counters) -> None:
         self._send = send
         self._budget = budget
+        self._timetable = Timetable()
         self._clock = clock
         self._counters = counters
         self._log = EventLog("transmitter")
@@ -66,18 +73,15 @@ class Transmitter:
 
     async def _try(self, planned: Planned, way: Opportunity, wait_s: float | None) -> str:
         """Return why the frame did not go this way; empty when it did."""
-        booking: Booking | None = None
-        if way.when is not None:
-            at_us = int((self._clock.monotonic_s() if way.at_s is None else way.at_s) * 1_000_000)
-            airtime_us = way.airtime_us(len(planned.phy))
-            booking = self._budget.book(way.address, way.when.freq_hz, at_us, airtime_us, planned.priority)
-            if booking is None:
-                return "duty_cycle"
+        try:
+            booked = self._book(planned, way)
+        except _Busy as error:
+            return str(error)
         try:
             async with asyncio.timeout(wait_s):
                 outcome = await self._send(way.link, way.address, planned.phy, way.when)
         except LinkError as error:
-            self._give_back(booking)
+            self._give_back(booked)
             if self._seldom.allow(way.link) is not None:
                 self._log.warning("not_sent", link=way.link, why=error)
             return "link"
@@ -87,8 +91,27 @@ class Transmitter:
             return ""
         if outcome.result == "no_answer":
             return "no_answer"
-        self._give_back(booking)
+        self._give_back(booked)
         return "refused"
+
+    def _book(self, planned: Planned, way: Opportunity) -> tuple[Booking, Slot] | None:
+        """Take airtime and the gateway's transmitter; None on a line. Raises _Busy."""
+        if way.when is None:
+            return None
+        now_us = int(self._clock.monotonic_s() * 1_000_000)
+        at_us = now_us if way.at_s is None else int(way.at_s * 1_000_000)
+        airtime_us = way.airtime_us(len(planned.phy))
+        if way.when.tmst_us is None:
+            slot: Slot | None = self._timetable.take_at_once(way.address, airtime_us, now_us)
+        else:
+            slot = self._timetable.take(way.address, way.when.tmst_us, at_us, airtime_us, now_us)
+        if slot is None:
+            raise _Busy("busy")
+        booking = self._budget.book(way.address, way.when.freq_hz, at_us, airtime_us, planned.priority)
+        if booking is None:
+            self._timetable.give_back(slot)
+            raise _Busy("duty_cycle")
+        return booking, slot
 
     def _missed(self, way: Opportunity) -> bool:
         return way.at_s is not None and self._clock.monotonic_s() > way.at_s - LEAD_S
@@ -101,9 +124,10 @@ class Transmitter:
             return None  # the link has a limit of its own
         return max(_MIN_WAIT_S, later[0] - LEAD_S - _ANSWER_BEFORE_S - self._clock.monotonic_s())
 
-    def _give_back(self, booking: Booking | None) -> None:
-        if booking is not None:
-            self._budget.refund(booking)
+    def _give_back(self, booked: tuple[Booking, Slot] | None) -> None:
+        if booked is not None:
+            self._budget.refund(booked[0])
+            self._timetable.give_back(booked[1])
 
     def _count(self, what: str) -> None:
         self._counters.add("downlinks", what)
