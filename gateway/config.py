@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from firmware.wire import region
 from firmware.wire.kinds import terms
 from gateway import identity, links, platforms
 from gateway.errors import IdentityError
-from gateway.network.options import Options
+from gateway.network.channels import MAX_ADDED
+from gateway.network.options import DEFAULT_RX2_DR, GATEWAY_CHANNELS, Channel, Options, ProfileRule
 from gateway.plugins import Settings, settings_type
 from provisioning import strict_toml
 from provisioning.secret_refs import load_secret
@@ -60,6 +62,66 @@ class RegisterSection(_Section):
     """Reference to the key that the device keys are encrypted under."""
 
 
+def _may_be_used(freq_hz: int) -> int:
+    if region.band_of(freq_hz) is None or freq_hz % 100:
+        raise ValueError(f"{freq_hz} Hz is no frequency for LoRaWAN in Europe (863 to 870 MHz, in steps of 100 Hz)")
+    return freq_hz
+
+
+Frequency = Annotated[int, AfterValidator(_may_be_used)]
+DataRate = Annotated[int, Field(ge=0, le=region.MAX_DR)]
+
+
+class ChannelSection(_Section):
+    """``[[network.channels]]``: an uplink channel."""
+
+    freq_hz: Frequency
+    min_dr: DataRate = region.MIN_DR
+    max_dr: DataRate = region.MAX_DEFAULT_DR
+    rx1_hz: Frequency | None = None
+    """Where RX1 listens after a frame on this channel, if elsewhere."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.min_dr > self.max_dr:
+            raise ValueError(f"min_dr is {self.min_dr}, above max_dr {self.max_dr}")
+        if self.freq_hz in region.DEFAULT_CHANNELS_HZ and (self.min_dr, self.max_dr) != (0, region.MAX_DEFAULT_DR):
+            raise ValueError(f"{self.freq_hz} Hz is a default channel, whose data rates are 0 to 5 (RP002 section 2.4)")
+        return self
+
+    def channel(self) -> Channel:
+        """Return what the network stage takes."""
+        return Channel(self.freq_hz, self.min_dr, self.max_dr, self.rx1_hz)
+
+
+class ProfileSection(_Section):
+    """``[[network.profiles]]``: devices that are not as their kind. What is not given stays as it is."""
+
+    match: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,16}$")]
+    """The first hex digits of their DevEUI or JoinEUI."""
+    device_class: Literal["A", "C"] | None = None
+    random_dev_nonce: bool | None = None
+    rx1_delay_s: Annotated[int, Field(ge=1, le=15)] | None = None
+    rx2_dr: DataRate | None = None
+    rx2_hz: Frequency | None = None
+    adr: bool | None = None
+    adr_margin_db: Annotated[float, Field(ge=0, le=30)] | None = None
+    max_dr: DataRate | None = None
+    max_eirp_dbm: Annotated[int, Field(ge=2, le=region.MAX_EIRP_DBM)] | None = None
+    status_every_h: Annotated[float, Field(ge=0, le=8760)] | None = None
+
+    def rule(self) -> ProfileRule:
+        """Return what the network stage takes."""
+        given: dict[str, object] = self.model_dump(exclude_none=True)
+        match = str(given.pop("match"))
+        if self.device_class is not None:
+            given["class_c"] = given.pop("device_class") == "C"
+        if self.status_every_h is not None:
+            del given["status_every_h"]
+            given["status_every_s"] = self.status_every_h * 3600
+        return ProfileRule(match, given)
+
+
 class NetworkSection(_Section):
     """The LoRaWAN network that this gateway is."""
 
@@ -69,6 +131,8 @@ class NetworkSection(_Section):
     """How long a radio frame waits for what other gateways heard of it. RX1 opens at ``rx1_delay_s``."""
     rx1_delay_s: Annotated[int, Field(ge=1, le=15)] = 1
     """From the end of a device's frame to RX1. More than 1 for gateways behind a slow network."""
+    rx2_dr: Annotated[int, Field(ge=0, le=region.MAX_DR)] = DEFAULT_RX2_DR
+    """Data rate of RX2; devices that joined before are told with RXParamSetupReq."""
     adr: bool = True
     """Whether devices are told faster data rates and less power where their signal allows."""
     adr_margin_db: Annotated[float, Field(ge=0, le=30)] = 10.0
@@ -80,12 +144,32 @@ class NetworkSection(_Section):
     random_dev_nonce: list[KindName] = []
     """Kinds whose devices draw DevNonces at random (LoRaWAN before 1.0.4); all others must count upwards."""
 
+    channels: Annotated[list[ChannelSection], Field(max_length=region.MAX_CHANNELS)] = [
+        ChannelSection(freq_hz=each.freq_hz) for each in GATEWAY_CHANNELS
+    ]
+    """Uplink channels beside 868.1, 868.3 and 868.5 MHz."""
+    profiles: list[ProfileSection] = []
+    """What some devices have that differs."""
+
+    @model_validator(mode="after")
+    def _channels_fit(self) -> Self:
+        frequencies = [each.freq_hz for each in self.channels]
+        if len(set(frequencies)) < len(frequencies):
+            raise ValueError("channels: a frequency is given twice")
+        added = [freq_hz for freq_hz in frequencies if freq_hz not in region.DEFAULT_CHANNELS_HZ]
+        if len(added) > MAX_ADDED:
+            raise ValueError(f"channels: {len(added)} beside the default ones; a device has room for {MAX_ADDED}")
+        return self
+
     def options(self) -> Options:
         """Return what the network stage takes."""
         return Options(
             class_c=frozenset(self.class_c),
             random_dev_nonce=frozenset(self.random_dev_nonce),
             rx1_delay_s=self.rx1_delay_s,
+            rx2_dr=self.rx2_dr,
+            channels=tuple(each.channel() for each in self.channels),
+            profiles=tuple(each.rule() for each in self.profiles),
             adr=self.adr,
             adr_margin_db=self.adr_margin_db,
             status_every_s=self.status_every_h * 3600,

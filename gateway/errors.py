@@ -132,6 +132,12 @@ class UnsupportedType(Refused):
     reason = "unsupported_type"
 
 
+class WrongProfile(Refused):
+    """What the register or the configuration says of a device's radio is nothing that a device can have."""
+
+    reason = "wrong_profile"
+
+
 class AddressesExhausted(Refused):
     """No free device address under the network's prefix was found."""
 

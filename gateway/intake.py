@@ -104,6 +104,8 @@ class Intake:
             return []
         if self._sightings is not None:
             self._sightings.note(opened, arrivals)
+        for name in self._server.refusals():
+            self._counters.add("mac_refused", name)
         stored = self._store(arrivals)
         accepts = [self._accept(each) for each in joined]
         return accepts + self._answers(opened, arrivals, stored=stored)
@@ -222,7 +224,8 @@ class Intake:
     def _sealed(self, answer: _Answer) -> Downlink | Planned | None:
         server, session, uplink = self._server, answer.to.session, answer.to.uplink
         room_bytes = scheduler.room_bytes(uplink, session.radio)
-        fopts = answer.fopts + server.requests(session, uplink, MAX_FOPTS - len(answer.fopts))
+        alone = answer.priority is Priority.BACKGROUND and not answer.fopts and not server.queue.waits(session.dev_eui)
+        fopts = answer.fopts + server.requests(answer.to, MAX_FOPTS - len(answer.fopts), alone=alone)
         item, priority = None, answer.priority
         if answer.receipt:
             receipt = self._outbox.receipt(session.dev_eui)

@@ -124,6 +124,7 @@ class FrameDevice:
         self._habits = habits
         self._rng = rng
         self._channels = list(region.DEFAULT_CHANNELS_HZ)
+        self._rx2_dr = region.RX2_DR
         self._rests_until_us: dict[int | None, int] = {}
         self._fopts = b""
         self._missing: set[int] = set()
@@ -221,7 +222,7 @@ class FrameDevice:
         self.sent.append(Sent(sent, fport, payload, seqs))
         self._exchanging, self._answered, self._last_window = True, False, False
         rx1 = channel._replace(iq=True)
-        rx2 = Channel(region.RX2_HZ, region.DATA_RATES[region.RX2_DR][0], _BANDWIDTH_HZ, iq=True)
+        rx2 = Channel(region.RX2_HZ, region.DATA_RATES[self._rx2_dr][0], _BANDWIDTH_HZ, iq=True)
         self._timeline.at(sent.until_us + delay_us - _LEAD_US, lambda: self._open(rx1, last=False))
         self._timeline.at(sent.until_us + delay_us + SECOND_US - _LEAD_US, lambda: self._open(rx2, last=True))
 
@@ -286,6 +287,7 @@ class FrameDevice:
             return  # for another device
         self._answered = True
         self.opened.append(phy)
+        _, self._rx2_dr = macdevice.dl_settings(accept.dl_settings)
         fields = [accept.cf_list[at : at + 3] for at in range(0, 15, 3)]
         self._channels += [macdevice.frequency_hz(each) for each in fields if any(each)]
         self._plan(self._rng.randrange(1, 60) * SECOND_US, self._measure)

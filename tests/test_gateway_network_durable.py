@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.wire import crypto, frame, maccommands
+from firmware.wire import crypto, frame, maccommands, macnetwork
 from gateway.errors import OutboxFull
 from gateway.intake import Intake
 from gateway.links import Downlink
@@ -137,10 +137,15 @@ def _with_adr_ack_req(device: Device) -> bytes:
     return header + mic
 
 
-def test_background_requests_alone_are_background(tmp_path: Path) -> None:
+def test_a_battery_is_asked_with_what_goes_anyway_and_by_itself_only_when_that_takes_hours(tmp_path: Path) -> None:
     rig = Rig(tmp_path, replace(QUIET, status_every_s=86400))
+    assert rig.hear(rig.device.live.seal_uplink(None, b"")) == []
+    rig.radio.clock.sleep(6 * 3600)
     planned = rig.answer(rig.device.live.seal_uplink(None, b""))
     assert planned.priority is Priority.BACKGROUND
+    assert rig.device.take(planned.phy).fopts == macnetwork.dev_status_req()
+    rig.radio.clock.sleep(6 * 3600)
+    assert rig.device.take(rig.answer(rig.device.readings(1, oldest=1)).phy).fopts == macnetwork.dev_status_req()
     rig.disk.outbox.close()
     rig.radio.close()
     rig.radio.city.registry.close()

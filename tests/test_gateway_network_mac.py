@@ -83,7 +83,7 @@ class Radio:
         return self.hear(device.live.seal_uplink(None, b"", adr=True, fopts=fopts), gateways)
 
     def asked(self, heard: Opened, room_bytes: int = 15) -> dict[int, bytes]:
-        requests = self.server.requests(heard.session, heard.uplink, room_bytes)
+        requests = self.server.requests(heard, room_bytes)
         return dict(maccommands.parse(requests, uplink=False))
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ def radio(tmp_path: Path) -> Iterator[Radio]:
 
 def test_a_join_by_radio_brings_the_five_channels_of_every_gateway(radio: Radio) -> None:
     accept = radio.join(radio.city.device())
-    assert (accept.rx_delay, accept.dl_settings) == (1, 0)
+    assert (accept.rx_delay, accept.dl_settings) == (1, 3)
     channels = [macdevice.frequency_hz(accept.cf_list[at : at + 3]) for at in range(0, 15, 3)]
     assert channels == [867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000]
     assert accept.cf_list[15] == 0
@@ -222,7 +222,7 @@ def test_requests_keep_to_the_room_that_is_left(radio: Radio) -> None:
     radio.join(device)
     heard = radio.up(device)
     for room_bytes in range(16):
-        assert len(radio.server.requests(heard.session, heard.uplink, room_bytes)) <= room_bytes
+        assert len(radio.server.requests(heard, room_bytes)) <= room_bytes
 
 
 def test_the_last_frame_late_is_a_replay_and_soon_a_repetition(radio: Radio) -> None:

@@ -173,7 +173,7 @@ def test_a_lamp_that_missed_both_windows_hears_its_receipt_all_the_same(city: Ci
             windows = [air.window(await air.refuse()), air.window(await air.refuse("COLLISION_PACKET"))]
             asked = await air.next()
             assert [*windows, air.window(asked)] == [4.0, 5.0, None]
-            assert (asked.txpk["freq"], asked.txpk["datr"]) == (869.525, "SF12BW125")
+            assert (asked.txpk["freq"], asked.txpk["datr"]) == (869.525, "SF9BW125")
             assert device.take(asked.phy).fport == 4
             air.push(device.readings(2, confirmed=True))
             for _ in range(2):
@@ -265,7 +265,7 @@ def test_class_c_gets_a_downlink_at_once_and_confirms_it(city: City) -> None:
             asked = await air.refuse("COLLISION_PACKET")
             assert air.window(asked) is None
             asked = await air.next()
-            assert (air.window(asked), asked.txpk["freq"], asked.txpk["datr"]) == (None, 869.525, "SF12BW125")
+            assert (air.window(asked), asked.txpk["freq"], asked.txpk["datr"]) == (None, 869.525, "SF9BW125")
             received = device.take(asked.phy)
             assert (received.fport, received.payload, received.confirmed) == (3, b"dim", True)
             air.push(device.live.seal_uplink(None, b"", ack=True))

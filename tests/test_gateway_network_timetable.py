@@ -74,7 +74,7 @@ WISHES = st.lists(
 
 @given(WISHES, st.integers(0, U32 - 1), st.integers(0, 2**32))
 def test_a_concentrator_never_answers_collision_packet(wishes: list[Wish], counter: int, seed: int) -> None:
-    """Uplinks as they fall; each answer goes where the timetable has room. The concentrator is the virtual air's own."""
+    """Uplinks as they fall; each answer goes where the timetable has room. The concentrator is the air's own."""
     rng = Random(seed)
     concentrator = Concentrator(Medium(1), "gw", 0, counter)
     concentrator.join(0.0, 0.0, 0)

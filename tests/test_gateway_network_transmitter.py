@@ -130,6 +130,18 @@ def test_a_moment_that_is_taken_is_not_asked_for_again() -> None:
     assert transmit(way("rx1", later, 5.0)), "the gateway refused it before, so the moment is free"
 
 
+def test_rx2_goes_first_where_rx1s_sub_band_is_scarce_but_not_for_a_join() -> None:
+    rig = Rig(SENT, SENT, SENT)
+    while rig.budget.share("gw", RX1.freq_hz, 0) < 0.5:
+        assert rig.budget.book("gw", RX1.freq_hz, 0, 100_000, Priority.REPLY)
+    assert rig.transmit()
+    assert rig.transmit(priority=Priority.JOIN)
+    while rig.budget.share("gw", RX2.freq_hz, 0) < 0.5:
+        assert rig.budget.book("gw", RX2.freq_hz, 0, 1_000_000, Priority.REPLY)
+    assert rig.transmit()
+    assert [when for _, when, _ in rig.asked] == [RX2, RX1, RX1]
+
+
 def test_a_line_has_no_windows_and_no_duty_cycle() -> None:
     rig = Rig(None)
     rig.clock.monotonic = 1e6

@@ -23,7 +23,7 @@ from firmware.wire.errors import NotAuthentic
 from firmware.wire.region import RX2_DR
 from firmware.wire.session import Session
 from gateway.network.aes import ecb, ecb_decrypt
-from gateway.network.options import CF_LIST_HZ
+from gateway.network.options import GATEWAY_CHANNELS
 from provisioning.registry import Registry
 from tests.city import City, running_city, wait_until
 
@@ -181,7 +181,7 @@ def test_we_read_their_data_frames_and_would_have_made_the_same(rng: Random) -> 
 
 
 def _joins(rng: Random) -> list[dict[str, bytes]]:
-    cf_lists = [b"", macnetwork.encode_cf_list(list(CF_LIST_HZ)), rng.randbytes(16)]
+    cf_lists = [b"", macnetwork.encode_cf_list([each.freq_hz for each in GATEWAY_CHANNELS]), rng.randbytes(16)]
     lengths = {"app_key": 16, "join_eui": 8, "dev_eui": 8, "dev_nonce": 2, "join_nonce": 3, "net_id": 3, "dev_addr": 4}
     return [
         {name: rng.randbytes(length) for name, length in lengths.items()}

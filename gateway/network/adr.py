@@ -57,8 +57,9 @@ def decide(
     margin_db: float,
     max_dr: int = MAX_DEFAULT_DR,
     max_tx_power: int = MAX_TX_POWER,
+    min_tx_power: int = 0,
 ) -> Setting:
-    """Return the setting to ask for; *now* when it is right as it is."""
+    """Return the setting to ask for; *now* when it is right as it is. *min_tx_power*: no more power than that."""
     if not history:
         return now
     full = len(history) >= HISTORY
@@ -66,11 +67,14 @@ def decide(
     spare_db = best_db - REQUIRED_SNR_DB[DATA_RATES[now.dr][0]] - margin_db - (0 if full else _SHORT_HISTORY_DB)
     steps = int(spare_db / STEP_DB)  # towards zero
     dr, tx_power = now.dr, now.tx_power
+    if tx_power < min_tx_power:
+        steps -= round((min_tx_power - tx_power) * _DB_PER_POWER_STEP / STEP_DB)
+        tx_power = min_tx_power
     while steps > 0 and (dr < max_dr or tx_power < max_tx_power):
         dr, tx_power = (dr + 1, tx_power) if dr < max_dr else (dr, tx_power + 1)
         steps -= 1
     if steps < 0 and full:
-        tx_power = max(0, tx_power + steps)
+        tx_power = max(min_tx_power, tx_power + steps)
     return Setting(dr, tx_power, nb_trans(history, now.nb_trans))
 
 

@@ -63,6 +63,11 @@ class DutyBudget:
         buckets[booking.bucket] = buckets.get(booking.bucket, 0) + airtime_us
         return booking
 
+    def share(self, gateway: str, freq_hz: int, at_us: int) -> float:
+        """Return how much of its hour a gateway has used of a frequency's sub-band, from 0 to 1."""
+        band = band_of(freq_hz)
+        return 1.0 if band is None else self.used_us(gateway, band, at_us) / limit_us(band)
+
     def refund(self, booking: Booking) -> None:
         """The frame was not sent."""
         buckets = self._spent[booking.gateway, booking.band]

@@ -11,8 +11,10 @@ from firmware.wire import frame, macnetwork
 from firmware.wire.crypto import derive_session_keys
 from gateway.clock import MIN_PLAUSIBLE_S, plausible
 from gateway.errors import AddressesExhausted, FrameNotAuthentic, UnknownDevice, WrongNonce
+from gateway.network import channels
 from gateway.network.aes import ecb, ecb_decrypt
-from gateway.network.options import CF_LIST_HZ, FULL_MASK, Options
+from gateway.network.channels import ChannelPlan
+from gateway.network.profiles import profile
 from gateway.network.radio_state import RadioState
 from gateway.network.sessions import Nonces
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from gateway.links import Uplink
+    from gateway.network.options import Options
+    from gateway.network.profiles import Profile
     from gateway.network.register import Device, KnownDevices
     from gateway.network.sessions import SessionStore
 
@@ -67,16 +71,13 @@ class JoinServer:
             frame.check_join_request(encrypt, uplink.phy)
         except wire_errors.NotAuthentic as error:
             raise FrameNotAuthentic(str(error), dev_eui=dev_eui) from error
-        nonces = self._next_nonces(device, request.dev_nonce, uplink.received_at)
+        profiled = profile(device, self._options)
+        nonces = self._next_nonces(device, profiled, request.dev_nonce, uplink.received_at)
         dev_addr = self._free_address(dev_eui)
         keys = derive_session_keys(encrypt, nonces.join_nonce, self._net_id, nonces.dev_nonce)
         self._store.set_nonces(dev_eui, nonces)
-        radio, cf_list = RadioState(), b""
-        if uplink.radio is not None:
-            # On a line they would only make the frame longer.
-            radio = RadioState(self._options.rx1_delay_s, channels=FULL_MASK, link=uplink.link, address=uplink.address)
-            cf_list = macnetwork.encode_cf_list(list(CF_LIST_HZ))
-        ended = self._store.add(dev_eui, dev_addr, *keys, radio)
+        radio, plan, cf_list = self._agreed(profiled, uplink)
+        ended = self._store.add(dev_eui, dev_addr, keys, nonces.join_nonce, radio, plan)
         accept = frame.encode_join_accept(
             encrypt,
             ecb_decrypt(app_key),
@@ -89,10 +90,27 @@ class JoinServer:
         )
         return dev_eui, accept, ended
 
-    def _next_nonces(self, device: Device, dev_nonce: int, wall_s: float) -> Nonces:
+    def _agreed(self, profiled: Profile, uplink: Uplink) -> tuple[RadioState, ChannelPlan, bytes]:
+        """Return what the Join-Accept tells a device about its radio, and the CFList; on a line it would tell nothing.
+
+        A frequency of RX2 that is not the region's takes an RXParamSetupReq later.
+        """
+        if uplink.radio is None:
+            return RadioState(), ChannelPlan(), b""
+        plan, cf_list = channels.at_join(self._options.channels)
+        radio = RadioState(
+            profiled.rx1_delay_s,
+            rx2_dr=profiled.rx2_dr,
+            channels=channels.mask(plan),
+            link=uplink.link,
+            address=uplink.address,
+        )
+        return radio, plan, cf_list
+
+    def _next_nonces(self, device: Device, profiled: Profile, dev_nonce: int, wall_s: float) -> Nonces:
         dev_eui = device.dev_eui
         last = self._store.nonces(dev_eui)
-        if device.kind in self._options.random_dev_nonce:
+        if profiled.random_dev_nonce:
             if not self._store.use_random_nonce(dev_eui, dev_nonce):
                 raise WrongNonce(f"device {dev_eui.hex()} joins with DevNonce {dev_nonce} again", dev_eui=dev_eui)
         elif dev_nonce <= last.dev_nonce:

@@ -32,6 +32,13 @@ CREATE TABLE IF NOT EXISTS session_radio (
 );
 CREATE TRIGGER IF NOT EXISTS session_radio_ends AFTER DELETE ON session
 BEGIN DELETE FROM session_radio WHERE session = old.id; END;
+CREATE TABLE IF NOT EXISTS session_more (
+    session INTEGER PRIMARY KEY,  -- session.id; sessions of before have no row
+    join_nonce INTEGER NOT NULL,
+    plan TEXT NOT NULL            -- the device's channels, JSON
+);
+CREATE TRIGGER IF NOT EXISTS session_more_ends AFTER DELETE ON session
+BEGIN DELETE FROM session_more WHERE session = old.id; END;
 """
 
 

@@ -82,9 +82,12 @@ def at_once_room_bytes(ways: tuple[Opportunity, ...]) -> int:
     return WIRED_ROOM_BYTES if dr is None else region.DATA_RATES[dr][2]
 
 
-def class_a(uplink: Uplink, state: RadioState, size: int) -> tuple[Opportunity, ...]:
-    """Return RX1 and RX2 after a data frame, by the gateways that heard it; a frame of *size* bytes fits each."""
-    return _windows(uplink, state, state.rx1_delay_s, size)
+def class_a(uplink: Uplink, state: RadioState, size: int, rx1_hz: int | None = None) -> tuple[Opportunity, ...]:
+    """Return RX1 and RX2 after a data frame, by the gateways that heard it; a frame of *size* bytes fits each.
+
+    *rx1_hz*: where RX1 is when it is not on the uplink's channel (DlChannelReq, TS001 section 5.10).
+    """
+    return _windows(uplink, state, state.rx1_delay_s, size, rx1_hz)
 
 
 def join(uplink: Uplink, state: RadioState, size: int) -> tuple[Opportunity, ...]:
@@ -111,11 +114,17 @@ def line(uplink: Uplink) -> tuple[Opportunity, ...]:
     return (Opportunity("line", uplink.link, uplink.address),)
 
 
-def _windows(uplink: Uplink, state: RadioState, delay_s: int, size: int) -> tuple[Opportunity, ...]:
+def _windows(
+    uplink: Uplink, state: RadioState, delay_s: int, size: int, rx1_hz: int | None = None
+) -> tuple[Opportunity, ...]:
     found: list[Opportunity | None] = []
     rx1_dr = _rx1_dr(uplink, state)
     if rx1_dr is not None and _fits(rx1_dr, size):
-        found += [_timed("rx1", each, delay_s, each.radio.freq_hz, rx1_dr) for each in _receivers(uplink) if each.radio]
+        found += [
+            _timed("rx1", each, delay_s, rx1_hz or each.radio.freq_hz, rx1_dr)
+            for each in _receivers(uplink)
+            if each.radio
+        ]
     if _fits(state.rx2_dr, size):
         rx2 = delay_s + _GAP_S
         found += [_timed("rx2", each, rx2, state.rx2_hz, state.rx2_dr) for each in _receivers(uplink)]

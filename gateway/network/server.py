@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
@@ -29,6 +30,7 @@ from gateway.network.downlinks import CONFIRM_WITHIN_S, DownlinkQueue
 from gateway.network.duty import Priority
 from gateway.network.join import JoinServer
 from gateway.network.options import Options
+from gateway.network.profiles import profile
 from gateway.network.radio_state import RadioState
 from gateway.network.scheduler import Planned
 
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
 
     from firmware.wire.session import Received
     from gateway.links import Uplink
+    from gateway.network.channels import ChannelPlan
     from gateway.network.downlinks import Fate, Item
+    from gateway.network.profiles import Profile
     from gateway.network.register import KnownDevices
     from gateway.network.sessions import SessionStore, StoredSession
 
@@ -55,7 +59,7 @@ _AFTER_WINDOWS_S = 2.0
 class LiveSession:
     """A session in use: the wire's counters, and what is known to be on disk."""
 
-    def __init__(self, stored: StoredSession, radio: RadioState) -> None:
+    def __init__(self, stored: StoredSession, radio: RadioState, plan: ChannelPlan) -> None:
         self.row = stored.row
         self.dev_eui = stored.dev_eui
         self.confirmed = stored.confirmed
@@ -65,7 +69,8 @@ class LiveSession:
         self.reserved_down = stored.fcnt_down
         self.radio = radio
         self.radio_on_disk = replace(radio)
-        self.mac = mac.MacState()
+        self.mac = mac.MacState(plan, int.from_bytes(blake2b(stored.dev_eui, digest_size=4).digest()) / 2**32)
+        self.plan_on_disk = plan.copy()
         self.last: Received | None = None
         self.last_uplink: Uplink | None = None
         self.repeats = 0
@@ -93,6 +98,7 @@ class Opened:
     uplink: Uplink
     session: LiveSession
     kind: str
+    profile: Profile
     fport: int | None
     payload: bytes
     confirmed: bool
@@ -121,6 +127,7 @@ class NetworkServer:
         self._joins = JoinServer(devices, store, net_id, random, self._options)
         self._live: OrderedDict[int, LiveSession] = OrderedDict()
         self._fates: list[tuple[Item, Fate]] = []
+        self._refusals: list[str] = []
         self.queue = DownlinkQueue(lambda item, fate: self._fates.append((item, fate)))
 
     def reconfigure(self, options: Options) -> None:
@@ -166,9 +173,18 @@ class NetworkServer:
         more = self.queue.waits(session.dev_eui)
         return session.wire.seal_downlink(fport, payload, confirmed=confirmed, ack=ack, fopts=fopts, f_pending=more)
 
-    def requests(self, session: LiveSession, uplink: Uplink, room_bytes: int) -> bytes:
-        """Return MAC commands that the network has for a device, for at most *room_bytes* of FOpts."""
-        return mac.requests(session.mac, session.radio, self._options, uplink, room_bytes)
+    def requests(self, opened: Opened, room_bytes: int, *, alone: bool = False) -> bytes:
+        """Return MAC commands that the network has for a device, for at most *room_bytes* of FOpts.
+
+        *alone*: nothing else goes to it now.
+        """
+        session, network = opened.session, self._options.channels
+        return mac.requests(session.mac, session.radio, opened.profile, network, opened.uplink, room_bytes, alone=alone)
+
+    def refusals(self) -> list[str]:
+        """Return the names of the requests that devices refused since the last call."""
+        refused, self._refusals = self._refusals, []
+        return refused
 
     def plan_join(self, joined: Joined) -> Planned:
         """Return when and how a Join-Accept may go to a device on radio."""
@@ -178,11 +194,12 @@ class NetworkServer:
     def plan(self, opened: Opened, phy: bytes, priority: Priority, item: Item | None = None) -> Planned:
         """Return when and how the answer to a frame from a radio may go."""
         session, uplink = opened.session, opened.uplink
-        ways = scheduler.class_a(uplink, session.radio, len(phy))
+        rx1_hz = None if uplink.radio is None else session.mac.plan.rx1_hz(uplink.radio.freq_hz)
+        ways = scheduler.class_a(uplink, session.radio, len(phy), rx1_hz)
         header = frame.decode_data(phy)
         # A device of class C hears it later too. Not an ACK, which belongs to the windows of its frame, and not MAC
         # commands, which class C must drop (TS001-1.0.4 section 17).
-        if opened.kind in self._options.class_c and not (header.ack or header.fopts):
+        if opened.profile.class_c and not (header.ack or header.fopts):
             ways += scheduler.class_c(uplink, session.radio, len(phy))
         return Planned(session.dev_eui, phy, ways, priority, item)
 
@@ -229,7 +246,7 @@ class NetworkServer:
         uplink = session.last_uplink
         if uplink is not None and uplink.radio is None:
             return scheduler.line(uplink)
-        if device.kind not in self._options.class_c:
+        if not profile(device, self._options).class_c:
             return ()
         if uplink is None:
             return scheduler.at_once(session.radio)
@@ -246,6 +263,7 @@ class NetworkServer:
         header = frame.decode_data(uplink.phy)
         session = self._session(header.dev_addr)
         device = self._devices.active(session.dev_eui)
+        profiled = profile(device, self._options)
         try:
             received = session.wire.open_uplink(uplink.phy)
         except wire_errors.NotAuthentic as error:
@@ -255,7 +273,7 @@ class NetworkServer:
             if again is None:
                 raise ReplayedFrame(str(error), dev_eui=session.dev_eui, dev_addr=header.dev_addr) from error
             fport, payload = (None, b"") if session.taken else (again.fport, again.payload)
-            return _opened(uplink, session, device.kind, again, fport, payload, repeated=True)
+            return _opened(uplink, session, device.kind, profiled, again, fport, payload, repeated=True)
         if not self._store.advance(session.row, received.fcnt + 1):
             raise ReplayedFrame(f"frame {received.fcnt} was taken elsewhere", dev_eui=session.dev_eui)
         session.last, session.last_uplink, session.repeats = received, _kept(uplink), 0
@@ -265,8 +283,11 @@ class NetworkServer:
             mac.observe(session.mac, session.radio, uplink, received.fcnt, adr_bit=received.adr)
             mac.apply(session.mac, session.radio, _commands(received), uplink.received_at)
         finally:
+            self._refusals += session.mac.refusals
+            session.mac.refusals.clear()
             self._keep(session)
-        return _opened(uplink, session, device.kind, received, received.fport, received.payload, repeated=False)
+        fport, payload = received.fport, received.payload
+        return _opened(uplink, session, device.kind, profiled, received, fport, payload, repeated=False)
 
     def _again(self, session: LiveSession, uplink: Uplink) -> Received | None:
         """Return the last frame if this is it once more: a device that missed our answer, or NbTrans above 1."""
@@ -285,7 +306,9 @@ class NetworkServer:
             stored = self._store.by_address(dev_addr)
             if stored is None:
                 raise UnknownAddress(f"no session has the address {dev_addr:08x}", dev_addr=dev_addr)
-            live = self._live[dev_addr] = LiveSession(stored, self._store.radio(stored.row))
+            live = self._live[dev_addr] = LiveSession(
+                stored, self._store.radio(stored.row), self._store.plan(stored.row)
+            )
             if len(self._live) > _MAX_LIVE:
                 self._live.popitem(last=False)
         self._live.move_to_end(dev_addr)
@@ -299,6 +322,9 @@ class NetworkServer:
         if session.radio != session.radio_on_disk:
             self._store.set_radio(session.row, session.radio)
             session.radio_on_disk = replace(session.radio)
+        if session.mac.plan != session.plan_on_disk:
+            self._store.set_plan(session.row, session.mac.plan)
+            session.plan_on_disk = session.mac.plan.copy()
         if session.wire.fcnt_down + _DOWN_LOW > session.reserved_down:
             self._reserve_down(session)  # in the transaction that commits anyway
 
@@ -315,6 +341,7 @@ def _opened(
     uplink: Uplink,
     session: LiveSession,
     kind: str,
+    profiled: Profile,
     received: Received,
     fport: int | None,
     payload: bytes,
@@ -323,8 +350,9 @@ def _opened(
 ) -> Opened:
     answers = mac.answers(_commands(received), uplink)
     return Opened(
-        uplink, session, kind, fport, payload, received.confirmed, answers, repeated, adr_ack_req=received.adr_ack_req
-    )
+        uplink, session, kind, profiled, fport, payload, received.confirmed, answers, repeated,
+        adr_ack_req=received.adr_ack_req,
+    )  # fmt: skip
 
 
 def _kept(uplink: Uplink) -> Uplink:

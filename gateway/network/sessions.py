@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import StoreCorrupt
 from gateway.network import radio_state
+from gateway.network.channels import ChannelPlan
+from gateway.network.options import DEFAULT_MASK, GATEWAY_CHANNELS
 from gateway.operate.logs import EventLog
 from gateway.sqlite_files import open_database, set_aside, translated
 
@@ -69,6 +71,7 @@ class StoredSession:
     fcnt_up: int
     fcnt_down: int
     confirmed: bool
+    join_nonce: int = 0
 
 
 class SessionStore:
@@ -110,21 +113,33 @@ class SessionStore:
             found = self._db.execute("SELECT 1 FROM session WHERE dev_addr = ?", (dev_addr,)).fetchone()
         return found is None
 
-    def add(self, dev_eui: bytes, dev_addr: int, nwk_skey: bytes, app_skey: bytes, radio: RadioState) -> list[int]:
+    def add(
+        self,
+        dev_eui: bytes,
+        dev_addr: int,
+        keys: tuple[bytes, bytes],
+        join_nonce: int,
+        radio: RadioState,
+        plan: ChannelPlan,
+    ) -> list[int]:
         """Add a session that waits for its first uplink; return the addresses of those it displaces.
+
+        *keys*: NwkSKey, AppSKey.
 
         The confirmed session stays: if the accept is lost the device goes on with it.
         """
         displaced = self._addresses("SELECT dev_addr FROM session WHERE dev_eui = ? AND confirmed = 0", dev_eui)
         self._write("DELETE FROM session WHERE dev_eui = ? AND confirmed = 0", dev_eui)
-        keys = self._keyring.seal(nwk_skey + app_skey, dev_eui, dev_addr)
+        sealed = self._keyring.seal(b"".join(keys), dev_eui, dev_addr)
         self._write(
             "INSERT INTO session (dev_eui, dev_addr, keys, fcnt_up, fcnt_down, confirmed) VALUES (?, ?, ?, 0, 0, 0)",
             dev_eui,
             dev_addr,
-            keys,
+            sealed,
         )
-        self.set_radio(self._row(dev_addr), radio)
+        row = self._row(dev_addr)
+        self.set_radio(row, radio)
+        self._write("INSERT INTO session_more VALUES (?, ?, ?)", row, join_nonce, plan.to_json())
         return displaced
 
     def radio(self, row: int) -> RadioState:
@@ -136,6 +151,23 @@ class SessionStore:
         """Remember what is agreed now."""
         self._write(radio_state.REPLACE, row, *radio_state.to_row(state))
 
+    def plan(self, row: int) -> ChannelPlan:
+        """Return what channels a session's device has."""
+        with translated(self._db):
+            found = self._db.execute("SELECT plan FROM session_more WHERE session = ?", (row,)).fetchone()
+        if found is not None:
+            return ChannelPlan.from_json(found[0])
+        listed = self.radio(row).channels != DEFAULT_MASK  # joined before there were plans, with the CFList of then
+        return ChannelPlan(dict(enumerate(GATEWAY_CHANNELS, DEFAULT_MASK.bit_length())) if listed else {})
+
+    def set_plan(self, row: int, plan: ChannelPlan) -> None:
+        """Remember what channels the device has now."""
+        self._write(
+            "INSERT INTO session_more VALUES (?, 0, ?) ON CONFLICT (session) DO UPDATE SET plan = excluded.plan",
+            row,
+            plan.to_json(),
+        )
+
     def address_of(self, dev_eui: bytes) -> int | None:
         """Return the address of the session that a device is known to use."""
         found = self._addresses("SELECT dev_addr FROM session WHERE dev_eui = ? AND confirmed = 1", dev_eui)
@@ -145,13 +177,14 @@ class SessionStore:
         """Return the session of an address."""
         with translated(self._db):
             row = self._db.execute(
-                "SELECT id, dev_eui, dev_addr, keys, fcnt_up, fcnt_down, confirmed FROM session WHERE dev_addr = ?",
+                "SELECT id, dev_eui, dev_addr, keys, fcnt_up, fcnt_down, confirmed, coalesce(join_nonce, 0) "
+                "FROM session LEFT JOIN session_more ON session = id WHERE dev_addr = ?",
                 (dev_addr,),
             ).fetchone()
         if row is None:
             return None
         keys = self._keyring.open(row[3], row[1], row[2])
-        return StoredSession(row[0], row[1], row[2], keys[:16], keys[16:], row[4], row[5], bool(row[6]))
+        return StoredSession(row[0], row[1], row[2], keys[:16], keys[16:], row[4], row[5], bool(row[6]), row[7])
 
     def advance(self, row: int, fcnt_up: int) -> bool:
         """Move the uplink counter to *fcnt_up*, the next expected; False when somebody was there first."""

@@ -26,7 +26,7 @@ _ASTRAY_US = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A transmitter's time, guard included; microseconds on the daemon's clock, as that gateway's counter maps to it."""
+    """A transmitter's time, guard included: microseconds of the daemon's clock, as the gateway's counter maps to it."""
 
     gateway: str
     start_us: int
@@ -81,7 +81,7 @@ class Timetable:
 
 
 def _place(known: _Gateway, tmst_us: int, near_us: int) -> int:
-    """Return where the counter's *tmst_us* is here. The anchor moves along, so that no wrap of the counter is missed."""
+    """Return where the counter's *tmst_us* is here. The anchor moves along, so that no wrap of it is missed."""
     if known.anchor is not None:
         counter, at_us = known.anchor
         ahead_us = (tmst_us - counter + U32_MODULUS // 2) % U32_MODULUS - U32_MODULUS // 2

@@ -8,10 +8,13 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import LinkError
+from gateway.network.duty import Priority
 from gateway.network.timetable import Timetable
 from gateway.operate.logs import EventLog, Seldom
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.clock import Clock
     from gateway.network.duty import Booking, DutyBudget
     from gateway.network.scheduler import Opportunity, Planned
@@ -24,6 +27,9 @@ LEAD_S = 0.05
 _ANSWER_BEFORE_S = 0.1
 """A gateway that has not answered this long before the last moment for the next window is not waited for."""
 _MIN_WAIT_S = 0.05
+_SCARCE = 0.4
+"""From this share of RX1's sub-band on, what can go in RX2 leaves it to those who cannot."""
+_MUCH = 0.1
 
 
 class Send(Protocol):
@@ -52,12 +58,13 @@ class Transmitter:
     async def transmit(self, planned: Planned) -> bool:
         """Return whether a gateway took the frame for one of its windows, or a line its bytes."""
         why = "no_way"
-        for at, way in enumerate(planned.opportunities):
+        ways = self._ordered(planned)
+        for at, way in enumerate(ways):
             if self._missed(way):
                 why = "late"
                 self._count(f"{way.window}_late")
                 continue
-            why = await self._try(planned, way, self._wait_s(planned, at))
+            why = await self._try(planned, way, self._wait_s(ways, at))
             if not why:
                 self._count(f"{way.window}_sent")
                 self._counters.add("frames", "sent")
@@ -113,13 +120,28 @@ class Transmitter:
             raise _Busy("duty_cycle")
         return booking, slot
 
+    def _ordered(self, planned: Planned) -> Sequence[Opportunity]:
+        """Return the ways as planned, but RX2 before RX1 where RX1's sub-band is much nearer to its limit.
+
+        A data frame in RX2 costs a smaller share of an hour; a Join-Accept, at the slowest rate there, a larger one.
+        """
+        ways = planned.opportunities
+        first, second = (next((each for each in ways if each.window == name), None) for name in ("rx1", "rx2"))
+        if first is None or second is None or planned.priority is Priority.JOIN or not first.when or not second.when:
+            return ways
+        at_us = int((first.at_s or 0.0) * 1_000_000)
+        used = [self._budget.share(each.address, each.when.freq_hz, at_us) for each in (first, second) if each.when]
+        if used[0] < _SCARCE or used[0] < used[1] + _MUCH:
+            return ways
+        return sorted(ways, key=lambda each: ("rx2", "rx1").index(each.window) if each.window in ("rx1", "rx2") else 2)
+
     def _missed(self, way: Opportunity) -> bool:
         return way.at_s is not None and self._clock.monotonic_s() > way.at_s - LEAD_S
 
-    def _wait_s(self, planned: Planned, at: int) -> float | None:
+    def _wait_s(self, ways: Sequence[Opportunity], at: int) -> float | None:
         """Return how long a gateway's answer is waited for, so that the next window can still be reached."""
-        window = planned.opportunities[at].window
-        later = [way.at_s for way in planned.opportunities[at + 1 :] if way.window != window and way.at_s is not None]
+        window = ways[at].window
+        later = [way.at_s for way in ways[at + 1 :] if way.window != window and way.at_s is not None]
         if not later:
             return None  # the link has a limit of its own
         return max(_MIN_WAIT_S, later[0] - LEAD_S - _ANSWER_BEFORE_S - self._clock.monotonic_s())
