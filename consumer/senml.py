@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from dataclasses import dataclass, field
@@ -127,6 +128,8 @@ def _value(base: _Base, record: dict[int | str, Any]) -> Value:
         return value
     if present[0] == VS:
         return _text(value)
+    if present[0] == VD and isinstance(value, bytes) and len(value) <= MAX_TEXT:
+        return base64.urlsafe_b64encode(value).rstrip(b"=").decode("ascii")  # as in SenML's JSON (RFC 8428, 5)
     raise Malformed("this kind of SenML value is not part of a reading")
 
 

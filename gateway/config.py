@@ -16,6 +16,7 @@ from gateway.errors import IdentityError
 from gateway.network.channels import MAX_ADDED
 from gateway.network.options import DEFAULT_RX2_DR, GATEWAY_CHANNELS, Channel, Options, ProfileRule
 from gateway.plugins import Settings, settings_type
+from gateway.records import decoders
 from provisioning import strict_toml
 from provisioning.secret_refs import load_secret
 
@@ -32,6 +33,12 @@ else:
 def _is_kind(name: str) -> str:
     if name not in terms.names():
         raise ValueError(f"{name!r} is no kind of device; there are: {', '.join(terms.names())}")
+    return name
+
+
+def _is_decoder(name: str) -> str:
+    if name not in decoders.names():
+        raise ValueError(f"{name!r} is no decoder; there are: {', '.join(decoders.names())}")
     return name
 
 
@@ -109,6 +116,8 @@ class ProfileSection(_Section):
     max_dr: DataRate | None = None
     max_eirp_dbm: Annotated[int, Field(ge=2, le=region.MAX_EIRP_DBM)] | None = None
     status_every_h: Annotated[float, Field(ge=0, le=8760)] | None = None
+    decoder: Annotated[str, AfterValidator(_is_decoder)] | None = None
+    """Who reads its payloads, when it is not one of ours: a file of gateway/records/decoders."""
 
     def rule(self) -> ProfileRule:
         """Return what the network stage takes."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -68,9 +69,16 @@ class ProtocolRefused(PlatformError):
 
 
 class Refused(GatewayError, ValueError):
-    """Root of the reasons for which a frame goes no further. ``reason`` is the name that counters and logs use."""
+    """Root of the reasons for which a frame goes no further.
+
+    ``reason`` is the name that counters and logs use: that of the class, unless it says another (``reason="..."``).
+    """
 
     reason: ClassVar[str] = "refused"
+
+    def __init_subclass__(cls, *, reason: str | None = None) -> None:
+        super().__init_subclass__()
+        cls.reason = reason or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
     def __init__(self, message: str, *, dev_eui: bytes | None = None, dev_addr: int | None = None) -> None:
         super().__init__(message)
@@ -78,73 +86,49 @@ class Refused(GatewayError, ValueError):
         self.dev_addr = dev_addr
 
 
-class MalformedFrame(Refused):
+class MalformedFrame(Refused, reason="malformed"):
     """Not a LoRaWAN 1.0.4 uplink, or its payload is not what its port carries."""
 
-    reason = "malformed"
 
-
-class FrameNotAuthentic(Refused):
+class FrameNotAuthentic(Refused, reason="not_authentic"):
     """The message integrity code was not made with the device's key."""
 
-    reason = "not_authentic"
 
-
-class ReplayedFrame(Refused):
+class ReplayedFrame(Refused, reason="replayed"):
     """Authentic, but its frame counter was used before."""
-
-    reason = "replayed"
 
 
 class UnknownDevice(Refused, LookupError):
     """The register does not list this DevEUI, or lists it under another JoinEUI."""
 
-    reason = "unknown_device"
-
 
 class UnknownAddress(Refused, LookupError):
     """No session has this device address."""
-
-    reason = "unknown_address"
 
 
 class RetiredDevice(Refused, PermissionError):
     """The register lists the device as retired."""
 
-    reason = "retired_device"
-
 
 class WrongNonce(Refused):
     """DevNonce or JoinNonce does not move forward (TS001-1.0.4 section 6.2.5)."""
-
-    reason = "wrong_nonce"
 
 
 class UnsupportedPort(Refused):
     """An FPort on which this gateway takes nothing."""
 
-    reason = "unsupported_port"
-
 
 class UnsupportedType(Refused):
     """A message type that does not travel from a device to the network."""
-
-    reason = "unsupported_type"
 
 
 class WrongProfile(Refused):
     """What the register or the configuration says of a device's radio is nothing that a device can have."""
 
-    reason = "wrong_profile"
-
 
 class AddressesExhausted(Refused):
     """No free device address under the network's prefix was found."""
 
-    reason = "addresses_exhausted"
-
 
 class UnreadableSession(Refused):
     """The stored keys of the session do not open: the KEK or the file was changed."""
-
-    reason = "unreadable_session"

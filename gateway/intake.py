@@ -17,14 +17,22 @@ from typing import TYPE_CHECKING
 from firmware.wire import errors as wire_errors
 from firmware.wire.frame import MAX_FOPTS
 from firmware.wire.readings import FPORT_ALARMS, FPORT_READINGS, FPORT_RECEIPTS, MAX_BITMAP_BYTES, encode_receipt
-from gateway.errors import CannotSign, MalformedFrame, OutboxFull, Refused, StoreUnavailable, UnsupportedPort
+from gateway.errors import (
+    CannotSign,
+    MalformedFrame,
+    OutboxFull,
+    Refused,
+    StoreUnavailable,
+    UnknownPlugin,
+    UnsupportedPort,
+)
 from gateway.links import Downlink
 from gateway.network import scheduler
 from gateway.network.duty import Priority
 from gateway.network.server import Joined
 from gateway.operate.logs import EventLog, Seldom
 from gateway.outbox.devices import Arrival
-from gateway.records import reading
+from gateway.records import decoders, reading
 from provisioning.errors import ProvisioningError
 
 if TYPE_CHECKING:
@@ -39,6 +47,8 @@ if TYPE_CHECKING:
     from gateway.outbox.store import Outbox
 
 _MAC_PORT = 0
+_MAX_APPLICATION_PORT = 223
+"""224 is the test port, what is above is reserved (TS001 section 4.3.2)."""
 _NOT_STORED = {
     StoreUnavailable: "store_unavailable",
     OutboxFull: "outbox_full",
@@ -151,8 +161,10 @@ class Intake:
 
     def _decode_one(self, frame: Opened) -> Arrival | None:
         dev_eui = frame.session.dev_eui
-        if frame.fport in (None, _MAC_PORT):
+        if frame.fport is None or frame.fport == _MAC_PORT:
             return None
+        if frame.profile.decoder is not None:
+            return self._decode_foreign(frame, frame.fport, frame.profile.decoder)
         try:
             if frame.fport not in (FPORT_READINGS, FPORT_ALARMS):
                 raise UnsupportedPort(f"nothing is taken on FPort {frame.fport}", dev_eui=dev_eui)
@@ -161,6 +173,21 @@ class Intake:
             self._refuse(frame.uplink, MalformedFrame(str(error), dev_eui=dev_eui))
         except Refused as error:
             self._refuse(frame.uplink, error)
+        return None
+
+    def _decode_foreign(self, frame: Opened, fport: int, decoder: str) -> Arrival | None:
+        dev_eui, received_at = frame.session.dev_eui, frame.uplink.received_at
+        try:
+            if fport > _MAX_APPLICATION_PORT:
+                raise UnsupportedPort(f"FPort {fport} is not for applications", dev_eui=dev_eui)
+            seq = decoders.seq_of(frame.session.join_nonce, frame.fcnt)
+            payload = decoders.read(decoder, dev_eui, frame.kind, seq, (fport, frame.payload), received_at)
+        except (wire_errors.Malformed, UnknownPlugin) as error:
+            self._refuse(frame.uplink, MalformedFrame(str(error), dev_eui=dev_eui))
+        except Refused as error:
+            self._refuse(frame.uplink, error)
+        else:
+            return Arrival(dev_eui, payload)
         return None
 
     def _store(self, arrivals: Sequence[Arrival | None]) -> bool:
@@ -196,8 +223,9 @@ class Intake:
         for frame, arrival in zip(opened, arrivals, strict=True):
             session = frame.session
             if arrival is not None:
-                session.alarm = frame.fport == FPORT_ALARMS
-                session.receipt_asked = session.alarm or arrival.payload.oldest is not None
+                numbered = arrival.payload.numbered
+                session.alarm = numbered and frame.fport == FPORT_ALARMS
+                session.receipt_asked = numbered and (session.alarm or arrival.payload.oldest is not None)
             # What a frame brought is taken when it is on disk. What cannot be read never is, nor is it acknowledged.
             session.taken = session.taken if frame.repeated and arrival is None else self._taken(frame, arrival, stored)
             answer = answers.setdefault(session.dev_eui, _Answer(frame))

@@ -72,7 +72,7 @@ class Stages(AbstractContextManager["Stages"]):
         self._stack.callback(self.sessions.close)
         self.devices = KnownDevices(city.registry, clock)
         self.server = WatchedServer(self.devices, self.sessions, NET_ID, Random(seed), options)
-        self.outbox = Outbox(folder / "outbox.db", _sealer(city, clock), ("city",), Limits(), clock)
+        self.outbox = Outbox(folder / "outbox.db", sealer(city, clock), ("city",), Limits(), clock)
         self._stack.callback(self.outbox.close)
         self.intake = Intake(self.server, self.outbox, self.counters, self.quarantine)
 
@@ -83,7 +83,7 @@ class Stages(AbstractContextManager["Stages"]):
         return self.counters.snapshot().get(group, {}).get(name, 0)
 
 
-def _sealer(city: City, clock: TestClock) -> Callable[[Any, Position], bytes]:
+def sealer(city: City, clock: TestClock) -> Callable[[Any, Position], bytes]:
     key = (city.folder / "gateway.key.pem").read_bytes()
     me = identity.load(GATEWAY_EUI.hex(), key, city.certificate_pem)
 

@@ -95,6 +95,22 @@ asyncio.run(main())
 """
 
 
+DECODER = """
+import sys, tomllib
+from firmware.wire.kinds import terms
+from gateway.config import NetworkSection
+from gateway.records import decoders
+assert "soil_probe" in decoders.names()
+section = NetworkSection(**tomllib.loads(sys.argv[1])["network"])
+(rule,) = section.options().profiles
+assert rule.settings == {"class_c": False, "decoder": "soil_probe", "random_dev_nonce": True}, rule
+seq = decoders.seq_of(7, 3)
+payload = decoders.read(rule.settings["decoder"], bytes(8), "foreign", seq, (10, bytes([33, 84, 0x18, 0xFC])), 1.8e9)
+print({each.name: each.value for each in payload.readings[0].measured})
+print(decoders.read("soil_probe", bytes(8), "foreign", seq, (9, b""), 1.8e9).unreadable[0].why)
+"""
+
+
 _BOARD_RUN = "python -m boards.virtual run gauge.img --board lykta_flood_gauge --port gauge.tty"
 
 
@@ -198,6 +214,22 @@ def test_the_new_kind_on_the_new_board_reaches_the_city(house: House, mosquitto:
         shown = house.run("lykta", "-C", "try", "verify", "--broker", broker, "--count", "1", "--for", "60", "--json")
     readings = [line for line in map(json.loads, shown.splitlines()) if line.get("dev_eui") == "70b3d57ed0000007"]
     assert readings[0]["values"]["distance"] == 2.5
+
+
+def test_a_decoder_is_one_new_file(house: House) -> None:
+    house.follow("adding-a-decoder.md")
+    page = (ROOT / "docs" / "adding-a-decoder.md").read_text(encoding="utf-8")
+    table = re.findall(r"```toml\n(.*?)```", page, re.S)[0]
+    assert house.run(sys.executable, "-c", DECODER, table).splitlines() == [
+        "{'battery': 3.3, 'moisture': 0.42, 'soil_temperature': -10.0}",
+        "decoder soil_probe: soil probe: 0 bytes on FPort 9; it sends 4 on FPort 10",
+    ]
+
+
+def test_a_vendors_sensor_can_be_registered_as_the_page_says(house: House) -> None:
+    shown = [house.run(*command) for command in _commands("adding-a-decoder.md")]
+    assert "a84041b2c3d4e5f6" in shown[-1]
+    assert "foreign" in shown[-1]
 
 
 def test_a_link_is_one_new_file(house: House) -> None:

@@ -102,6 +102,7 @@ def test_without_airtime_in_one_band_the_other_window_serves() -> None:
         pass
     assert rig.transmit()
     assert [when for _, when, _ in rig.asked] == [RX2]
+    assert not rig.transmit((BOTH[0],))
     assert rig.count("rx1_duty_cycle") == 1
     rig = Rig(SENT)
     while rig.budget.book("gw", RX1.freq_hz, 0, 100_000, Priority.REPLY):

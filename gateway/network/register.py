@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _REMEMBER_S = 15.0
 _MAX_REMEMBERED = 20000
+_MAX_UNKNOWN = 256
+"""Of those that the register does not list, in a table of their own: however many knock, no known device makes room."""
 
 
 class Device(Protocol):
@@ -52,27 +54,44 @@ class KnownDevices:
     def __init__(self, register: Register, clock: Clock) -> None:
         self._register = register
         self._clock = clock
-        self._remembered: OrderedDict[bytes, tuple[float, Device | None]] = OrderedDict()
+        self._remembered: OrderedDict[bytes, tuple[float, Device]] = OrderedDict()
+        self._unknown: OrderedDict[bytes, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many answers are remembered."""
+        return len(self._remembered) + len(self._unknown)
 
     def active(self, dev_eui: bytes) -> Device:
         """Return the record of a device that may talk. Raises UnknownDevice, RetiredDevice."""
-        now_s = self._clock.monotonic_s()
-        known = self._remembered.get(dev_eui)
-        if known is None or now_s - known[0] > _REMEMBER_S:
-            known = self._remembered[dev_eui] = (now_s, self._register.device(dev_eui))
-            self._remembered.move_to_end(dev_eui)
-            if len(self._remembered) > _MAX_REMEMBERED:
-                self._remembered.popitem(last=False)
-        device = known[1]
+        device = self._look_up(dev_eui)
         if device is None:
             raise UnknownDevice(f"no device {dev_eui.hex()} is registered", dev_eui=dev_eui)
         if device.state != "registered":
             raise RetiredDevice(f"device {dev_eui.hex()} is {device.state}", dev_eui=dev_eui)
         return device
 
+    def _look_up(self, dev_eui: bytes) -> Device | None:
+        now_s = self._clock.monotonic_s()
+        known = self._remembered.get(dev_eui)
+        if known is not None and now_s - known[0] <= _REMEMBER_S:
+            return known[1]
+        if now_s - self._unknown.get(dev_eui, float("-inf")) <= _REMEMBER_S:
+            return None
+        self.forget(dev_eui)
+        device = self._register.device(dev_eui)
+        if device is None:
+            self._unknown[dev_eui] = now_s
+        else:
+            self._remembered[dev_eui] = (now_s, device)
+        for table, most in ((self._remembered, _MAX_REMEMBERED), (self._unknown, _MAX_UNKNOWN)):
+            if len(table) > most:
+                table.popitem(last=False)
+        return device
+
     def forget(self, dev_eui: bytes) -> None:
         """Ask the register again next time: a join is rare enough, and often follows a registration by seconds."""
         self._remembered.pop(dev_eui, None)
+        self._unknown.pop(dev_eui, None)
 
     def app_key(self, dev_eui: bytes) -> bytes:
         """Return the root key; it is not remembered."""

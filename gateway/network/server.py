@@ -8,6 +8,7 @@ Does not know what a payload means. Nothing that ``receive`` or ``answer`` gives
 from __future__ import annotations
 
 from collections import OrderedDict
+from copy import copy
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -61,6 +62,7 @@ class LiveSession:
 
     def __init__(self, stored: StoredSession, radio: RadioState, plan: ChannelPlan) -> None:
         self.row = stored.row
+        self.join_nonce = stored.join_nonce
         self.dev_eui = stored.dev_eui
         self.confirmed = stored.confirmed
         self.wire = Session(
@@ -99,6 +101,8 @@ class Opened:
     session: LiveSession
     kind: str
     profile: Profile
+    fcnt: int
+    """All 32 bits."""
     fport: int | None
     payload: bytes
     confirmed: bool
@@ -269,7 +273,7 @@ class NetworkServer:
         except wire_errors.NotAuthentic as error:
             raise FrameNotAuthentic(str(error), dev_eui=session.dev_eui, dev_addr=header.dev_addr) from error
         except wire_errors.Replayed as error:
-            again = self._again(session, uplink)
+            again = self._again(session, uplink) or self._unfinished(session, uplink, profiled)
             if again is None:
                 raise ReplayedFrame(str(error), dev_eui=session.dev_eui, dev_addr=header.dev_addr) from error
             fport, payload = (None, b"") if session.taken else (again.fport, again.payload)
@@ -299,6 +303,23 @@ class NetworkServer:
         session.repeats += 1
         session.last_uplink = _kept(uplink)
         return session.last
+
+    def _unfinished(self, session: LiveSession, uplink: Uplink, profiled: Profile) -> Received | None:
+        """Return the last frame of before a restart once more, of a vendor's device.
+
+        Its counter was on disk; whether its reading was, the reading's number tells, which follows from the counter.
+        A device of ours sends the reading again under a new counter, others only the frame.
+        """
+        if profiled.decoder is None or session.last is not None or not session.wire.fcnt_up:
+            return None
+        before = copy(session.wire)
+        before.fcnt_up -= 1
+        try:
+            received = before.open_uplink(uplink.phy)
+        except wire_errors.WireError:
+            return None
+        session.last, session.last_uplink, session.taken = received, _kept(uplink), False
+        return received
 
     def _session(self, dev_addr: int) -> LiveSession:
         live = self._live.get(dev_addr)
@@ -350,7 +371,7 @@ def _opened(
 ) -> Opened:
     answers = mac.answers(_commands(received), uplink)
     return Opened(
-        uplink, session, kind, profiled, fport, payload, received.confirmed, answers, repeated,
+        uplink, session, kind, profiled, received.fcnt, fport, payload, received.confirmed, answers, repeated,
         adr_ack_req=received.adr_ack_req,
     )  # fmt: skip
 

@@ -117,6 +117,7 @@ def _add(draft: Draft, state: DeviceState, payload: Payload) -> None:
             state.unreadable += 1
     if payload.oldest is not None:
         gone = state.held.move_base(payload.oldest)
+        gone = gone if payload.numbered else 0  # numbers that no reading ever had
         state.gone += gone
         draft.gone += gone
 

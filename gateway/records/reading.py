@@ -23,6 +23,15 @@ TimeSource = Literal["device", "gateway"]
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """A value outside the vocabulary, under its SenML name and unit; bytes are opaque."""
+
+    name: str
+    value: float | bool | str | bytes
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One reading of one device. ``(dev_eui, seq)`` is its identity from the sensor to the city."""
 
@@ -35,6 +44,8 @@ class Reading:
     values: Mapping[str, float | bool]
     """By field name of the kind, in the units of the names."""
     received_at: float
+    measured: tuple[Measured, ...] = ()
+    """What a vendor's sensor measured that its kind has no field for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,8 @@ class Payload:
     unreadable: tuple[Unreadable, ...]
     oldest: int | None
     """The oldest sequence number that the device still holds, when it asks for a receipt."""
+    numbered: bool = True
+    """The device itself numbers its readings and knows receipts; else numbers are missing between two of its own."""
 
 
 def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float) -> Payload:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from gateway.records.reading import Reading
 
 # SenML labels (RFC 8428 table 4) as they are encoded; in the order that deterministic encoding asks for
-_N, _U, _V, _VS, _VB = b"\x00", b"\x01", b"\x02", b"\x03", b"\x04"
+_N, _U, _V, _VS, _VB, _VD = b"\x00", b"\x01", b"\x02", b"\x03", b"\x04", b"\x08"
 _BN, _BT = b"\x21", b"\x22"
 
-_UINT, _NINT, _TEXT, _ARRAY, _MAP = 0x00, 0x20, 0x60, 0x80, 0xA0
+_UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP = 0x00, 0x20, 0x40, 0x60, 0x80, 0xA0
 _TRUE, _FALSE = b"\xf5", b"\xf4"
 _DECIMALS = 9  # a factor such as 0.01 leaves digits that nobody measured
 
@@ -54,8 +54,21 @@ def _records(reading: Reading) -> Iterable[bytes]:
             yield head + _VB + (_TRUE if value else _FALSE)
         else:
             yield head + _V + _number(value if factor == 1 else round(value * factor, _DECIMALS))
+    for each in reading.measured:
+        unit = _U + _text(each.unit) if each.unit else b""
+        yield _head(_MAP, 3 if unit else 2) + _N + _text(each.name) + unit + _measured(each.value)
     if reading.time_source == "gateway":
         yield time_source
+
+
+def _measured(value: float | bool | str | bytes) -> bytes:
+    if isinstance(value, bool):
+        return _VB + (_TRUE if value else _FALSE)
+    if isinstance(value, str):
+        return _VS + _text(value)
+    if isinstance(value, bytes):
+        return _VD + _head(_BYTES, len(value)) + value
+    return _V + _number(value)
 
 
 @lru_cache(maxsize=1)
