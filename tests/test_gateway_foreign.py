@@ -53,7 +53,9 @@ class Rig:
         self.city.registry.close()
 
     def sensor(self, dev_eui: str = "a840410000000001") -> Device:
-        device = Device(bytes.fromhex(dev_eui), bytes.fromhex("a000000000000100"), APP_KEY[:-2] + bytes.fromhex(dev_eui)[-2:])
+        device = Device(
+            bytes.fromhex(dev_eui), bytes.fromhex("a000000000000100"), APP_KEY[:-2] + bytes.fromhex(dev_eui)[-2:]
+        )
         self.city.registry.register_device(
             "foreign", dev_eui=device.dev_eui, join_eui=device.join_eui, app_key=device.app_key
         )

@@ -286,7 +286,7 @@ def test_kinds_are_found_by_name_and_have_terms_for_each_field() -> None:
         assert set(terms(kind)) == {field[0] for field in module.FIELDS}
         field_keys = [field[1] for field in module.FIELDS]
         assert len(set(field_keys)) == len(field_keys)
-        assert min(field_keys) >= readings.FIRST_FIELD_KEY
+        assert min(field_keys, default=readings.FIRST_FIELD_KEY) >= readings.FIRST_FIELD_KEY
     for wrong in ("lamp", "terms", "street_light_terms", "../street_light", ""):
         with pytest.raises(Malformed):
             load(wrong)
