@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from pydantic.functional_validators import WrapValidator, model_validator
 
 from boards.errors import SchemaError
+from boards.schema_lorawan import NodeLorawan
 from boards.virtual import models
 from boards.virtual.models import ModelConfig
 
@@ -168,11 +169,12 @@ class NodeTable(_Table):
     temperature_addr: int | None = Field(default=None, ge=0x08, le=0x77)
     meter_uart: NodeUart | None = None
     radio: NodeRadio | None = None
+    lorawan: NodeLorawan | None = None
     wdt_ms: int | None = Field(default=None, ge=100, le=60_000)
 
     def as_map(self) -> dict[str, Any]:
         """Exactly the keys that the file gives."""
-        return self.model_dump(exclude_none=True)
+        return self.model_dump(exclude_none=True, by_alias=True)
 
 
 def _model_config(value: Any, handler: ValidatorFunctionWrapHandler) -> ModelConfig:

@@ -7,12 +7,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from boards import schema
 from boards.build import build_tree
 from boards.errors import BoardsError
+from boards.schema_lorawan import lorawan_options
 from boards.virtual.image import make_image
 from firmware.node import slots
 from firmware.wire import cbor
@@ -23,7 +25,10 @@ from provisioning.private_files import SECRET_MODE
 from provisioning.registry import Device
 
 DEFAULT_INTERVAL_MS: Final = 60_000
-RECEIPT_EVERY: Final = 8
+SERIAL_RECEIPT_EVERY: Final = 8
+# A gateway may send 1 % of the time: about 1000 receipts an hour for all its devices together.
+_LORA_RECEIPT_MS: Final = 3_600_000
+_RECEIPT_EVERY: Final = (4, 64)
 LINKS: Final = ("serial", "lora")
 QUEUE_BYTES: Final = 65_536
 # On mains they can listen all the time. The gateway's [network] class_c has the same default.
@@ -39,20 +44,18 @@ def make_board_image(
     link: str = "serial",
     interval_ms: int = DEFAULT_INTERVAL_MS,
     console: bool = True,
-    receipt_every: int = RECEIPT_EVERY,
+    receipt_every: int | None = None,
+    lorawan: Mapping[str, object] | None = None,
 ) -> Device:
     """Build the firmware, add the identity of the device and write the image with mode 0600.
+
+    receipt_every: readings from one receipt to the next; None: what suits the link. lorawan: class, adr, certification
+    and so on (boards/schema_lorawan.py), on top of what the board's file and the kind say.
 
     Raises UnknownDevice, AlreadyExists where `image` exists, BoardError for everything about boards.
     """
     image = image.absolute()
-    if os.path.lexists(image):
-        raise AlreadyExists(
-            "This image exists already and is never overwritten.",
-            value=image,
-            reason="It may hold readings that were not delivered yet.",
-            next_step="choose another file",
-        )
+    _refuse_to_overwrite(image)
     with city.registry() as registry:
         device = registry.device(dev_eui)
         if device is None or device.state != "registered":
@@ -69,14 +72,24 @@ def make_board_image(
             "link": link,
             "console": console,
             "interval_ms": interval_ms,
-            "receipt_every": receipt_every,
+            "receipt_every": receipt_every or default_receipt_every(link, interval_ms),
             "queue_bytes": QUEUE_BYTES,
-            "board": _board_map(board, link, device.kind),
+            "board": _board_map(board, link, device.kind, lorawan or {}),
         }
     # The key is on disk in clear only inside a directory of mode 0700, and in the image.
     with tempfile.TemporaryDirectory(prefix=".lykta-image-", dir=image.parent) as folder:
         _build(Path(folder), board, identity, image)
     return device
+
+
+def _refuse_to_overwrite(image: Path) -> None:
+    if os.path.lexists(image):
+        raise AlreadyExists(
+            "This image exists already and is never overwritten.",
+            value=image,
+            reason="It may hold readings that were not delivered yet.",
+            next_step="choose another file",
+        )
 
 
 def exec_board(image: Path, port: Path, extra: list[str] | None = None) -> NoReturn:
@@ -107,7 +120,15 @@ def _build(folder: Path, board: str, identity: dict[str, object], image: Path) -
         raise BoardError(f"The image cannot be put in its place: {error.strerror}.", value=image) from error
 
 
-def _board_map(board: str, link: str, kind: str) -> dict[str, Any]:
+def default_receipt_every(link: str, interval_ms: int) -> int:
+    """Return after how many readings a device asks for a receipt: over LoRa about once an hour."""
+    if link != "lora":
+        return SERIAL_RECEIPT_EVERY
+    low, high = _RECEIPT_EVERY
+    return max(low, min(high, _LORA_RECEIPT_MS // interval_ms))
+
+
+def _board_map(board: str, link: str, kind: str, lorawan: Mapping[str, object]) -> dict[str, Any]:
     if board not in schema.names():
         raise BoardError(
             "This board is not known.", value=repr(board), next_step=f"choose one of: {', '.join(schema.names())}"
@@ -119,7 +140,16 @@ def _board_map(board: str, link: str, kind: str) -> dict[str, Any]:
     except BoardsError as error:
         raise BoardError(f"The file of this board cannot be used: {error}", value=board) from error
     if link != "lora":
-        return node.as_map()
+        if lorawan:
+            raise BoardError(
+                "These options are LoRaWAN's.", value=", ".join(lorawan), next_step=f"add --link lora; this is {link}"
+            )
+        return {name: value for name, value in node.as_map().items() if name != "lorawan"}
     if node.radio is None:
         raise BoardError("This board has no LoRa radio.", value=board, next_step="choose another --board or --link")
-    return {**node.as_map(), "lorawan": {"class": "C" if kind in _CLASS_C_KINDS else "A"}}
+    by_kind = {"class": "C"} if kind in _CLASS_C_KINDS else {"class": "A"}
+    try:
+        options = lorawan_options(node.lorawan, **{**by_kind, **lorawan})
+    except BoardsError as error:
+        raise BoardError(f"These options cannot be: {error}", value=board) from error
+    return {**node.as_map(), "lorawan": options}

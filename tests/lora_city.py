@@ -36,11 +36,14 @@ class LoraCity(City):
     """*forwarders* packet forwarders stand around the board, all of one gateway. No fading: a frame is lost to
     collisions and power cuts only."""
 
-    def __init__(self, folder: Path, broker_port: int, forwarders: int = 1, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, broker_port: int, forwarders: int = 1, receipt_every: int = 8, **settings: Any
+    ) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             self._server = f"127.0.0.1:{probe.getsockname()[1]}"
         self._forwarders = FORWARDERS[:forwarders]
+        self._receipt_every = receipt_every
         self._air = folder / "air"
         self._air_log = folder / "air.jsonl"
         super().__init__(folder, broker_port, **{"interval_ms": 3000, **settings})
@@ -50,7 +53,7 @@ class LoraCity(City):
         return ["--lora-bind", self._server, *listed]
 
     def _board_link(self) -> list[str]:
-        return ["--link", "lora"]
+        return ["--link", "lora", "--receipt-every", str(self._receipt_every)]
 
     def _connect(self) -> None:
         """The air is a process: start_air."""

@@ -43,10 +43,10 @@ def identity_files(values: dict[str, Any]) -> dict[str, bytes]:
     return {"/data/identity.a": slots.pack(1, cbor.dumps(values))}
 
 
-def make(folder: Path, data: dict[str, bytes]) -> Path:
+def make(folder: Path, data: dict[str, bytes], board: str = "virtual") -> Path:
     """Return an image with the compiled firmware and *data*."""
     image = folder / "image"
-    make_image(image, build_tree(folder / "tree"), data)
+    make_image(image, build_tree(folder / "tree", board), data, board)
     return image
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
+from boards.schema import load_board
 from boards.virtual.board import VirtualBoard
 from boards.virtual.site import Site
 from tests.air_rig import PULL_ACK, PULL_DATA, PULL_RESP, PUSH_ACK, PUSH_DATA, TX_ACK, air, downlink
@@ -84,8 +85,9 @@ class City:
         self._folder = folder
         self._options = {"scenario_name": "still", "seed": 1} | (board or {})
         values = identity(**{"link": "lora", "interval_ms": 3000, "receipt_every": 2} | changed)
-        values["board"]["lorawan"] = lorawan or {}
-        self._image = make(folder, identity_files(values) | (files or {}))
+        name = self._options.get("board", "virtual")
+        values["board"] = load_board(name).node.as_map() | {"lorawan": lorawan or {}}
+        self._image = make(folder, identity_files(values) | (files or {}), name)
         self.gateway = GatewayServer(self.server, window)
         self.text = b""
 

@@ -30,6 +30,18 @@ def test_a_board_joins_and_delivers_over_the_air(tmp_path: Path, window: int) ->
     asyncio.run(live())
 
 
+def test_a_board_with_the_other_radio_chip_joins_and_delivers(tmp_path: Path) -> None:
+    """SX127x: join, uplinks, receipts in RX1, a downlink in RX2; window by symbols, end by interrupt."""
+
+    async def live() -> None:
+        async with City(tmp_path, 2, {}, {"board": "virtual_sx127x"}) as city:
+            await city.until(lambda: city.server.base >= 4, "4 readings, receipted")
+            assert set(city.gateway.outcomes) == {"NONE"}
+            assert b"late" not in city.text
+
+    asyncio.run(live())
+
+
 def test_a_class_c_board_is_reached_at_any_time(tmp_path: Path) -> None:
     async def live() -> None:
         async with City(tmp_path, 1, {"class": "C"}) as city:

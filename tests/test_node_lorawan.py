@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware.node.errors import ConfigError
 from firmware.node.lorawan.adr import AdrBackoff
 from firmware.node.lorawan.channels import ChannelPlan
+from firmware.node.lorawan.layer import Layer
 from firmware.node.lorawan.mac_engine import MacEngine
 from firmware.node.lorawan.windows import receive_window
 from firmware.wire import cbor, maccommands, macnetwork, region
@@ -358,3 +360,22 @@ def test_a_preamble_off_by_the_error_is_heard(sf: int, bw_hz: int, error_us: int
     preamble = off * error_us
     heard = min(opens + symbols * ts, preamble + 8 * ts) - max(opens, preamble)
     assert heard >= 6 * ts - 4  # microseconds are rounded
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"class": "B"}, "A and C are possible"),
+        ({"klass": "A"}, "known are adr, antenna_dbi, certification, class"),
+        ({"certification": 1}, "must be of type bool"),
+        ({"max_dbm": True}, "must be of type int"),
+    ],
+)
+def test_options_that_are_none_are_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Layer(options)
+
+
+def test_adr_is_off_where_provisioning_says_so() -> None:
+    assert not Layer({"adr": False}).engine.adr_on
+    assert Layer({}).engine.adr_on

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -219,6 +220,46 @@ def test_a_board_for_lora(cli: Cli, tmp_path: Path) -> None:
     assert (identity["link"], identity["board"]["lorawan"]) == ("lora", {"class": "C"})
     assert gateway_config.NetworkSection().class_c == ["street_light"]  # the gateway expects the same
     assert "serial, lora" in cli("board", "make", EUI, tmp_path / "other", "--link", "string", code=1)
+
+
+def _identity(image: Path) -> dict[str, Any]:
+    record = slots.unpack(read_file(image, "/data/identity.a"))
+    assert record is not None
+    found: dict[str, Any] = cbor.loads(record[1], max_depth=6, max_items=256)  # type: ignore[assignment]
+    return found
+
+
+def test_what_lorawan_is_to_do_on_a_board(cli: Cli, tmp_path: Path) -> None:
+    cli("register", "--kind", "street_light", "--dev-eui", EUI)
+    image = tmp_path / "board.image"
+    options = ("--class", "A", "--no-adr", "--certification-port", "--receipt-every", "5")
+    cli("board", "make", EUI, image, "--link", "lora", *options)
+    identity = _identity(image)
+    assert identity["board"]["lorawan"] == {"class": "A", "adr": False, "certification": True}
+    assert identity["receipt_every"] == 5
+
+
+def test_receipts_are_asked_for_as_often_as_the_link_can_bear(cli: Cli, tmp_path: Path) -> None:
+    cli("register", "--kind", "street_light", "--dev-eui", EUI)
+    for link, interval_ms, expected in (("serial", 1000, 8), ("lora", 60_000, 60), ("lora", 3_600_000, 4)):
+        image = tmp_path / f"{link}-{interval_ms}"
+        cli("board", "make", EUI, image, "--link", link, "--interval-ms", interval_ms)
+        assert _identity(image)["receipt_every"] == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--link", "lora", "--class", "B"), ["lorawan.class = 'B'", "'A' or 'C'"]),
+        (("--certification-port",), ["LoRaWAN", "certification", "--link lora"]),
+        (("--link", "lora", "--receipt-every", "65"), ["--receipt-every"]),
+    ],
+)
+def test_what_lorawan_cannot_do_is_refused(cli: Cli, tmp_path: Path, options: tuple[str, ...], said: list[str]) -> None:
+    cli("register", "--kind", "street_light", "--dev-eui", EUI)
+    shown = cli("board", "make", EUI, tmp_path / "image", *options, code=2 if "--receipt-every" in options else 1)
+    assert all(text in shown for text in said), shown
+    assert not (tmp_path / "image").exists()
 
 
 def test_enroll_refuses_and_leaves_nothing_behind(cli: Cli, tmp_path: Path) -> None:

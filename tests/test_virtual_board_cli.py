@@ -140,3 +140,15 @@ def test_sigterm_is_the_power_going_off_even_for_a_board_that_spins(image: Path,
         (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert not os.path.lexists(tmp_path / "port")
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_the_air_is_one_of_its_programs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "boards.virtual", "air", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "--forwarder" in done.stdout

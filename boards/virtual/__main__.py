@@ -13,6 +13,7 @@ from pathlib import Path
 
 from boards.errors import BoardsError
 from boards.virtual import control, image, scenario
+from boards.virtual.air import __main__ as air_program
 from boards.virtual.board import VirtualBoard
 from boards.virtual.site import Site
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     drive.add_argument("socket", type=Path)
     drive.add_argument("cmd", choices=sorted(control.COMMANDS))
     drive.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="for example name=temperature_c value=-20")
+    verbs.add_parser("air", add_help=False, help="run the air that boards' radios meet in: air --help")
     return parser
 
 
@@ -128,6 +130,8 @@ def _control(options: argparse.Namespace) -> int:
 
 def main() -> int:
     """0 done, 1 refused, 2 wrong arguments."""
+    if sys.argv[1:2] == ["air"]:  # a program of its own, with its own options
+        return air_program.main(sys.argv[2:])
     options = _parser().parse_args()
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
     try:

@@ -26,10 +26,36 @@ def make(
     interval_ms: Annotated[
         int, typer.Option("--interval-ms", min=50, max=86_400_000, help="Time from one reading to the next.")
     ] = DEFAULT_INTERVAL_MS,
+    receipt_every: Annotated[
+        int | None,
+        typer.Option("--receipt-every", min=1, max=64, help="Readings per receipt; default 8, over LoRa one an hour."),
+    ] = None,
+    device_class: Annotated[
+        str | None,
+        typer.Option("--class", metavar="A|C", help="LoRaWAN class; default C on mains, else A."),
+    ] = None,
+    adr: Annotated[
+        bool | None, typer.Option("--adr/--no-adr", help="Whether the network sets its data rate; default yes.")
+    ] = None,
+    certification: Annotated[
+        bool | None,
+        typer.Option(
+            "--certification-port/--no-certification-port",
+            help="Whether a laboratory may test it on FPort 224 (TS009); default no.",
+        ),
+    ] = None,
 ) -> None:
     """Build the firmware with the identity of a device as a flash image. The image holds its key: mode 0600."""
+    given = {"class": device_class, "adr": adr, "certification": certification}
     device = make_board_image(
-        of(ctx).city(), parse_eui(dev_eui), image, board=board, link=link, interval_ms=interval_ms
+        of(ctx).city(),
+        parse_eui(dev_eui),
+        image,
+        board=board,
+        link=link,
+        interval_ms=interval_ms,
+        receipt_every=receipt_every,
+        lorawan={name: value for name, value in given.items() if value is not None},
     )
     say(str(image))
     note(f"{image} holds the key of {device.name}: keep it as you would keep the board")
