@@ -278,7 +278,7 @@ def test_they_read_what_board_and_gateway_said_to_each_other(tmp_path: Path, fre
     accept_phy = [each.phy for each in on_air if each.mtype == frame.JOIN_ACCEPT][-1]
     request, accept = theirs([{"op": "decode", "phy": phy.hex()} | key for phy in (request_phy, accept_phy)])
     assert (request["mic_ok"], request["dev_eui"]) == (True, city.dev_eui)
-    cf_list = macnetwork.encode_cf_list(list(CF_LIST_HZ)).hex()
+    cf_list = macnetwork.encode_cf_list([each.freq_hz for each in GATEWAY_CHANNELS]).hex()
     assert (accept["mic_ok"], accept["net_id"], accept["cf_list"]) == (True, "000001", cf_list)
     nonces = {"net_id": accept["net_id"], "join_nonce": accept["join_nonce"], "dev_nonce": request["dev_nonce"]}
     (keys,) = theirs([{"op": "keys"} | key | nonces])
