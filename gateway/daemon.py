@@ -225,6 +225,7 @@ class Daemon:
         at = (self._clock.wall_s(), self._clock.monotonic_s())
         state_files.restore_duty(state_dir / state_files.DUTY_FILE, self._budget, *at)
         self._server = server = NetworkServer(devices, sessions, settings.network.net_id, self._random, options)
+        server.restore_queue(self._clock)
         names = list(self._ends.platforms)
         recovered = recover(state_dir / OUTBOX_FILE, names)
         if recovered is not None:
@@ -333,8 +334,8 @@ class Daemon:
         return await self._ends.link(link).send(address, phy, when)
 
     async def queue_downlink(self, item: Item) -> None:
-        """Queue a payload for a device. Raises QueueFull."""
-        await self._sender.put(item, self._server)
+        """Queue a payload for a device, on disk. Raises QueueFull, StoreUnavailable."""
+        await self._sender.put(item, self._server, self._clock)
 
     async def _send_queued(self) -> None:
         await self._sender.run(self._server, self._intake.at_once, self._clock.monotonic_s)

@@ -29,7 +29,7 @@ from gateway.errors import (
 from gateway.links import Downlink
 from gateway.network import scheduler
 from gateway.network.duty import Priority
-from gateway.network.server import Joined
+from gateway.network.live import Joined
 from gateway.operate.logs import EventLog, Seldom
 from gateway.outbox.devices import Arrival
 from gateway.records import decoders, reading
@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.links import Uplink
+    from gateway.network.live import Opened
     from gateway.network.quarantine import Quarantine
     from gateway.network.scheduler import Planned
-    from gateway.network.server import NetworkServer, Opened
+    from gateway.network.server import NetworkServer
     from gateway.operate.counters import Counters
     from gateway.operate.sightings import Sightings
     from gateway.outbox.store import Outbox
