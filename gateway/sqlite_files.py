@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 _SIDECARS = ("-wal", "-shm")
 
 
-def open_database(path: Path, schema: str, *, check: bool = True) -> sqlite3.Connection:
+Prepare = Callable[[sqlite3.Connection], None]
+"""Makes the tables, and those of an earlier version into these."""
+
+
+def open_database(path: Path, schema: str | Prepare, *, check: bool = True) -> sqlite3.Connection:
     """Open or create a database whose commits are on disk when they return; with *check* read all of it for damage.
 
     Raises StoreCorrupt when the file is damaged or something else, StoreUnavailable when it cannot be opened now.
@@ -35,7 +40,10 @@ def open_database(path: Path, schema: str, *, check: bool = True) -> sqlite3.Con
         connection.execute("PRAGMA busy_timeout = 2000")
         if check:
             _check(connection, path)
-        connection.executescript(schema)
+        if isinstance(schema, str):
+            connection.executescript(schema)
+        else:
+            schema(connection)
     except sqlite3.OperationalError as error:
         connection.close()
         raise StoreUnavailable(f"{path} cannot be used: {error}") from error

@@ -12,14 +12,14 @@ import pytest
 from gateway.outbox import stats
 from gateway.outbox.recovery import recover
 from gateway.sqlite_files import condemn
-from tests.outbox_rig import PLATFORMS, arrival, device, open_outbox, published
+from tests.outbox_rig import PLATFORMS, arrival, device, open_outbox, published, took
 
 
 def filled(path: Path, readings: int = 400) -> bytes:
     """Make an outbox of which the first 100 envelopes are published; return its stream id."""
     with closing(open_outbox(path, max_batch=1)) as outbox:
         outbox.accept([arrival(1, *range(1, readings + 1))])
-        outbox.published("city", 100, 100)
+        took(outbox, 100, 100)
         return outbox.stream_id
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import cbor2
 
 from gateway.errors import StoreCorrupt
+from gateway.outbox.lanes import END, Lanes
 from gateway.outbox.receipts import Held
-from gateway.outbox.schema import SCHEMA
+from gateway.outbox.schema import prepare
 from gateway.outbox.stream import begin
 from gateway.records.envelope import digest
 from gateway.sqlite_files import durable, open_database, set_aside
@@ -45,7 +46,7 @@ def recover(path: Path, platforms: Sequence[str]) -> Recovery | None:
     Raises StoreUnavailable.
     """
     try:
-        open_database(path, SCHEMA).close()
+        open_database(path, prepare).close()
     except StoreCorrupt as error:
         why = str(error)
     else:
@@ -56,12 +57,15 @@ def recover(path: Path, platforms: Sequence[str]) -> Recovery | None:
 def replace_damaged(path: Path, platforms: Sequence[str], why: str) -> Recovery:
     """Set the file aside and make a new one of what is sound in it."""
     aside = set_aside(path)
-    with closing(open_database(path, SCHEMA)) as sound, durable(sound):
+    with closing(open_database(path, prepare)) as sound, durable(sound):
         envelopes, devices = 0, 0
         with suppress(sqlite3.Error), closing(sqlite3.connect(aside, isolation_level=None)) as damaged:
             _copy_streams(damaged, sound)
             devices = _copy_devices(damaged, sound)
-            envelopes = _copy_envelopes(damaged, sound, _published(damaged, platforms))
+            lanes = _copy_lanes(damaged, sound)
+            published = min((lanes[each].through if each in lanes else 0 for each in platforms), default=0)
+            envelopes = _copy_envelopes(damaged, sound, published)
+            _skip_ids(sound, lanes)
         begin(sound)
     return Recovery(aside, why, envelopes, devices)
 
@@ -89,10 +93,41 @@ def _copy_devices(damaged: sqlite3.Connection, sound: sqlite3.Connection) -> int
     return copied
 
 
-def _published(damaged: sqlite3.Connection, platforms: Sequence[str]) -> int:
-    found = {row[0]: row[1] for row in _rows(damaged, "SELECT platform, through FROM lane")}
-    through = [found.get(platform, 0) for platform in platforms]
-    return min((each for each in through if isinstance(each, int)), default=0)
+def _copy_lanes(damaged: sqlite3.Connection, sound: sqlite3.Connection) -> dict[str, Lanes]:
+    """Copy what each platform waits for; one whose row is damaged gets everything that is there again."""
+    lanes: dict[str, Lanes] = {}
+    spans = "waiting" if _has_column(damaged, "lane", "waiting") else "x''"
+    for platform, through, readings, waiting in _rows(
+        damaged,
+        f"SELECT platform, through, readings, {spans} FROM lane",  # noqa: S608 - one of two
+    ):
+        if not (isinstance(platform, str) and isinstance(through, int) and isinstance(waiting, bytes)):
+            continue
+        try:
+            found = Lanes.from_bytes(waiting) if waiting else Lanes([[through, END]])
+        except ValueError:
+            continue
+        lanes[platform] = found
+        sound.execute(
+            "INSERT INTO lane (platform, through, readings, waiting) VALUES (?, ?, ?, ?)",
+            (platform, found.through, readings if isinstance(readings, int) else 0, found.to_bytes()),
+        )
+    for (seconds,) in _rows(damaged, "SELECT seconds FROM ran"):
+        if isinstance(seconds, float):
+            sound.execute("INSERT OR IGNORE INTO ran VALUES (1, ?)", (seconds,))
+    return lanes
+
+
+def _has_column(damaged: sqlite3.Connection, table: str, column: str) -> bool:
+    return any(row[1] == column for row in _rows(damaged, f"PRAGMA table_info({table})"))
+
+
+def _skip_ids(sound: sqlite3.Connection, lanes: dict[str, Lanes]) -> None:
+    """New envelopes get ids above all that a platform ever took: else it would look as if it had them."""
+    taken = [edge for each in lanes.values() for edge in each.edges() if edge != END]
+    used = [sound.execute("SELECT coalesce(max(id), 0) FROM envelope").fetchone()[0], *taken]
+    sound.execute("DELETE FROM sqlite_sequence WHERE name = 'envelope'")
+    sound.execute("INSERT INTO sqlite_sequence VALUES ('envelope', ?)", (max(used),))
 
 
 def _copy_envelopes(damaged: sqlite3.Connection, sound: sqlite3.Connection, published: int) -> int:
@@ -100,11 +135,12 @@ def _copy_envelopes(damaged: sqlite3.Connection, sound: sqlite3.Connection, publ
     top = next(_rows(damaged, "SELECT seq FROM sqlite_sequence WHERE name = 'envelope'"), (None,))[0]
     last = top if isinstance(top, int) else published + _MAX_MISSES
     copied = 0
+    newer = ", rank, at, previous, tail" if _has_column(damaged, "envelope", "rank") else ", 0, 0, x'', x''"
+    query = f"SELECT id, stream, first, last, message, digest{newer} FROM envelope WHERE id = ?"  # noqa: S608
     for row in range(published + 1, last + 1):
-        query = "SELECT id, stream, first, last, message, digest FROM envelope WHERE id = ?"
         found = next(_rows(damaged, query, row), None)
         if found is None or not isinstance(found[4], bytes) or digest(found[4]) != found[5]:
             continue
-        sound.execute("INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?)", found)
+        sound.execute("INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", found)
         copied += 1
     return copied
