@@ -33,7 +33,9 @@ def open_database(path: Path, schema: str | Prepare, *, check: bool = True) -> s
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table
+        if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+            # It counts only before the first table. Later it would be a write, and a full disk would stop the start.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # NORMAL loses the last commits on a power cut
         connection.execute("PRAGMA journal_size_limit = 16777216")
