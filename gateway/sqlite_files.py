@@ -63,6 +63,13 @@ def condemn(path: Path) -> None:
     _mark(path).touch()
 
 
+def damaged(connection: sqlite3.Connection, why: str) -> StoreCorrupt:
+    """What was read is not what was written: condemn the file, and return the error to raise."""
+    path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    condemn(path)
+    return StoreCorrupt(f"{path} is damaged: {why}")
+
+
 def _mark(path: Path) -> Path:
     return path.with_name(path.name + ".damaged")
 
@@ -116,6 +123,4 @@ def translated(connection: sqlite3.Connection) -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise  # an error of ours, not of the disk
     except sqlite3.DatabaseError as error:
-        path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
-        condemn(path)
-        raise StoreCorrupt(f"{path} is damaged: {error}") from error
+        raise damaged(connection, str(error)) from error

@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS device (
     runs BLOB NOT NULL,
     readings INTEGER NOT NULL,         -- held, ever
     gone INTEGER NOT NULL,             -- numbers that the device lost before we had them
-    unreadable INTEGER NOT NULL
+    unreadable INTEGER NOT NULL,
+    crc INTEGER                        -- of this row: a flipped bit must not become a receipt; NULL: an older version's
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unreadable (
     dev_eui BLOB NOT NULL,
@@ -74,6 +75,7 @@ ALTER TABLE envelope ADD COLUMN previous BLOB NOT NULL DEFAULT x'';
 ALTER TABLE envelope ADD COLUMN tail BLOB NOT NULL DEFAULT x'';
 ALTER TABLE lane ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE lane ADD COLUMN waiting BLOB NOT NULL DEFAULT x'';
+ALTER TABLE device ADD COLUMN crc INTEGER;
 DELETE FROM progress;
 """
 

@@ -17,7 +17,8 @@ from gateway.outbox.devices import Devices
 from gateway.outbox.lanes import END, Lanes
 from gateway.outbox.schema import LOSS, prepare
 from gateway.outbox.stream import Row
-from gateway.sqlite_files import durable, open_database, translated
+from gateway.records.envelope import digest
+from gateway.sqlite_files import damaged, durable, open_database, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +123,10 @@ class Outbox:
             row = self._db.execute("SELECT through, waiting FROM lane WHERE platform = ?", (platform,)).fetchone()
         if row is None:
             return Lanes()
-        return Lanes.from_bytes(row[1]) if row[1] else Lanes([[row[0], END]])
+        try:
+            return Lanes.from_bytes(row[1]) if row[1] else Lanes([[row[0], END]])
+        except ValueError as error:
+            raise damaged(self._db, str(error)) from error
 
     def keep_apart(self, platform: str, edges: set[int]) -> None:
         """Where a platform's spans begin and end in memory: the note on disk may be older."""
@@ -137,11 +141,16 @@ class Outbox:
         """Return up to *limit* envelopes after id *after*, in order."""
         with translated(self._db):
             rows = self._db.execute(
-                "SELECT id, CASE rank WHEN ? THEN 0 ELSE last - first + 1 END, message FROM envelope "
+                "SELECT id, CASE rank WHEN ? THEN 0 ELSE last - first + 1 END, message, digest FROM envelope "
                 "WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
                 (LOSS, after, upto, limit),
             )
-            return [Row(*row) for row in rows]
+            return [self._sound(*row) for row in rows]
+
+    def _sound(self, row: int, readings: int, message: bytes, sha256: bytes) -> Row:
+        if digest(message) != sha256:
+            raise damaged(self._db, f"envelope {row} is not what was written")
+        return Row(row, readings, message)
 
     def published(self, platform: str, lanes: Lanes, readings: int) -> None:
         """The platform waits only for *lanes* now; it took *readings* more than last time."""
