@@ -15,6 +15,9 @@ from gateway.errors import StoreCorrupt, StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PRIMARY_MASK = 0xFF
+_PASSING = {3, 5, 6, 7, 8, 9, 10, 13, 14, 15, 23}
+"""SQLite's PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL, AUTH."""
 _SIDECARS = ("-wal", "-shm")
 
 
@@ -46,16 +49,27 @@ def open_database(path: Path, schema: str | Prepare, *, check: bool = True) -> s
             connection.executescript(schema)
         else:
             schema(connection)
-    except sqlite3.OperationalError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         connection.close()
-        raise StoreUnavailable(f"{path} cannot be used: {error}") from error
-    except sqlite3.DatabaseError as error:
-        connection.close()
+        if _passes(error):
+            raise StoreUnavailable(f"{path} cannot be used: {error}") from error
         raise StoreCorrupt(f"{path} is damaged: {error}") from error
     except StoreCorrupt:
         connection.close()
         raise
     return connection
+
+
+def _passes(error: Exception) -> bool:
+    """Tell an error of the disk or of another process, which may pass, from damage, which does not.
+
+    A table whose name lost a bit is "no such table", and a text that did cannot be decoded: Python calls both
+    operational, as it does a full disk.
+    """
+    if not isinstance(error, sqlite3.OperationalError):
+        return False
+    code = getattr(error, "sqlite_errorcode", None)
+    return "decode" not in str(error) if code is None else code & _PRIMARY_MASK in _PASSING
 
 
 def condemn(path: Path) -> None:
@@ -118,9 +132,9 @@ def translated(connection: sqlite3.Connection) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise StoreUnavailable(f"the disk does not take it: {error}") from error
     except sqlite3.IntegrityError:
         raise  # an error of ours, not of the disk
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if _passes(error):
+            raise StoreUnavailable(f"the disk does not take it: {error}") from error
         raise damaged(connection, str(error)) from error

@@ -125,7 +125,7 @@ def test_flipped_bits_anywhere_become_no_receipt_and_no_message(tmp_path: Path, 
         messages = {row.message for row in outbox.read(0, 1000)}
     sound, held = path.read_bytes(), {*range(1, 60), *range(70, 90)}
     noticed = 0
-    for _ in range(150):
+    for _ in range(40):
         data = bytearray(sound)
         for at in rng.sample(range(len(data)), rng.choice((1, 1, 4))):
             data[at] ^= 1 << rng.randrange(8)
@@ -136,4 +136,4 @@ def test_flipped_bits_anywhere_become_no_receipt_and_no_message(tmp_path: Path, 
         assert found <= messages
         assert receipted <= held, "a receipt for what never came"
         noticed += bool(list(tmp_path.glob("*.corrupt-*")))
-    assert noticed > 20
+    assert noticed > 5

@@ -55,6 +55,10 @@ def recover(path: Path, platforms: Sequence[str]) -> Recovery | None:
 
 def _check_meaning(connection: sqlite3.Connection) -> None:
     """Find what SQLite's own check cannot: numbers that were changed. Raises StoreCorrupt."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        prepare(fresh)
+        if _columns(connection) != _columns(fresh):
+            raise damaged(connection, "its tables are not those of an outbox")
     head = connection.execute(
         "SELECT number, next_record, previous FROM stream ORDER BY number DESC LIMIT 1"
     ).fetchone()
@@ -74,12 +78,21 @@ def _check_meaning(connection: sqlite3.Connection) -> None:
             raise damaged(connection, f"the note of what {platform!r} took contradicts itself")
 
 
+def _columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
+    tables = [str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {
+        table: {row[1] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (table,))}
+        for table in tables
+        if table != "sqlite_sequence"
+    }
+
+
 def replace_damaged(path: Path, platforms: Sequence[str], why: str) -> Recovery:
     """Set the file aside and make a new one of what is sound in it."""
     aside = set_aside(path)
     with closing(open_database(path, prepare)) as sound, durable(sound):
         envelopes, devices = 0, 0
-        with suppress(sqlite3.Error), closing(sqlite3.connect(aside, isolation_level=None)) as old:
+        with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(aside, isolation_level=None)) as old:
             _copy_streams(old, sound)
             devices = _copy_devices(old, sound)
             lanes = _copy_lanes(old, sound)
@@ -92,7 +105,7 @@ def replace_damaged(path: Path, platforms: Sequence[str], why: str) -> Recovery:
 
 def _rows(old: sqlite3.Connection, query: str, *values: object) -> Iterator[tuple[object, ...]]:
     """Yield rows until the damage."""
-    with suppress(sqlite3.Error):
+    with suppress(sqlite3.Error, UnicodeDecodeError):
         yield from old.execute(query, values)
 
 

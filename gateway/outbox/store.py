@@ -81,7 +81,7 @@ class Outbox:
         self._db = open_database(path, prepare, check=False)  # recovery.recover has checked it
         with durable(self._db):
             self._head: Head = stream.open_head(self._db)
-        self._age = AgeClock(self._db, clock)
+            self._age = AgeClock(self._db, clock)
         self._devices = Devices(self._db)
         self.given_up = 0
         """Readings that were dropped unpublished since the start."""

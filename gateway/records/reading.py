@@ -96,8 +96,8 @@ def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float, *, ala
             bad.append(Unreadable(dev_eui, _seq(item, error), cbor.dumps(item), str(error)))
             continue
         time_s, source = _time(sent_s, age_s, received_at)
-        rank = Rank.ALARM if alarm else _rank(kind, values)
-        good.append(Reading(dev_eui, seq, kind, time_s, source, values, received_at, rank))
+        rank = Rank.ALARM if alarm else rank_of(kind, values)
+        good.append(Reading(dev_eui, seq, kind, time_s, source, values, received_at, rank=rank))
     return Payload(tuple(good), tuple(bad), oldest)
 
 
@@ -106,7 +106,8 @@ def _kind(name: str) -> Kind:
     return kinds.load(name)
 
 
-def _rank(kind: str, values: Mapping[str, object]) -> Rank:
+def rank_of(kind: str, values: Mapping[str, object]) -> Rank:
+    """Return the rank of a reading with these fields. What is outside the vocabulary has no say."""
     restricted, internal = _held_back(kind)
     if not restricted.isdisjoint(values):
         return Rank.RESTRICTED
