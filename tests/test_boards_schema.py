@@ -31,7 +31,7 @@ MISTAKES = [
     ("block_bytes = 4096", "block_bytes = 4000", ["flash", "whole blocks"]),
     ("[board]", "[board]\ncolour = 1", ["unknown key board.colour", "allowed here", "heap_bytes"]),
     ('title = "Lykta virtual board"', "", ["board.title is missing"]),
-    ('model = "lm75"', 'model = "lm57"', ["virtual.models[1]", "no model of that name", "bl0942, lamp, lm75"]),
+    ('model = "lm75"', 'model = "lm57"', ["virtual.models[1]", "no model of that name", "bl0942, ", "lm75, "]),
     ("address = 0x48", "address = 0x20", ["virtual.models[1]", "address", "greater than or equal to 72"]),
     ("address = 0x48", "address = 0x48\nspeed = 1", ["virtual.models[1]", "speed"]),
     ("i2c = 0\naddress", "i2c = 2\naddress", ["virtual.models[1].i2c = 2", "there are [0]"]),

@@ -105,11 +105,13 @@ class Node:
     async def _control(self) -> None:
         while True:
             self._role.control()
-            self._watchdog.expect("control", _CONTROL_MS + _GRACE_MS)
-            await asyncio.sleep_ms(_CONTROL_MS)
+            wait_ms = getattr(self._role, "control_ms", _CONTROL_MS)
+            self._watchdog.expect("control", wait_ms + _GRACE_MS)
+            await asyncio.sleep_ms(wait_ms)
 
     async def _sample(self) -> None:
         interval_ms = self._settings.interval_ms
+        wait_ms = getattr(self._role, "wait_ms", None)  # a role with its own idea of when
         count = 0
         due = self.clock.monotonic_ms()
         while True:
@@ -119,8 +121,9 @@ class Node:
                 memory = (gc.mem_alloc(), gc.mem_free())
                 log("node", "%d readings wait; heap: %d bytes used, %d free" % ((self.queue.held(),) + memory))
             count += 1
-            due += interval_ms
-            due = max(due, self.clock.monotonic_ms())  # never a burst to make up for lost time
+            now = self.clock.monotonic_ms()
+            due = due + interval_ms if wait_ms is None else now + wait_ms(interval_ms)
+            due = max(due, now)  # never a burst to make up for lost time
             while await self._alarm_before(due):
                 await self._make_reading(True)
 

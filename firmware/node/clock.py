@@ -50,6 +50,10 @@ class Clock:
         """Tell whether the network should be asked for the time: not set yet, or set long ago."""
         return self._offset_ms is None or self.monotonic_ms() - self._set_at_ms >= self._refresh_ms
 
+    def unix_ms(self, monotonic_ms: int) -> int | None:
+        """Return the UTC in ms of a moment of ``monotonic_ms``, or None while UTC is not known."""
+        return None if self._offset_ms is None else monotonic_ms + self._offset_ms
+
     def unix_s(self, uptime_s: int) -> int | None:
         """Return the UTC of a moment given as seconds since this boot, or None while UTC is not known."""
         return None if self._offset_ms is None else (uptime_s * 1000 + self._offset_ms) // 1000

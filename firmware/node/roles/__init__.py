@@ -9,6 +9,12 @@ A module ``<kind>.py`` has ``open_role(board, files)``. It returns an object tha
 - ``fail_safe()``: put the hardware into the state that harms nobody; works whatever else is broken;
 - ``alarm``, set by the node before the first ``control()``: to be called when something cannot wait. What ``measure()``
   tells then is sent at once, confirmed, and again until it is held; at most one a minute.
+
+It may also have:
+
+- ``control_ms``: so often ``control()`` is called instead; may change from time to time;
+- ``wait_ms(interval_ms)``: how long to wait from now to the next ``measure()``;
+- ``alarms()``: fields of a reading that must not wait, {} when there are none; what was told is not told again.
 """
 
 from firmware.node.errors import ConfigError

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def load(kind: str) -> "Kind":
     """Return the module of *kind*. Raises Malformed when there is none."""
     path = "firmware.wire.kinds." + kind
-    if not kind.replace("_", "a").isalpha() or kind.endswith("terms"):
+    if not kind.replace("_", "a").isalpha() or kind == "common" or kind.endswith(("terms", "controls")):
         raise Malformed("kind %r is not a name" % kind)
     try:
         return __import__(path, None, None, ["KIND"])

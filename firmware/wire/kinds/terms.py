@@ -32,7 +32,7 @@ class Term(NamedTuple):
 def names() -> tuple[str, ...]:
     """Return the names of all kinds, sorted."""
     found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    return tuple(sorted(name for name in found if not name.endswith("terms")))
+    return tuple(sorted(name for name in found if name != "common" and not name.endswith(("terms", "controls"))))
 
 
 def terms(kind: str) -> dict[str, Term]:
