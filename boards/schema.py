@@ -15,7 +15,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.functional_validators import WrapValidator, model_validator
 
+from boards import node_sensors
 from boards.errors import SchemaError
+from boards.node_sensors import NodeSensor
 from boards.schema_lorawan import NodeLorawan
 from boards.virtual import models
 from boards.virtual.models import ModelConfig
@@ -168,6 +170,7 @@ class NodeTable(_Table):
     i2c: NodeI2c | None = None
     temperature_addr: int | None = Field(default=None, ge=0x08, le=0x77)
     meter_uart: NodeUart | None = None
+    sensors: list[NodeSensor] | None = None
     radio: NodeRadio | None = None
     lorawan: NodeLorawan | None = None
     wdt_ms: int | None = Field(default=None, ge=100, le=60_000)
@@ -270,7 +273,7 @@ def _cross_check(board: BoardFile) -> list[str]:
     for key, bus in (("i2c", node.i2c), ("meter_uart", node.meter_uart)):
         if bus is not None:
             uses |= {f"node.{key}.{role}": pin for role, pin in bus.model_dump().items() if role in _ROLES}
-    uses |= _radio_pins(node.radio)
+    uses |= _radio_pins(node.radio) | node_sensors.pins(node.sensors)
     uses = {key: pin for key, pin in uses.items() if pin is not None}
     problems = _pin_problems(uses, set(board.pins.gpio), "node")
     controllers: list[I2cPins | SpiPins | UartPins] = [*board.buses.i2c, *board.buses.spi, *board.buses.uart]
@@ -284,6 +287,8 @@ def _cross_check(board: BoardFile) -> list[str]:
     problems += [f"pins.adc: pin {pin} is not in pins.gpio" for pin in board.pins.adc if pin not in board.pins.gpio]
     if node.photocell_adc is not None and node.photocell_adc not in board.pins.adc:
         problems.append(f"node.photocell_adc = {node.photocell_adc}: no ADC there; pins.adc = {board.pins.adc}")
+    uarts = {bus.id: (bus.tx, bus.rx) for bus in board.buses.uart}
+    problems += node_sensors.problems(node.sensors, board.pins.adc, node.i2c, uarts)
     return problems + _bus_problems(board) + _model_problems(board)
 
 

@@ -14,7 +14,7 @@ from tests.upy import vectors
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "vectors").glob("*/*.json"))
-WIRE_FILES = [path for path in FILES if path.parent.name in ("lorawan", "wire")]
+WIRE_FILES = [path for path in FILES if path.parent.name in ("lorawan", "roles", "wire")]
 
 
 def _cases() -> list[Any]:

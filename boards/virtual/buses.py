@@ -44,6 +44,13 @@ class UartDevice(Protocol):
         """What the chip answers to these bytes, b"" for nothing."""
 
 
+class Talker(Protocol):
+    """A chip on a UART that also speaks without being asked."""
+
+    def said(self, now_s: float) -> list[tuple[float, bytes]]:
+        """What it began to say since the last time, each with the moment when it began."""
+
+
 @dataclass
 class I2cBus:
     """One I2C controller."""
@@ -172,6 +179,7 @@ class Buses:
         uart = self._open_uart(uart_id)
         if uart.device is None or uart.baud is None:
             return
+        self._listen(uart)
         same = abs(uart.baud - uart.device.baud) * 20 <= uart.device.baud  # 5 percent, what 10 bit times forgive
         reply = uart.device.receive(data)
         if not same:
@@ -186,6 +194,7 @@ class Buses:
     def uart_read(self, uart_id: int, size: int) -> bytes:
         """Up to size bytes that have arrived."""
         uart = self._open_uart(uart_id)
+        self._listen(uart)
         now_s = self._now_s()
         got = bytearray()
         while len(got) < size and uart.received and uart.received[0][0] <= now_s:
@@ -194,8 +203,21 @@ class Buses:
 
     def uart_any(self, uart_id: int) -> int:
         """How many bytes have arrived."""
+        uart = self._open_uart(uart_id)
+        self._listen(uart)
         now_s = self._now_s()
-        return sum(at_s <= now_s for at_s, _ in self._open_uart(uart_id).received)
+        return sum(at_s <= now_s for at_s, _ in uart.received)
+
+    def _listen(self, uart: Uart) -> None:
+        """Take in what a chip has said by itself; at another speed than the chip's it makes no sense."""
+        said = getattr(uart.device, "said", None)
+        if said is None or uart.device is None or uart.baud is None:
+            return
+        same = abs(uart.baud - uart.device.baud) * 20 <= uart.device.baud
+        for at_s, data in said(self._now_s()):
+            for place, byte in enumerate(data if same else _garbled(data), 1):
+                if len(uart.received) < uart.rxbuf:
+                    uart.received.append((at_s + place * 10 / uart.device.baud, byte))
 
     def _open_uart(self, uart_id: int) -> Uart:
         uart = self._bus(self.uart, "UART", uart_id)

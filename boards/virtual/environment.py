@@ -4,9 +4,12 @@
 
 import time
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from boards.virtual.scenario import Scenario
 from boards.virtual.site import Site
+
+T = TypeVar("T")
 
 
 class Environment:
@@ -20,10 +23,15 @@ class Environment:
         self._since_s = now_s()
         self._stimuli: dict[str, float] = {}
         self._published: dict[str, Callable[[], float]] = {}
+        self._shared: dict[str, Any] = {}
 
     def now_s(self) -> float:
         """Monotonic seconds, the clock of models that add up over time."""
         return self._now_s()
+
+    def elapsed_s(self) -> float:
+        """Seconds since the board process started, whatever the scenario's speed."""
+        return self._now_s() - self._since_s
 
     def scenario_time_s(self) -> float:
         """Seconds of scenario time; a scenario may run faster than the clock."""
@@ -37,6 +45,13 @@ class Environment:
             self._stimuli.pop(name, None)
         else:
             self._stimuli[name] = value
+
+    def shared(self, name: str, make: Callable[[], T]) -> T:
+        """One thing that several models look at, made by the first of them."""
+        if name not in self._shared:
+            self._shared[name] = make()
+        shared: T = self._shared[name]
+        return shared
 
     def publish(self, name: str, source: Callable[[], float]) -> None:
         """A model adds a value that other models may read."""

@@ -9,6 +9,8 @@ import json
 import sys
 from binascii import hexlify, unhexlify
 
+from firmware.node.roles import fill, passages
+from firmware.node.roles.interval import Interval
 from firmware.wire import airtime, cbor, cobs, crypto, frame, maccommands, macdevice, macnetwork, session
 from firmware.wire.errors import WireError
 
@@ -154,6 +156,55 @@ def op_cbor(case):
 
 def op_cbor_decode(case):
     return repr(cbor.loads(unhexlify(case["data"])))
+
+
+def op_classify(case):
+    return passages.classify(case["length_m"], 2.6, 6.5)
+
+
+def op_pair(case):
+    passage = passages.from_pair(tuple(case["first"]), tuple(case["second"]), case["spacing_mm"], case["zone_mm"])
+    if passage is None:
+        return None
+    _near("speed", passage.speed_kmh, case["speed_kmh"], case["tolerance"] * case["speed_kmh"])
+    _near("length", passage.length_m, case["length_m"], case["tolerance"] * (case["length_m"] + 2) + 0.02)
+    return passage.direction
+
+
+def op_interval(case):
+    interval = Interval()
+    for speed in case["speeds_kmh"]:
+        interval.add(passages.Passage(0, 0, 100, speed, 4.5), passages.CAR, case["limit_kmh"])
+    values = interval.close(300000, 0)
+    _near("mean", values["speed_mean_kmh"], case["mean_kmh"], 0.01)
+    _near("p85", values["speed_p85_kmh"], case["p85_kmh"], 1.0)  # bins of 1 km/h
+    _near("above", values["above_limit_pct"], case["above_pct"], 0.01)
+    return values["count_a"]
+
+
+def op_sound(case):
+    _near("distance", fill.sound_corrected(case["mm"], case["temperature_c"]), case["near"], case["tolerance"])
+    return True
+
+
+def op_fill(case):
+    _near("fill", fill.Geometry(*case["geometry"]).fill_pct(case["mm"]), case["near"], case["tolerance"])
+    return True
+
+
+def op_forecast(case):
+    trend = fill.Trend()
+    for i in range(len(case["hours"])):
+        trend.add(case["hours"][i], case["levels"][i])
+    speed, full_in_h = trend.speed_pct_d(), trend.full_in_h(case["hours"][-1], case["full_pct"])
+    _near("speed", speed, case["speed_pct_d"], 0.01)
+    _near("full in", full_in_h, case["full_in_h"], 0.05)
+    return True
+
+
+def _near(what, value, wanted, tolerance):
+    if (value is None) != (wanted is None) or (value is not None and abs(value - wanted) > tolerance):
+        raise AssertionError("%s is %r, not %r within %r" % (what, value, wanted, tolerance))
 
 
 def run(case):
