@@ -122,6 +122,8 @@ def test_three_street_lights_over_the_air(tmp_path: Path) -> None:
     assert found["held durably by the gateway"] == found["verified by the consumer"] >= 1
     assert found["readings made on the 3 boards"] == found["verified by the consumer"] + found["still on the 3 boards"]
     assert found["lost"] == found["duplicated"] == 0
+    said = (tmp_path / "x" / "logs" / "board-1.console.log").read_text(errors="replace")
+    assert "joining, attempt 1" in said
     assert re.search(r"on air: \d+ uplinks, [1-9]\d* downlinks \(\d+ in RX", output), output
     assert processes_of(tmp_path) == []
 

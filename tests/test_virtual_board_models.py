@@ -16,7 +16,7 @@ from boards.virtual import scenario
 from boards.virtual.buses import Buses, I2cBus, Uart
 from boards.virtual.environment import Environment
 from boards.virtual.flash import NorFlash
-from boards.virtual.models import bl0942, lm75
+from boards.virtual.models import bl0942, lamp, lm75
 from boards.virtual.pins import PinBank
 from boards.virtual.protocol import Misuse, Op
 
@@ -120,6 +120,19 @@ def test_lm75_registers_hold_what_is_written_and_shutdown_holds_the_temperature(
     environment.hold("temperature_c", -40.0)
     chip.write(b"\x00")
     assert chip.read(2) == b"\x15\x80"
+
+
+@pytest.mark.parametrize("name", ["still", "demo"])
+def test_a_lamp_takes_the_energy_of_the_hours_that_pass_in_its_scenario(name: str) -> None:
+    now_s = [0.0]
+    environment = Environment(scenario.load(name), lambda: now_s[0])
+    pins = PinBank({20, 21}, set())
+    fields = {"model": "lamp", "relay_pin": 21, "dim_pin": 20, "rated_w": 60.0, "driver_w": 2.0, "power_factor": 0.95}
+    chip = lamp.Chip(lamp.Config(**fields), pins, Buses(pins, lambda: 0.0, lambda text: None), environment)
+    pins.init(21, 1, 0, 1)
+    pins.pwm_set(20, 1000, 65535)
+    now_s[0] = 3600.0 / (environment.scenario.speed or 1.0)
+    assert chip.energy_wh() == pytest.approx(60.0)
 
 
 def meter(**load: float) -> bl0942.Chip:

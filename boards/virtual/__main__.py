@@ -4,12 +4,14 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import re
 import signal
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from boards.errors import BoardsError
 from boards.virtual import control, image, scenario
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--air", type=Path, help="Unix socket of the virtual air that the board's radio shall be in")
     run.add_argument("--radio-id", help="the radio's name in the air (default: the image's name)")
     run.add_argument("--position", type=_position, default=(0.0, 0.0), metavar="X,Y", help="in metres (default: 0,0)")
+    run.add_argument("--console-log", type=Path, metavar="FILE", help="append what the board writes to its console")
     make = verbs.add_parser("make", help="make a new flash image")
     make.add_argument("image", type=Path)
     make.add_argument("--firmware", type=Path, required=True, help="folder that becomes the board's root")
@@ -72,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _run(options: argparse.Namespace) -> int:
+    with contextlib.ExitStack() as files:
+        log = files.enter_context(options.console_log.open("ab")) if options.console_log else None
+        return await _run_with(options, log)
+
+
+async def _run_with(options: argparse.Namespace, console_log: BinaryIO | None) -> int:
     board = VirtualBoard(
         options.image,
         options.board,
@@ -80,6 +89,7 @@ async def _run(options: argparse.Namespace) -> int:
         scenario_name=options.scenario,
         heap_bytes=options.heap,
         site=_site(options),
+        console_log=console_log,
     )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from boards.errors import BoardsError, BoardStateError
 from boards.schema import BoardFile, load_board
@@ -45,13 +45,14 @@ class VirtualBoard:
         scenario_name: str = "street",
         heap_bytes: int | None = None,
         site: Site | None = None,
+        console_log: BinaryIO | None = None,
     ) -> None:
         self.image, self.seed, self._site = image, seed, site
         self.board = board if isinstance(board, BoardFile) else load_board(board)
         self._heap_bytes = heap_bytes or self.board.board.heap_bytes
         self._rng = random.Random(seed)
         self._scenario = scenario.load(scenario_name, seed)
-        self.console = Console(port, self._on_input)
+        self.console = Console(port, self._on_input, console_log)
         self._keyboard = Keyboard(lambda: self._interpreter)
         self._typing: asyncio.Task[None] | None = None
         self._flash: NorFlash | None = None

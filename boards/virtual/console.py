@@ -13,6 +13,7 @@ import select
 import tty
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from boards.errors import PortError
 
@@ -24,8 +25,10 @@ GIVE_UP_S = 0.5  # after this long, what waits for such a client is dropped, as 
 class Console:
     """Outer end of the console. `on_input` gets what clients write."""
 
-    def __init__(self, port: Path, on_input: Callable[[bytes], None]) -> None:
+    def __init__(self, port: Path, on_input: Callable[[bytes], None], copy: BinaryIO | None = None) -> None:
+        """copy: gets all that the board writes, whether anybody listens or not."""
         self.port = port
+        self._copy = copy
         self._on_input = on_input
         self._master: int | None = None
         self._slave_name = ""
@@ -79,6 +82,9 @@ class Console:
 
     def write(self, data: bytes) -> None:
         """Board to client; dropped if there is none."""
+        if self._copy is not None:
+            self._copy.write(data)
+            self._copy.flush()
         if self._master is None or not (self._open or self._check_open()):
             self.dropped_bytes += len(data)
             return

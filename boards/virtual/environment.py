@@ -37,6 +37,10 @@ class Environment:
         """Seconds of scenario time; a scenario may run faster than the clock."""
         return self.scenario.start_s + (self._now_s() - self._since_s) * self.scenario.speed
 
+    def counted_s(self) -> float:
+        """Seconds for what adds up over time, such as energy: the scenario's, or real ones where it stands still."""
+        return self._now_s() * (self.scenario.speed or 1.0)
+
     def hold(self, name: str, value: float | None) -> None:
         """Hold a value by hand; None gives it back to the scenario. KeyError if nothing has that name."""
         if name not in self.names():

@@ -151,7 +151,10 @@ class _Demo:
     def _switch_on(self, stack: ExitStack, boards: list[Child]) -> Iterator[None]:
         """One after the other: the start of a process takes its time of a small computer."""
         for light in self._lights:
-            options = self._air.board_options(light.number) if self._air else []
+            options: list[str] = []
+            if self._air:  # nobody reads the serial port then
+                console = self._logs / f"{light.name}.console.log"
+                options = [*self._air.board_options(light.number), "--console-log", str(console)]
             boards.append(self._child(stack, light.name, light.command(options)))
             yield from self._start("the board", light.port.exists, boards[-1])
 

@@ -33,7 +33,7 @@ class Chip:
     def __init__(self, config: Config, pins: PinBank, buses: Buses, environment: Environment) -> None:
         self._config, self._pins, self._environment = config, pins, environment
         self._energy_ws = 0.0
-        self._counted_s = environment.now_s()
+        self._counted_s = environment.counted_s()
         self._power_since = 0.0
         pins.watch(config.relay_pin, self._changed)
         pins.watch(config.dim_pin, self._changed)
@@ -61,12 +61,12 @@ class Chip:
         return self.power_w() / (self._environment.get("mains_voltage_v") * self._config.power_factor)
 
     def energy_wh(self) -> float:
-        """Energy since the board process started; real time, whatever the scenario's speed."""
+        """Energy since the board process started: of the scenario's hours, however fast they pass."""
         self._changed()
         return self._energy_ws / 3600.0
 
     def _changed(self) -> None:
-        now_s = self._environment.now_s()
+        now_s = self._environment.counted_s()
         self._energy_ws += self._power_since * (now_s - self._counted_s)
         self._counted_s, self._power_since = now_s, self.power_w()
 
