@@ -28,6 +28,8 @@ def resolve_url(url: str, base: Path | None = None) -> URL:
             "The address of the register is not a database URL.",
             next_step='write for example url = "sqlite:///register.db"',
         ) from error
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise RegisterError("The register must be a file: other processes read it too.", value=url)
@@ -44,11 +46,13 @@ def open_engine(url: URL) -> Engine:
         raise RegisterError(
             f"This kind of database cannot be used: {error}",
             value=url.render_as_string(hide_password=True),
-            next_step="use sqlite:///…, or install the driver of the database",
+            next_step="use sqlite:///…; for postgresql://… run once: make extra",
         ) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
+    else:
+        event.listen(engine, "begin", _begin_on_server)
     return engine
 
 
@@ -69,6 +73,13 @@ def _begin_immediate(connection: Connection) -> None:
     # in between, whatever the busy timeout. Readers ask for a plain one.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_on_server(connection: Connection) -> None:
+    # Readers see one state of the register; writers wait for each other at the log's head and then see the newest.
+    if not connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {BUSY_TIMEOUT_MS}")
 
 
 @contextmanager

@@ -11,18 +11,21 @@ from typing import Any, Literal
 from sqlalchemy import RowMapping
 
 State = Literal["registered", "retired"]
+"""Of a gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A registered device, without its key. EUIs are 8 bytes in display order; times are UTC."""
+    """A registered device as a gateway needs it. EUIs are 8 bytes in display order; times are UTC."""
 
     dev_eui: bytes
     join_eui: bytes
     kind: str
+    """What it speaks on the air (firmware/wire/kinds)."""
     name: str
     owner: str | None
-    state: State
+    state: str
+    """`registered` when it may talk; else the stage of its life: `planned`, `suspended`, `retired`."""
     created_at: datetime
 
 
@@ -48,7 +51,7 @@ def device_of(row: RowMapping) -> Device:
     """Return the device of a row of the table `devices`."""
     return Device(
         dev_eui=bytes.fromhex(row["dev_eui"]),
-        join_eui=bytes.fromhex(row["join_eui"]),
+        join_eui=bytes.fromhex(row["join_eui"] or ""),
         kind=row["kind"],
         name=row["name"],
         owner=row["owner"],

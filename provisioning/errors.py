@@ -95,3 +95,27 @@ class BoardError(ProvisioningError, RuntimeError):
 
 class DemoError(ProvisioningError, RuntimeError):
     """A part of the demo did not start, or ended too early."""
+
+
+class LogBroken(ProvisioningError, ValueError):
+    """The log of the register is not what was written."""
+
+
+class RefusedByRules(ProvisioningError, ValueError):
+    """The city's guidelines do not let this record into the register."""
+
+
+class WrongStage(ProvisioningError, ValueError):
+    """A device cannot go from its stage to the one that was asked for."""
+
+
+class PaperError(ProvisioningError, ValueError):
+    """An approval, waiver or dialogue is not signed by somebody who may, or does not follow its schema."""
+
+
+class ImportRefused(ProvisioningError, ValueError):
+    """A batch of records holds some that cannot be registered."""
+
+
+class NotInstalled(ProvisioningError, ImportError):
+    """A command needs a package of the extra set."""

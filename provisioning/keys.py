@@ -25,6 +25,7 @@ APP_KEY_BYTES: Final = 16
 FINGERPRINT_BYTES: Final = 16
 PURPOSE_APP_KEY: Final = "app_key"
 PURPOSE_CHECK: Final = "kek_check"
+PURPOSE_FINGERPRINTS: Final = "fingerprint_key"
 
 _VERSION: Final = b"\x01"
 _NONCE_BYTES: Final = 12
@@ -37,8 +38,13 @@ def new_kek() -> bytes:
     return secrets.token_bytes(KEK_BYTES).hex().encode() + b"\n"
 
 
+def split_keks(secret: bytes) -> list[bytes]:
+    """The KEKs of a secret, one a line, as they are written: the first seals, the others (older ones) still open."""
+    return [secret] if len(secret) == KEK_BYTES else secret.split() or [secret]
+
+
 def parse_kek(secret: bytes) -> bytes:
-    """The 32 bytes of a KEK from its 64 hexadecimal digits, or as they are when there are 32 of them."""
+    """The 32 bytes of one KEK from its 64 hexadecimal digits, or as they are when there are 32 of them."""
     text = secret.strip()
     try:
         key = bytes.fromhex(text.decode("ascii")) if len(text) == 2 * KEK_BYTES else secret
@@ -59,34 +65,58 @@ def new_app_key() -> bytes:
 
 
 class KeyBox:
-    """Seals and opens secrets of devices. Holds keys derived from the KEK and never prints them."""
+    """Seals and opens secrets of devices. Holds keys derived from the KEK and never prints them.
+
+    While the KEK is being exchanged there are two: the first one seals, all of them open.
+    """
 
     def __init__(self, kek: bytes) -> None:
-        master = parse_kek(kek)
-        self._cipher = AESGCM(_derive(master, b"seal"))
-        self._fingerprint_key = _derive(master, b"fingerprint")
+        masters = [parse_kek(each) for each in split_keks(kek)]
+        self._ciphers = [AESGCM(_derive(master, b"seal")) for master in masters]
+        self._fingerprint_keys = [_derive(master, b"fingerprint") for master in masters]
 
     def __repr__(self) -> str:
         return "KeyBox(…)"
 
+    def __len__(self) -> int:
+        return len(self._ciphers)
+
     def seal(self, purpose: str, dev_eui: bytes, secret: bytes) -> bytes:
         """Encrypt `secret` for this device and purpose."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _VERSION + nonce + self._cipher.encrypt(nonce, secret, _associated_data(purpose, dev_eui))
+        return _VERSION + nonce + self._ciphers[0].encrypt(nonce, secret, _associated_data(purpose, dev_eui))
 
     def open(self, purpose: str, dev_eui: bytes, sealed: bytes) -> bytes:
         """Decrypt what `seal` made. Raises TamperedSecret when anything about it is not as it was."""
-        head = len(_VERSION) + _NONCE_BYTES
-        if sealed[:1] != _VERSION or len(sealed) < head + _TAG_BYTES:
-            raise _tampered(purpose, dev_eui)
-        try:
-            return self._cipher.decrypt(sealed[1:head], sealed[head:], _associated_data(purpose, dev_eui))
-        except InvalidTag as error:
-            raise _tampered(purpose, dev_eui) from error
+        return self._open(purpose, dev_eui, sealed)[1]
 
-    def fingerprint(self, secret: bytes) -> bytes:
+    def current(self, purpose: str, dev_eui: bytes, sealed: bytes) -> bool:
+        """Return whether it is sealed under the first KEK. Raises TamperedSecret when it opens under none."""
+        return self._open(purpose, dev_eui, sealed)[0] == 0
+
+    def _open(self, purpose: str, dev_eui: bytes, sealed: bytes) -> tuple[int, bytes]:
+        head = len(_VERSION) + _NONCE_BYTES
+        if sealed[:1] == _VERSION and len(sealed) >= head + _TAG_BYTES:
+            for index, cipher in enumerate(self._ciphers):
+                try:
+                    return index, cipher.decrypt(sealed[1:head], sealed[head:], _associated_data(purpose, dev_eui))
+                except InvalidTag:
+                    continue
+        raise _tampered(purpose, dev_eui)
+
+    def fingerprint_key(self, sealed: bytes | None, check: bytes) -> bytes:
+        """The key of fingerprints: opened from the register, or that of the KEK which the register was made with.
+
+        `check` is the register's sealed check text.
+        """
+        if sealed is not None:
+            return self.open(PURPOSE_FINGERPRINTS, b"", sealed)
+        return self._fingerprint_keys[self._open(PURPOSE_CHECK, b"", check)[0]]
+
+    def fingerprint(self, secret: bytes, key: bytes | None = None) -> bytes:
         """A keyed, truncated hash that tells equal keys from different ones and nothing else."""
-        return hmac.new(self._fingerprint_key, secret, hashlib.sha256).digest()[:FINGERPRINT_BYTES]
+        used = self._fingerprint_keys[0] if key is None else key
+        return hmac.new(used, secret, hashlib.sha256).digest()[:FINGERPRINT_BYTES]
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:

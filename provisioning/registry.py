@@ -7,37 +7,43 @@ Several processes use one register at once: this tool writes it, every gateway r
 
 from __future__ import annotations
 
-import itertools
+import getpass
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from firmware.wire.kinds.terms import names as kind_names
-from provisioning import schema
 from provisioning.database import open_engine, resolve_url, transaction
 from provisioning.entries import Device, Gateway, device_of, gateway_of, moment
 from provisioning.errors import (
     DuplicateEntry,
-    InvalidIdentity,
     ProvisioningError,
     RegisterError,
     TamperedSecret,
     UnknownDevice,
-    UnknownKind,
     WrongKek,
 )
-from provisioning.identities import check_eui, new_eui
-from provisioning.keys import APP_KEY_BYTES, PURPOSE_APP_KEY, PURPOSE_CHECK, KeyBox, new_app_key
+from provisioning.identities import check_eui
+from provisioning.keys import PURPOSE_APP_KEY, PURPOSE_CHECK, KeyBox
+from provisioning.register import guards, tables
+from provisioning.register.bench import bench_record, check_name
+from provisioning.register.credentials import Keys
+from provisioning.register.log import Change, changing
+from provisioning.register.registration import register_bench
+from provisioning.register.stock import DatabaseStock
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 __all__ = ["Device", "Gateway", "Registry"]
 
 _CHECK_TEXT = b"lykta"
-_MAX_NAME = 128
 
 
 class Registry:
@@ -45,16 +51,19 @@ class Registry:
 
     def __init__(self, engine: Engine, keys: KeyBox) -> None:
         self._engine = engine
-        self._keys = keys
+        self._box = keys
+        self._keys: Keys | None = None
+        self.actor = os.environ.get("LYKTA_ACTOR") or getpass.getuser()
+        """Who the log says it was."""
 
     @classmethod
-    def open(cls, url: str, kek: bytes, *, base: Path | None = None) -> Registry:
+    def open(cls, url: str, kek: bytes, *, base: Path | None = None, password: str | None = None) -> Registry:
         """Open an existing register; a relative SQLite path is relative to `base`.
 
-        `kek` is what load_secret returns for the KEK. Raises RegisterError where there is no register,
-        WrongKek where its keys would not open.
+        `kek` is what load_secret returns for the KEK, `password` that of the database's user. Raises RegisterError
+        where there is no register or one of another version, WrongKek where its keys would not open.
         """
-        address = resolve_url(url, base)
+        address = _address(url, base, password)
         if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
             raise _no_register(address.database or url)
         registry = cls(open_engine(address), KeyBox(kek))
@@ -66,11 +75,14 @@ class Registry:
         return registry
 
     @classmethod
-    def create(cls, url: str, kek: bytes, *, city: str, base: Path | None = None) -> Registry:
+    def create(
+        cls, url: str, kek: bytes, *, city: str, base: Path | None = None, password: str | None = None
+    ) -> Registry:
         """Make the tables of a new register and open it. Refuses a database that already holds one."""
-        registry = cls(open_engine(resolve_url(url, base)), KeyBox(kek))
+        registry = cls(open_engine(_address(url, base, password)), KeyBox(kek))
         try:
             registry._create(city)
+            registry._check()
         except ProvisioningError:
             registry.close()
             raise
@@ -89,34 +101,36 @@ class Registry:
     def city(self) -> str:
         """The name of the city."""
         with self._transaction() as connection:
-            return str(connection.execute(select(schema.city.c.name)).scalar_one())
+            return str(connection.execute(select(tables.city.c.name)).scalar_one())
 
     def device(self, dev_eui: bytes) -> Device | None:
         """The device with this DevEUI, None where the register holds none."""
-        query = select(schema.devices).where(schema.devices.c.dev_eui == dev_eui.hex())
+        query = select(tables.devices).where(tables.devices.c.dev_eui == dev_eui.hex())
         with self._transaction() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else device_of(row)
 
     def devices(self) -> list[Device]:
-        """All devices, oldest first."""
-        query = select(schema.devices).order_by(schema.devices.c.created_at_s, schema.devices.c.dev_eui)
+        """All devices that speak LoRaWAN frames, oldest first."""
+        table = tables.devices
+        query = select(table).where(table.c.dev_eui.is_not(None)).order_by(table.c.created_at_s, table.c.dev_eui)
         with self._transaction() as connection:
             return [device_of(row) for row in connection.execute(query).mappings()]
 
     def app_key(self, dev_eui: bytes) -> bytes:
         """The 16-byte AppKey of a device. Raises UnknownDevice, or TamperedSecret where it does not open."""
-        table = schema.credentials
+        table = tables.credentials
         query = select(table.c.sealed).where(table.c.dev_eui == dev_eui.hex(), table.c.purpose == PURPOSE_APP_KEY)
         with self._transaction() as connection:
             sealed = connection.execute(query).scalar_one_or_none()
         if sealed is None:
             raise UnknownDevice(
-                "No device with this DevEUI is in the register.",
+                "No device with this DevEUI has a key in the register.",
                 value=dev_eui.hex(),
+                reason="It was never registered, or its keys were revoked when it was retired.",
                 next_step="lykta devices lists the registered ones; lykta register adds one",
             )
-        return self._keys.open(PURPOSE_APP_KEY, dev_eui, sealed)
+        return self._box.open(PURPOSE_APP_KEY, dev_eui, sealed)
 
     def register_device(
         self,
@@ -128,47 +142,58 @@ class Registry:
         owner: str | None = None,
         app_key: bytes | None = None,
     ) -> Device:
-        """Add a device. What is left out is chosen: a random local DevEUI and JoinEUI, a random AppKey.
+        """Add a device for the bench, without a record. What is left out is chosen: random EUIs, a random AppKey.
 
-        Raises UnknownKind, InvalidIdentity for an EUI or key no device may have, DuplicateEntry for a
+        Raises UnknownKind, InvalidIdentity for an EUI, key or name no device may have, DuplicateEntry for a
         DevEUI, name or key that the register already holds.
         """
-        if kind not in kind_names():
-            raise UnknownKind(
-                "This kind of device is not known.",
-                value=repr(kind),
-                next_step=f"choose one of: {', '.join(kind_names())}",
-            )
-        dev_eui = new_eui() if dev_eui is None else dev_eui
-        join_eui = new_eui() if join_eui is None else join_eui
-        check_eui(dev_eui, "DevEUI")
-        check_eui(join_eui, "JoinEUI")
-        key = new_app_key() if app_key is None else app_key
-        _check_app_key(key, dev_eui, join_eui)
-        device = Device(
-            dev_eui=dev_eui,
-            join_eui=join_eui,
-            kind=kind,
-            name=_check_name(f"{kind}-{dev_eui.hex()}" if name is None else name, "device"),
-            owner=None if owner is None else _check_name(owner, "owner"),
-            state="registered",
-            created_at=moment(int(time.time())),
-        )
-        with self._transaction(writes=True) as connection:
-            self._refuse_duplicate(connection, device, key)
-            self._insert(connection, device, key)
-        return device
+        record = bench_record(kind, dev_eui=dev_eui, join_eui=join_eui, name=name, owner=owner)
+        with self.change() as change:
+            register_bench(change, self.keys(), record, app_key)
+        found = self.device(bytes.fromhex(record.dev_eui or ""))
+        if found is None:
+            raise RegisterError("The device was registered and is not there.", value=record.dev_eui)
+        return found
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """A transaction that changes the register and logs it."""
+        with self._transaction(writes=True) as connection, changing(connection, int(time.time()), self.actor) as change:
+            yield change
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads: one state of the register, whatever others write meanwhile."""
+        with self._transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def stock(self) -> Iterator[DatabaseStock]:
+        """The stock as the rules see it (provisioning.model.stock.Stock), while the block lasts."""
+        with self._transaction() as connection:
+            yield DatabaseStock(connection, datetime.now(UTC))
+
+    def keys(self) -> Keys:
+        """What seals the devices' keys."""
+        if self._keys is None:
+            raise RegisterError("The register is not open.")
+        return self._keys
+
+    @property
+    def engine(self) -> Engine:
+        """The database."""
+        return self._engine
 
     def gateway(self, eui: bytes) -> Gateway | None:
         """The gateway with this EUI, None where the register holds none."""
-        query = select(schema.gateways).where(schema.gateways.c.eui == eui.hex())
+        query = select(tables.gateways).where(tables.gateways.c.eui == eui.hex())
         with self._transaction() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else gateway_of(row)
 
     def gateways(self) -> list[Gateway]:
         """All gateways, oldest first."""
-        query = select(schema.gateways).order_by(schema.gateways.c.created_at_s, schema.gateways.c.eui)
+        query = select(tables.gateways).order_by(tables.gateways.c.created_at_s, tables.gateways.c.eui)
         with self._transaction() as connection:
             return [gateway_of(row) for row in connection.execute(query).mappings()]
 
@@ -179,7 +204,7 @@ class Registry:
         check_eui(eui, "gateway EUI")
         gateway = Gateway(
             eui=eui,
-            name=_check_name(name, "gateway"),
+            name=check_name(name, "gateway"),
             certificate_pem=certificate_pem,
             certificate_sha256=certificate_sha256,
             not_after=not_after,
@@ -195,9 +220,10 @@ class Registry:
             "state": gateway.state,
             "created_at_s": int(gateway.created_at.timestamp()),
         }
-        with self._transaction(writes=True) as connection:
-            self.refuse_known_gateway(eui, name, connection=connection)
-            connection.execute(insert(schema.gateways).values(values))
+        with self.change() as change:
+            self.refuse_known_gateway(eui, name, connection=change.connection)
+            change.connection.execute(insert(tables.gateways).values(values))
+            change.log("gateway.enroll", eui.hex(), {"name": name, "certificate_sha256": certificate_sha256.hex()})
         return gateway
 
     def refuse_known_gateway(self, eui: bytes, name: str, *, connection: Connection | None = None) -> None:
@@ -206,7 +232,7 @@ class Registry:
             with self._transaction() as own:
                 self.refuse_known_gateway(eui, name, connection=own)
             return
-        table = schema.gateways
+        table = tables.gateways
         for column, value, what in ((table.c.eui, eui.hex(), "EUI"), (table.c.name, name, "name")):
             taken = connection.execute(select(table.c.name).where(column == value)).scalar_one_or_none()
             if taken is not None:
@@ -219,32 +245,30 @@ class Registry:
 
     def _create(self, city: str) -> None:
         now_s = int(time.time())
-        check = self._keys.seal(PURPOSE_CHECK, b"", _CHECK_TEXT)
+        check = self._box.seal(PURPOSE_CHECK, b"", _CHECK_TEXT)
         with self._transaction(writes=True) as connection:
-            if schema.version(connection) is not None:
+            if tables.revision(connection) is not None:
                 raise DuplicateEntry(
                     "This database already holds a register.",
                     value=self._engine.url.render_as_string(hide_password=True),
                     reason="Making it anew would lose every device key of the city.",
                     next_step="lykta devices shows what it holds",
                 )
-            schema.create(connection, now_s)
-            connection.execute(insert(schema.city).values(name=city, created_at_s=now_s, kek_check=check))
+            tables.create(connection)
+            connection.execute(insert(tables.city).values(name=city, created_at_s=now_s, kek_check=check))
+            with changing(connection, now_s, self.actor) as change:
+                change.log("register.create", city, {"revision": tables.HEAD})
 
     def _check(self) -> None:
         with self._transaction() as connection:
-            found = schema.version(connection)
+            found = tables.revision(connection)
             if found is None:
                 raise _no_register(self._engine.url.render_as_string(hide_password=True))
-            if found > schema.VERSION:
-                raise RegisterError(
-                    "This register was made by a newer version of Lykta.",
-                    value=f"version {found}, this tool knows {schema.VERSION}",
-                    next_step="install the newer version on this machine too",
-                )
-            check = connection.execute(select(schema.city.c.kek_check)).scalar_one()
+            if found != tables.HEAD:
+                raise _other_version(found)
+            city = connection.execute(select(tables.city)).one()
         try:
-            self._keys.open(PURPOSE_CHECK, b"", check)
+            self._box.open(PURPOSE_CHECK, b"", city.kek_check)
         except TamperedSecret as error:
             raise WrongKek(
                 "This is not the key-encryption key of this register.",
@@ -252,65 +276,17 @@ class Registry:
                 reason="Without the right one no device key opens and no device can join.",
                 next_step="point kek in the configuration to the kek file of this city",
             ) from error
-        if found < schema.VERSION:
-            with self._transaction(writes=True) as connection:
-                schema.upgrade(connection, schema.version(connection) or found, int(time.time()))
-
-    def _refuse_duplicate(self, connection: Connection, device: Device, key: bytes) -> None:
-        table = schema.devices
-        for column, value, what in (
-            (table.c.dev_eui, device.dev_eui.hex(), "DevEUI"),
-            (table.c.name, device.name, "name"),
-        ):
-            taken = connection.execute(select(table.c.dev_eui).where(column == value)).scalar_one_or_none()
-            if taken is not None:
-                raise DuplicateEntry(
-                    f"A device with this {what} is already registered.",
-                    value=f"{value} (DevEUI {taken})",
-                    reason="Readings of two devices under one identity could not be told apart.",
-                    next_step="lykta devices shows the registered ones",
-                )
-        used = select(schema.credentials.c.dev_eui).where(
-            schema.credentials.c.fingerprint == self._keys.fingerprint(key)
-        )
-        other = connection.execute(used).scalar_one_or_none()
-        if other is not None:
-            raise DuplicateEntry(
-                "Another device has the same AppKey.",
-                value=f"DevEUI {other}",
-                reason="One key per device: whoever opens one device could speak for the other.",
-                next_step="leave the key out to be given a random one",
-            )
-
-    def _insert(self, connection: Connection, device: Device, key: bytes) -> None:
-        created_at_s = int(device.created_at.timestamp())
-        connection.execute(
-            insert(schema.devices).values(
-                dev_eui=device.dev_eui.hex(),
-                join_eui=device.join_eui.hex(),
-                kind=device.kind,
-                name=device.name,
-                owner=device.owner,
-                state=device.state,
-                created_at_s=created_at_s,
-            )
-        )
-        connection.execute(
-            insert(schema.credentials).values(
-                dev_eui=device.dev_eui.hex(),
-                purpose=PURPOSE_APP_KEY,
-                sealed=self._keys.seal(PURPOSE_APP_KEY, device.dev_eui, key),
-                fingerprint=self._keys.fingerprint(key),
-                rotated_at_s=created_at_s,
-            )
-        )
+        self._keys = Keys(self._box, self._box.fingerprint_key(city.fingerprint_key, city.kek_check))
 
     @contextmanager
     def _transaction(self, *, writes: bool = False) -> Iterator[Connection]:
         try:
             with transaction(self._engine, writes=writes) as connection:
                 yield connection
-        except IntegrityError as error:  # two processes at once: the checks above saw neither
+        except IntegrityError as error:
+            if guards.MESSAGE in str(error.orig):
+                raise RegisterError("The log of the register only grows: nothing was changed.") from error
+            # two processes at once: the checks above saw neither
             raise DuplicateEntry(
                 "The register already holds this entry.",
                 value=str(error.orig),
@@ -322,24 +298,20 @@ def _no_register(where: str) -> RegisterError:
     return RegisterError("There is no register here.", value=where, next_step="lykta init makes a new city")
 
 
-def _check_name(name: str, what: str) -> str:
-    if not name.strip() or len(name) > _MAX_NAME or not name.isprintable():
-        raise InvalidIdentity(
-            f"This is not a name for a {what}: 1 to {_MAX_NAME} printable characters.", value=repr(name[:40])
+def _other_version(found: str) -> RegisterError:
+    if found < tables.HEAD:
+        return RegisterError(
+            "This register was made by an older version of Lykta.",
+            value=f"tables {found}, this tool knows {tables.HEAD}",
+            next_step="lykta upgrade brings it up to date, once for the whole city",
         )
-    return name
+    return RegisterError(
+        "This register was made by a newer version of Lykta.",
+        value=f"tables {found}, this tool knows {tables.HEAD}",
+        next_step="install the newer version on this machine too",
+    )
 
 
-def _check_app_key(key: bytes, dev_eui: bytes, join_eui: bytes) -> None:
-    """Refuse keys that can be guessed (guidelines SEC-3): repeated, sequential, or made of the EUIs."""
-    if len(key) != APP_KEY_BYTES:
-        raise InvalidIdentity(f"An AppKey is {APP_KEY_BYTES} bytes.", value=f"{len(key)} bytes")
-    steps = {(after - before) % 256 for before, after in itertools.pairwise(key)}
-    halves = {key[:8], key[8:]}
-    derived = {dev_eui, join_eui, dev_eui[::-1], join_eui[::-1]}
-    if len(steps) == 1 or key[:8] == key[8:] or halves & derived:
-        raise InvalidIdentity(
-            "This AppKey can be guessed.",
-            reason="It is repeated, counts up, or is made of the DevEUI or JoinEUI that everybody can hear.",
-            next_step="leave the key out to be given a random one",
-        )
+def _address(url: str, base: Path | None, password: str | None) -> URL:
+    address = resolve_url(url, base)
+    return address if password is None else address.set(password=password)

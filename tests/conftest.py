@@ -18,6 +18,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import register_rig
+from tests.postgres import Postgres
+
 SEED = int(os.environ.get("LYKTA_SEED") or secrets.randbits(32))
 os.environ["LYKTA_SEED"] = str(SEED)  # tests run in several processes: one seed for all of them
 
@@ -135,3 +138,22 @@ def mosquitto(tmp_path: Path, free_port: int) -> Iterator[Mosquitto]:
         yield broker
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of the tests' own."""
+    server = Postgres()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> register_rig.Place:
+    """Where a register may be made: a file, or a database of the server."""
+    if request.param == "sqlite":
+        return register_rig.place("sqlite:///register.db", tmp_path)
+    server: Postgres = request.getfixturevalue("postgres")
+    return register_rig.place(server.url(), tmp_path)

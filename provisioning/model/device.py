@@ -53,7 +53,7 @@ SensingTech = Literal[
     "chem",
 ]
 
-WIRE_KINDS: Final[dict[str, str]] = {
+WIRE_KINDS: Final[dict[Kind, str]] = {
     "streetlight_controller": "street_light",
     "waste_level": "waste_bin",
     "traffic_counter": "traffic",

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Device records in the database: one row each, with the columns that are searched beside the record itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from provisioning.errors import DuplicateEntry, RegisterError
+from provisioning.model import geo
+from provisioning.model.device import WIRE_KINDS, DeviceRecord, Kind
+from provisioning.model.lifecycle import TALKING, Stage
+from provisioning.register import tables
+from provisioning.register.log import Change, canonical
+
+PREFIXES: Final[dict[Kind, str]] = {
+    "streetlight_controller": "LJU",
+    "waste_level": "AVF",
+    "traffic_counter": "TRK",
+    "signal_detector": "SIG",
+    "ped_bike_counter": "GCT",
+    "air": "LUF",
+    "noise": "BUL",
+    "weather": "VAD",
+    "water": "VAT",
+    "soil": "JOR",
+    "parking": "PAR",
+    "gateway": "GWY",
+    "other": "OVR",
+}
+"""The letters of the ids that devices of a kind are given."""
+_MAX_NUMBER: Final = 999_999
+
+
+def state_of(stage: Stage) -> str:
+    """What a gateway asks for: `registered` for devices that may talk, else the stage itself."""
+    return "registered" if stage in TALKING else stage
+
+
+def wire_kind(record: DeviceRecord) -> str:
+    """What a device speaks on the air."""
+    return record.wire_kind or WIRE_KINDS.get(record.kind, record.kind)
+
+
+def dump(record: DeviceRecord) -> dict[str, Any]:
+    """The record as JSON values, without what is not stated."""
+    return record.model_dump(mode="json", exclude_none=True)
+
+
+def load(text: str) -> DeviceRecord:
+    """The record of a row. Raises RegisterError when it is not one."""
+    try:
+        return DeviceRecord.model_validate_json(text)
+    except ValueError as error:
+        raise RegisterError(
+            "A device record in the register does not follow its schema.",
+            value=text[:40],
+            reason=str(error).splitlines()[0],
+            next_step="lykta log verify shows whether it was changed; then restore it from a backup",
+        ) from error
+
+
+def input_digest(record: DeviceRecord) -> bytes:
+    """A digest of a record as it was handed in: who hands in the same one again meant the same device."""
+    return hashlib.sha256(canonical(dump(record)).encode()).digest()
+
+
+def next_id(change: Change, kind: Kind, reserved: Collection[str] = ()) -> str:
+    """Give out the next free id of a kind; `reserved` ones are about to be written."""
+    prefix = PREFIXES[kind]
+    connection, table = change.connection, tables.counters
+    last = connection.execute(select(table.c.last).where(table.c.prefix == prefix)).scalar_one_or_none()
+    number = (last or 0) + 1
+    while number <= _MAX_NUMBER and (
+        f"{prefix}-{number:04}" in reserved or _taken(connection, f"{prefix}-{number:04}")
+    ):
+        number += 1
+    if number > _MAX_NUMBER:
+        raise RegisterError("All numbers of this kind of device are given out.", value=prefix)
+    if last is None:
+        connection.execute(insert(table).values(prefix=prefix, last=number))
+    else:
+        connection.execute(update(table).where(table.c.prefix == prefix).values(last=number))
+    return f"{prefix}-{number:04}"
+
+
+def _taken(connection: Connection, device_id: str) -> bool:
+    query = select(tables.devices.c.id).where(tables.devices.c.id == device_id)
+    return connection.execute(query).scalar_one_or_none() is not None
+
+
+def columns(record: DeviceRecord) -> dict[str, Any]:
+    """The row of a record, without what a registration adds."""
+    place = record.location
+    identity = record.identity
+    return {
+        "id": record.id,
+        "dev_eui": record.dev_eui,
+        "join_eui": None if identity is None else identity.join_eui,
+        "kind": wire_kind(record),
+        "record_kind": record.kind,
+        "name": record.name,
+        "owner": record.owner_org,
+        "state": state_of(record.lifecycle.stage),
+        "stage": record.lifecycle.stage,
+        "batch": record.batch,
+        "asset": None if record.asset is None else record.asset.id,
+        "segment": None if place is None else place.segment_id,
+        "fingerprint": record.fingerprint,
+        "cell": None if place is None else geo.cell(place.lat, place.lon),
+        "lat": None if place is None else place.lat,
+        "lon": None if place is None else place.lon,
+        "record": canonical(dump(record)),
+    }
+
+
+def refuse_duplicate(connection: Connection, record: DeviceRecord) -> None:
+    """Raise DuplicateEntry when a device with this id, DevEUI or name is there."""
+    table = tables.devices
+    for column, value, what in (
+        (table.c.dev_eui, record.dev_eui, "DevEUI"),
+        (table.c.id, record.id, "id"),
+        (table.c.name, record.name, "name"),
+    ):
+        if value is None:
+            continue
+        taken = connection.execute(select(table.c.id).where(column == value)).scalar_one_or_none()
+        if taken is not None:
+            raise DuplicateEntry(
+                f"A device with this {what} is already registered.",
+                value=value if taken == value else f"{value} ({taken})",
+                reason="Readings of two devices under one identity could not be told apart.",
+                next_step=f"lykta show {taken} shows it",
+            )
+
+
+def add(change: Change, record: DeviceRecord, *, action: str, input_sha256: bytes | None = None) -> int:
+    """Write a new record, which has an id and a name by now. Returns its revision."""
+    if record.id is None:
+        raise ValueError("a record is written under an id")
+    revision = change.log(action, record.id, {"record": dump(record)})
+    row = {**columns(record), "revision": revision, "created_at_s": change.at_s, "input_sha256": input_sha256}
+    change.connection.execute(insert(tables.devices).values(row))
+    return revision
+
+
+def replace(change: Change, record: DeviceRecord, *, action: str, extra: dict[str, Any] | None = None) -> int:
+    """Write a record that is there already in its new form. Returns its revision."""
+    if record.id is None:
+        raise ValueError("a record is written under an id")
+    revision = change.log(action, record.id, {"record": dump(record), **(extra or {})})
+    table = tables.devices
+    change.connection.execute(
+        update(table).where(table.c.id == record.id).values({**columns(record), "revision": revision})
+    )
+    return revision
+
+
+def find(connection: Connection, what: str) -> DeviceRecord | None:
+    """The record of an id (`TRK-2041`), a DevEUI or a name; None where there is none."""
+    table = tables.devices
+    digits = what.translate(str.maketrans("", "", "-: ")).lower()
+    for column, value in ((table.c.id, what.upper()), (table.c.dev_eui, digits), (table.c.name, what)):
+        text = connection.execute(select(table.c.record).where(column == value)).scalar_one_or_none()
+        if text is not None:
+            return load(text)
+    return None
+
+
+def find_input(connection: Connection, record: DeviceRecord, digest: bytes) -> DeviceRecord | None:
+    """The registered record of the same device, when it was handed in exactly as it is now."""
+    table = tables.devices
+    for column, value in ((table.c.dev_eui, record.dev_eui), (table.c.id, record.id), (table.c.name, record.name)):
+        if value is not None:
+            query = select(table.c.record).where(column == value, table.c.input_sha256 == digest)
+            text = connection.execute(query).scalar_one_or_none()
+            return None if text is None else load(text)
+    return None

@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Registration: a record comes in, is judged, is given an id and a key, and is written; or nothing of it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from provisioning.errors import (
+    DuplicateEntry,
+    InvalidIdentity,
+    ProvisioningError,
+    RefusedByRules,
+    UnknownDevice,
+    WrongStage,
+)
+from provisioning.identities import check_eui, new_eui
+from provisioning.keys import new_app_key
+from provisioning.model.device import DeviceRecord
+from provisioning.model.lifecycle import Stage
+from provisioning.model.parts import Identity
+from provisioning.model.verdict import Judge, Verdict
+from provisioning.register import credentials, records
+from provisioning.register.bench import MAX_NAME, check_name
+from provisioning.register.credentials import Keys
+from provisioning.register.log import Change
+from provisioning.register.stock import DatabaseStock
+
+_STAGES: dict[str, Stage] = {"ok": "approved", "needs_approval": "needs_approval"}
+_FIRST_STAGES = frozenset({"planned", "registered"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """How records are let in."""
+
+    judge: Judge | None = None
+    """The city's rules; without them a record waits in the stage `registered`."""
+    keep_stage: bool = False
+    """For a stock that is taken over: devices keep the stage they say, and findings do not refuse them."""
+    app_keys: Mapping[str, bytes] | None = None
+    """Keys that came with the devices, by DevEUI; devices that are not in it are given random ones."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one record."""
+
+    record: DeviceRecord | None
+    """As it is in the register; None when it was refused."""
+    verdict: Verdict | None = None
+    error: ProvisioningError | None = None
+    already: bool = False
+    """The same record was registered before: nothing was changed."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    record: DeviceRecord
+    app_key: bytes | None
+    digest: bytes
+
+
+def register(change: Change, keys: Keys, inputs: Sequence[DeviceRecord], options: Options) -> list[Result]:
+    """Register the records of one batch; return what became of each, in their order.
+
+    Records that are refused are not written and do not hold up the others: the caller decides whether that is enough.
+    """
+    prepared: list[_Prepared | Result] = []
+    taken: set[tuple[str, str]] = set()
+    reserved = {record.id for record in inputs if record.id is not None}
+    for record in inputs:
+        try:
+            prepared.append(_prepare(change, keys, record, options, taken, reserved))
+        except ProvisioningError as error:
+            prepared.append(Result(None, error=error))
+    ready = [each for each in prepared if isinstance(each, _Prepared)]
+    verdicts = iter(_judged(change, [each.record for each in ready], options.judge))
+    return [
+        _write(change, keys, each, next(verdicts), options) if isinstance(each, _Prepared) else each
+        for each in prepared
+    ]
+
+
+def register_bench(change: Change, keys: Keys, record: DeviceRecord, app_key: bytes | None) -> DeviceRecord:
+    """Register a device for the bench as it is. Raises DuplicateEntry, InvalidIdentity."""
+    options = Options(app_keys={} if app_key is None else {record.dev_eui or "": app_key}, keep_stage=True)
+    ready = _prepare(change, keys, record, options, set(), set())
+    if isinstance(ready, Result) or ready.app_key is None:
+        raise InvalidIdentity("A device for the bench has a DevEUI of its own.", value=record.dev_eui)
+    records.add(change, ready.record, action="device.bench")
+    credentials.store(change, keys, ready.record, ready.app_key)
+    return ready.record
+
+
+def _prepare(
+    change: Change, keys: Keys, record: DeviceRecord, options: Options, taken: set[tuple[str, str]], reserved: set[str]
+) -> _Prepared | Result:
+    digest = records.input_digest(record)
+    before = known_already(change, record, digest)
+    if before is not None:
+        return Result(before, already=True)
+    if not options.keep_stage and record.lifecycle.stage not in _FIRST_STAGES:
+        raise WrongStage(
+            "A record that comes in is planned or registered; the register itself says when it is more.",
+            value=f"lifecycle.stage = {record.lifecycle.stage}",
+            next_step="leave lifecycle.stage out; to take over devices that stand already: lykta import --keep-stage",
+        )
+    records.refuse_duplicate(change.connection, record)
+    _refuse_twice(record, taken)
+    record, app_key = _with_key(change, keys, _with_identity(record), options, taken)
+    device_id = record.id or records.next_id(change, record.kind, reserved)
+    name = record.name or f"{records.wire_kind(record)}-{record.dev_eui or device_id}"
+    urn = record.urn or f"urn:ngsi-ld:Device:{device_id}"
+    return _Prepared(record.model_copy(update={"id": device_id, "name": name[:MAX_NAME], "urn": urn}), app_key, digest)
+
+
+def known_already(change: Change, record: DeviceRecord, digest: bytes) -> DeviceRecord | None:
+    """The registered form of a record that was handed in before exactly as it is now."""
+    return records.find_input(change.connection, record, digest)
+
+
+def _refuse_twice(record: DeviceRecord, taken: set[tuple[str, str]]) -> None:
+    """Refuse what two records of one batch both claim."""
+    for what, value in (("DevEUI", record.dev_eui), ("id", record.id), ("name", record.name)):
+        if value is None:
+            continue
+        if (what, value) in taken:
+            raise DuplicateEntry(
+                f"Two records of this batch have the same {what}.",
+                value=value,
+                reason="Readings of two devices under one identity could not be told apart.",
+                next_step="correct one of them",
+            )
+        taken.add((what, value))
+
+
+def _with_identity(record: DeviceRecord) -> DeviceRecord:
+    """Check the EUIs; a LoRaWAN device without a JoinEUI is given one."""
+    if record.name is not None:
+        check_name(record.name, "device")
+    identity = record.identity
+    if identity is None or identity.dev_eui is None:
+        return record
+    check_eui(bytes.fromhex(identity.dev_eui), "DevEUI")
+    join_eui = new_eui().hex() if identity.join_eui is None else identity.join_eui
+    check_eui(bytes.fromhex(join_eui), "JoinEUI")
+    full = Identity(dev_eui=identity.dev_eui, join_eui=join_eui, serial=identity.serial)
+    return record.model_copy(update={"identity": full})
+
+
+def _with_key(
+    change: Change, keys: Keys, record: DeviceRecord, options: Options, taken: set[tuple[str, str]]
+) -> tuple[DeviceRecord, bytes | None]:
+    """Give a device with a DevEUI its key, unless its record says that the key is kept elsewhere."""
+    held = record.credentials
+    elsewhere = held is not None and held.store_ref is not None and not held.store_ref.startswith("register:")
+    given = (options.app_keys or {}).get(record.dev_eui or "")
+    if record.dev_eui is None or (elsewhere and given is None) or (held is not None and held.kind != "otaa"):
+        return record, None
+    app_key = new_app_key() if given is None else given
+    identity = record.identity
+    join_eui = bytes.fromhex((identity.join_eui if identity else None) or "")
+    credentials.check_app_key(app_key, bytes.fromhex(record.dev_eui), join_eui)
+    credentials.refuse_used(change.connection, keys, app_key)
+    stated = credentials.credentials_of(keys, app_key, change.at_s)
+    if ("key", str(stated.fingerprint)) in taken:
+        raise DuplicateEntry(
+            "Two devices of this batch have the same AppKey.",
+            value=f"DevEUI {record.dev_eui}",
+            reason="One key per device: whoever opens one device could speak for the other.",
+            next_step="ask the vendor for a list with a key for each device",
+        )
+    taken.add(("key", str(stated.fingerprint)))
+    return record.model_copy(update={"credentials": stated}), app_key
+
+
+def _judged(change: Change, ready: Sequence[DeviceRecord], judge: Judge | None) -> Sequence[Verdict | None]:
+    if judge is None or not ready:
+        return [None] * len(ready)
+    return judge(ready, DatabaseStock(change.connection, datetime.fromtimestamp(change.at_s, UTC)))
+
+
+def _write(change: Change, keys: Keys, ready: _Prepared, verdict: Verdict | None, options: Options) -> Result:
+    if verdict is not None and verdict.outcome == "blocked" and not options.keep_stage:
+        return Result(None, verdict, refused(ready.record, verdict))
+    stage: Stage = "registered" if verdict is None else _STAGES.get(verdict.outcome, "registered")
+    record = judged_record(change, ready.record, verdict)
+    if not options.keep_stage:
+        record = at_stage(record, stage)
+    records.add(change, record, action="device.register", input_sha256=ready.digest)
+    if ready.app_key is not None:
+        credentials.store(change, keys, record, ready.app_key)
+    return Result(record, verdict)
+
+
+def judged_record(change: Change, record: DeviceRecord, verdict: Verdict | None) -> DeviceRecord:
+    """The record with the rules it was judged by, and when."""
+    if verdict is None:
+        return record
+    now = datetime.fromtimestamp(change.at_s, UTC)
+    return record.model_copy(update={"rulepack_version": verdict.rulepack_version, "evaluated_at": now})
+
+
+def at_stage(record: DeviceRecord, stage: Stage) -> DeviceRecord:
+    """The record in another stage."""
+    return record.model_copy(update={"lifecycle": record.lifecycle.model_copy(update={"stage": stage})})
+
+
+def refused(record: DeviceRecord, verdict: Verdict) -> RefusedByRules:
+    """Why the rules do not let a record in."""
+    return RefusedByRules(
+        "The city's guidelines do not let this device into the register:\n" + "\n".join(verdict.lines()),
+        value=record.name or record.dev_eui or record.id,
+        next_step="correct the record and register it again; lykta check FILE tries without registering",
+    )
+
+
+def unknown(what: str) -> UnknownDevice:
+    """Nothing in the register has this id, DevEUI or name."""
+    return UnknownDevice(
+        "No device with this id, DevEUI or name is in the register.",
+        value=what[:80],
+        next_step="lykta list shows the registered ones",
+    )
