@@ -67,6 +67,8 @@ class RegisterSection(_Section):
     url: str
     kek: str
     """Reference to the key that the device keys are encrypted under."""
+    password: str | None = None
+    """Reference to the password of the database's user, where the register is not a file."""
 
 
 def _may_be_used(freq_hz: int) -> int:
@@ -249,6 +251,11 @@ class Loaded:
     def certificate_path(self) -> Path:
         """The gateway's certificate."""
         return self.base / self.config.gateway.certificate
+
+    def password(self) -> str | None:
+        """Fetch the password of the register's database; None where it needs none."""
+        reference = self.config.register_.password
+        return None if reference is None else self.secret(reference).decode(errors="replace")
 
     def secret(self, reference: str) -> bytes:
         """Fetch what *reference* points to. Raises provisioning.errors.SecretError."""

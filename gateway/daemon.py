@@ -216,7 +216,7 @@ class Daemon:
         """Open the register and the databases. Runs in the thread that owns them."""
         settings, base, state_dir = self._loaded.config, self._loaded.base, self._loaded.state_dir
         kek = self._loaded.secret(settings.register_.kek)
-        registry = Registry.open(settings.register_.url, kek, base=base)
+        registry = Registry.open(settings.register_.url, kek, base=base, password=self._loaded.password())
         stack.callback(registry.close)
         self._registered = devices = KnownDevices(registry, self._clock)
         sessions = SessionStore(state_dir / SESSIONS_FILE, Keyring(kek))

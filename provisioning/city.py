@@ -52,6 +52,8 @@ class RegisterSection(_Section):
     url: str
     kek: str
     """Reference to the key-encryption key."""
+    password: str | None = None
+    """Reference to the password of the database's user; a password never stands in the URL."""
 
 
 class CaSection(_Section):
@@ -93,7 +95,12 @@ class City:
 
     def registry(self) -> Registry:
         """Open the register; the caller closes it."""
-        return Registry.open(self.config.register_.url, self.kek(), base=self.home)
+        return Registry.open(self.config.register_.url, self.kek(), base=self.home, password=self.password())
+
+    def password(self) -> str | None:
+        """The password of the register's database, None where it needs none."""
+        ref = self.config.register_.password
+        return None if ref is None else load_secret(ref, self.home).decode(errors="replace")
 
     def kek(self) -> bytes:
         """The key-encryption key."""

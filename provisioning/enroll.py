@@ -173,9 +173,8 @@ bind = {toml_string(lora.bind)}
 def _config(city: City, eui: bytes, name: str, links: str, broker: Broker) -> bytes:
     register = city.config.register_
     url = resolve_url(register.url, city.home).render_as_string(hide_password=False)
-    kek = register.kek
-    if kek.startswith("file:"):
-        kek = f"file:{city.home / kek.removeprefix('file:')}"
+    kek = _absolute(city, register.kek)
+    password = "" if register.password is None else f"password = {toml_string(_absolute(city, register.password))}\n"
     return f"""# Gateway {name} of {city.config.city.name}. Relative paths are relative to this file.
 # Check it with: lykta-gateway check-config --config {CONFIG_NAME}
 [gateway]
@@ -187,7 +186,7 @@ certificate = "{CERTIFICATE_NAME}"
 [register]
 url = {toml_string(url)}
 kek = {toml_string(kek)}
-
+{password}
 # One table for each link. /dev/serial/by-id/... keeps its name when boards are plugged in another order.
 {links}
 [[platforms]]
@@ -196,3 +195,7 @@ name = "city"
 host = {toml_string(broker.host)}
 port = {broker.port}
 """.encode()
+
+
+def _absolute(city: City, ref: str) -> str:
+    return f"file:{city.home / ref.removeprefix('file:')}" if ref.startswith("file:") else ref

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from provisioning.errors import AlreadyExists, ProvisioningError
 
@@ -40,6 +43,29 @@ def write_new(path: Path, data: bytes, mode: int = SECRET_MODE) -> None:
             f"Cannot write {path}: {error.strerror}.",
             next_step="check that the directory exists, is writable and has free space",
         ) from error
+
+
+@contextmanager
+def write_through(path: Path, mode: int = SECRET_MODE) -> Iterator[IO[str]]:
+    """Write text into a new file; its name appears when the block ends well. Raises AlreadyExists."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(temporary, path)
+        finally:
+            temporary.unlink()
+        _sync_directory(path.parent)
+    except FileExistsError as error:
+        raise AlreadyExists(
+            "This file exists already and is never overwritten.", value=path, next_step="choose another name"
+        ) from error
+    except OSError as error:
+        raise ProvisioningError(f"Cannot write {path}: {error.strerror}.") from error
 
 
 def make_directory(path: Path, mode: int = 0o755) -> None:

@@ -44,17 +44,26 @@ def loads(text: str, model: type[Model], source: str = "configuration") -> Model
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source} is not TOML: {error}", next_step="correct the line and try again") from error
+    return check(table, model, source)
+
+
+def check(table: object, model: type[Model], source: str) -> Model:
+    """As `load`, from values that were read already; dates and times may be values or texts."""
     try:
         # TOML has no paths, tuples or enums of its own: pydantic's JSON mode takes them from texts and
         # arrays and stays strict about everything else.
         return model.model_validate_json(json.dumps(table, default=_as_text), strict=True, extra="forbid")
     except ValidationError as error:
-        problems = [f"{source}: {_explain(detail, model)}" for detail in error.errors(include_url=False)]
-        raise ConfigError(
-            "\n".join(problems),
-            reason="A key that is read differently than it was meant is worse than none.",
-            next_step=f"correct {source} and try again",
-        ) from error
+        raise problems(error, model, source) from error
+
+
+def problems(error: ValidationError, model: type[BaseModel], source: str) -> ConfigError:
+    """Every problem that `error` tells of, one a line, in words for a person."""
+    return ConfigError(
+        "\n".join(f"{source}: {_explain(detail, model)}" for detail in error.errors(include_url=False)),
+        reason="A key that is read differently than it was meant is worse than none.",
+        next_step=f"correct {source} and try again",
+    )
 
 
 def _as_text(value: object) -> str:

@@ -161,7 +161,7 @@ def test_wrong_kek_and_broken_configuration(cli: Cli) -> None:
     kek.chmod(0o600)
     toml = cli.home / "lykta.toml"
     toml.write_text(toml.read_text().replace("url =", "ulr ="))
-    assert "register.ulr: unknown key; allowed: kek, url; did you mean url?" in cli("devices", code=1)
+    assert "register.ulr: unknown key; allowed: kek, password, url; did you mean url?" in cli("devices", code=1)
 
 
 def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def _check(options: argparse.Namespace) -> int:
     loaded = config.load(options.config)
     config.load_identity(loaded)
     register = loaded.config.register_
-    Registry.open(register.url, loaded.secret(register.kek), base=loaded.base).close()
+    kek = loaded.secret(register.kek)
+    Registry.open(register.url, kek, base=loaded.base, password=loaded.password()).close()
     say(f"{options.config}: OK")
     return 0

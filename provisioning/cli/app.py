@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from provisioning.cli import board, demo, devices, gateway, init, verify
+from provisioning.cli import batches, board, demo, devices, gateway, init, papers, people, upkeep, verify
 from provisioning.cli.output import Context, complain
 from provisioning.errors import ProvisioningError
 
@@ -44,6 +44,23 @@ def options(
 app.command("init")(init.init)
 app.command("register")(devices.register)
 app.command("devices")(devices.list_devices)
+app.command("show")(devices.show)
+app.command("list")(devices.list_records)
+app.command("stage")(devices.stage)
+app.command("amend")(devices.amend)
+app.command("retire")(devices.retire)
+app.command("import")(batches.import_)
+app.command("export")(batches.export)
+app.add_typer(people.org, name="org")
+app.add_typer(people.role, name="role")
+app.add_typer(people.platform, name="platform")
+app.add_typer(people.dataset, name="dataset")
+app.add_typer(papers.paper_app("waiver"), name="waiver")
+app.add_typer(papers.paper_app("approval"), name="approval")
+app.add_typer(papers.paper_app("dialogue"), name="dialogue")
+app.add_typer(upkeep.log_app, name="log")
+app.add_typer(upkeep.keys_app, name="keys")
+app.command("upgrade")(upkeep.upgrade)
 app.add_typer(gateway.app, name="gateway")
 app.command("verify")(verify.verify)
 app.add_typer(board.app, name="board")

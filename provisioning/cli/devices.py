@@ -1,32 +1,61 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""`lykta register` and `lykta devices`."""
+"""`lykta register`, `devices`, `show`, `list`, `stage`, `amend`, `retire`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from provisioning.cli.output import note, of, say, say_json, say_table
+from provisioning.errors import ConfigError
 from provisioning.identities import parse_eui
+from provisioning.judging import judge_of
+from provisioning.model.device import DeviceRecord
+from provisioning.model.lifecycle import Stage
+from provisioning.register import desk, files, moves, records
+from provisioning.register.registration import Options
 from provisioning.registry import Device
+
+What = Annotated[str, typer.Argument(metavar="DEVICE", help="Its id (TRK-2041), DevEUI or name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OWNER = typer.Option("--owner", metavar="ORG", help="Of this organisation.")
+KIND = typer.Option("--kind", metavar="KIND", help="Of this kind, for example traffic_counter.")
+STAGE = typer.Option("--stage", help="In this stage, for example operational.")
+BATCH = typer.Option("--batch", metavar="ID", help="Of this batch.")
+EXIT_NEEDS_APPROVAL = 2
 
 
 def register(
     ctx: typer.Context,
-    kind: Annotated[str, typer.Option("--kind", help="What the device is, for example street_light.")],
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The device's record, TOML.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Without a record: a device for the bench, for example street_light.")
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Default: the kind and the DevEUI.")] = None,
-    owner: Annotated[str | None, typer.Option("--owner", help="The organisation that owns it.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", help="Id of the organisation that owns it.")] = None,
     dev_eui: Annotated[
         str | None, typer.Option("--dev-eui", metavar="HEX", help="Default: a random, locally administered one.")
     ] = None,
     join_eui: Annotated[str | None, typer.Option("--join-eui", metavar="HEX", help="Default: a random one.")] = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", metavar="FILE", help="The vendor's keys: CSV with dev_eui,app_key.")
+    ] = None,
 ) -> None:
     """Register a device and give it a key of its own; print its DevEUI. The key is never shown."""
+    if (file is None) == (kind is None):
+        raise ConfigError(
+            "Name the file of the device's record, or --kind for a device on the bench.",
+            next_step="lykta register FILE.toml, or lykta register --kind street_light",
+        )
+    if file is not None:
+        _register_file(ctx, file, keys)
+        return
     with of(ctx).city().registry() as registry:
         device = registry.register_device(
-            kind,
+            kind or "",
             dev_eui=None if dev_eui is None else parse_eui(dev_eui, "DevEUI"),
             join_eui=None if join_eui is None else parse_eui(join_eui, "JoinEUI"),
             name=name,
@@ -36,11 +65,32 @@ def register(
     note(f"registered {device.name}; next: lykta board make {device.dev_eui.hex()} IMAGE")
 
 
-def list_devices(
-    ctx: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List the registered devices."""
+def _register_file(ctx: typer.Context, file: Path, keys: Path | None) -> None:
+    record = desk.read_record(file)
+    city = of(ctx).city()
+    options = Options(judge_of(city), app_keys=None if keys is None else files.read_keys(keys))
+    with city.registry() as registry:
+        result = desk.register_one(registry, record, options)
+    made = result.record
+    if made is None:
+        return
+    say(made.dev_eui or made.id or "")
+    for line in [] if result.verdict is None else result.verdict.lines():
+        note(line)
+    note(
+        f"{'was registered before' if result.already else 'registered'} {made.id} ({made.name}): {made.lifecycle.stage}"
+    )
+    if made.lifecycle.stage == "needs_approval":
+        note(f"next: lykta approval add FILE, then lykta stage {made.id} approved")
+        raise typer.Exit(EXIT_NEEDS_APPROVAL)
+    if made.lifecycle.stage == "registered":
+        note(f"next: lykta stage {made.id} approved")
+    elif made.dev_eui is not None:
+        note(f"next: lykta board make {made.dev_eui} IMAGE")
+
+
+def list_devices(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the registered devices that speak LoRaWAN frames, as gateways see them."""
     with of(ctx).city().registry() as registry:
         devices = registry.devices()
     if as_json:
@@ -50,6 +100,86 @@ def list_devices(
         say_table(columns, [_as_row(device) for device in devices])
     else:
         note("no device is registered yet; next: lykta register --kind street_light")
+
+
+def show(ctx: typer.Context, what: What, as_json: Json = False) -> None:
+    """Show all that the register knows of a device. There is no key among it."""
+    with of(ctx).city().registry() as registry:
+        record = desk.show(registry, what)
+    if as_json:
+        say_json(records.dump(record))
+    else:
+        for name, value in files.flattened(record):
+            say(f"{name:32}  {value}")
+
+
+def list_records(
+    ctx: typer.Context,
+    owner: Annotated[str | None, OWNER] = None,
+    kind: Annotated[str | None, KIND] = None,
+    stage: Annotated[str | None, STAGE] = None,
+    batch: Annotated[str | None, BATCH] = None,
+    as_json: Json = False,
+) -> None:
+    """List the devices of the register, whatever they speak."""
+    with of(ctx).city().registry() as registry:
+        lines = desk.listed(registry, owner=owner, record_kind=kind, stage=stage, batch=batch)
+    if as_json:
+        say_json([vars(line) for line in lines])
+    elif lines:
+        columns = ["id", "name", "kind", "owner", "stage", "DevEUI"]
+        say_table(columns, [[str(value or "") for value in vars(line).values()] for line in lines])
+    else:
+        note("no device is like this; next: lykta register FILE.toml, or lykta list without options")
+
+
+def stage(
+    ctx: typer.Context,
+    what: What,
+    to: Annotated[
+        Stage, typer.Argument(metavar="STAGE", help="approved, installed, operational, suspended, disposed.")
+    ],
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who installed it.")] = None,
+) -> None:
+    """Bring a device to the next stage of its life."""
+    if to == "retired":
+        retire(ctx, what, by)
+        return
+    city = of(ctx).city()
+    with city.registry() as registry, registry.change() as change:
+        record, verdict = moves.move(change, what, to, judge=judge_of(city), facts=moves.facts_of(change, to, by))
+    for line in [] if verdict is None else verdict.lines():
+        note(line)
+    say(f"{record.id} {record.lifecycle.stage}")
+    if record.lifecycle.stage != to:
+        raise typer.Exit(EXIT_NEEDS_APPROVAL)
+
+
+def amend(
+    ctx: typer.Context,
+    what: What,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its new record, TOML.")],
+) -> None:
+    """Put a new record in the place of the present one. Id, DevEUI, key and stage stay."""
+    record: DeviceRecord = desk.read_record(file)
+    city = of(ctx).city()
+    with city.registry() as registry, registry.change() as change:
+        after, verdict = moves.amend(change, what, record, judge=judge_of(city))
+    for line in [] if verdict is None else verdict.lines():
+        note(line)
+    say(f"{after.id} {after.lifecycle.stage}")
+
+
+def retire(
+    ctx: typer.Context,
+    what: What,
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decided; default: you.")] = None,
+) -> None:
+    """End the use of a device: its keys are destroyed, and gateways refuse it within seconds. There is no way back."""
+    with of(ctx).city().registry() as registry, registry.change() as change:
+        record = moves.retire(change, what, by=by or registry.actor)
+    say(f"{record.id} retired")
+    note(f"its keys are destroyed; next: take it down, then lykta stage {record.id} disposed")
 
 
 def _as_dict(device: Device) -> dict[str, str | None]:

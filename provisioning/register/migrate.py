@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sqlite3
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from alembic import command
 from alembic.config import Config
@@ -18,6 +20,9 @@ from provisioning.database import open_engine, resolve_url, transaction
 from provisioning.errors import AlreadyExists, RegisterError
 from provisioning.register import records, tables
 from provisioning.register.log import changing
+
+if TYPE_CHECKING:
+    from provisioning.city import City
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 
@@ -49,6 +54,12 @@ def upgrade(
         return found, tables.HEAD, backup
     finally:
         engine.dispose()
+
+
+def upgrade_city(city: City) -> tuple[str, str, Path | None]:
+    """Upgrade the register of a city."""
+    actor = os.environ.get("LYKTA_ACTOR") or getpass.getuser()
+    return upgrade(city.config.register_.url, base=city.home, password=city.password(), actor=actor)
 
 
 def _config(connection: Connection | None = None) -> Config:

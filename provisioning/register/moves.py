@@ -59,6 +59,13 @@ def move(
     return after, verdict
 
 
+def facts_of(change: Change, stage: Stage, by: str | None) -> dict[str, Any]:
+    """What becomes known with a stage: of an installation, when and by whom."""
+    if stage != "installed":
+        return {}
+    return {"installed_at": datetime.fromtimestamp(change.at_s, UTC), **({} if by is None else {"installed_by": by})}
+
+
 def retire(change: Change, what: str, *, by: str) -> DeviceRecord:
     """End the use of a device: its keys are destroyed, gateways refuse it from now on. It never comes back."""
     before = found(change, what)
