@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from provisioning.cli.output import note, of, say, say_json, say_table
-from provisioning.errors import ConfigError
 from provisioning.identities import parse_eui
 from provisioning.judging import judge_of
 from provisioning.model.device import DeviceRecord
@@ -46,10 +45,7 @@ def register(
 ) -> None:
     """Register a device and give it a key of its own; print its DevEUI. The key is never shown."""
     if (file is None) == (kind is None):
-        raise ConfigError(
-            "Name the file of the device's record, or --kind for a device on the bench.",
-            next_step="lykta register FILE.toml, or lykta register --kind street_light",
-        )
+        raise typer.BadParameter("name the FILE of the device's record, or --kind for a device on the bench")
     if file is not None:
         _register_file(ctx, file, keys)
         return

@@ -39,7 +39,9 @@ class _TakenBack(Exception):
         self.reports = reports
 
 
-def import_rows(registry: Registry, rows: Sequence[Row], options: Options, *, partial: bool) -> list[RowReport]:
+def import_rows(
+    registry: Registry, rows: Sequence[Row], options: Options, *, partial: bool, part: int = CHUNK
+) -> list[RowReport]:
     """Register rows; return what became of each. Without `partial` a single bad row keeps all of them out.
 
     A row that was registered before, exactly as it is, is `already` there: an import that was interrupted is run again.
@@ -53,7 +55,7 @@ def import_rows(registry: Registry, rows: Sequence[Row], options: Options, *, pa
             return [_held_back(report) for report in taken_back.reports]
         return reports
     reports = []
-    for chunk in _chunks(rows):
+    for chunk in _chunks(rows, part):
         with registry.change() as change:
             reports += _reports(chunk, register(change, registry.keys(), _records(chunk), options))
     return reports
@@ -68,12 +70,12 @@ def _records(rows: Sequence[Row]) -> list[DeviceRecord]:
     return [row.record for row in rows if row.record is not None]
 
 
-def _chunks(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _chunks(rows: Sequence[Row], part: int) -> Iterator[list[Row]]:
     chunk: list[Row] = []
     for row in rows:
         batch = None if row.record is None else row.record.batch
         last = chunk[-1].record.batch if chunk and chunk[-1].record is not None else None
-        if len(chunk) >= CHUNK and (batch is None or batch != last):
+        if len(chunk) >= part and (batch is None or batch != last):
             yield chunk
             chunk = []
         chunk.append(row)
