@@ -47,6 +47,21 @@ def paper_app(kind: PaperType) -> typer.Typer:
         say(paper.id)
         note(f"signed by {signature.name} ({signature.role})")
 
+    @app.command("withdraw", help=f"Take a {kind} back before its time. The log keeps it.")
+    def withdraw(
+        ctx: typer.Context,
+        paper_id: Annotated[str, typer.Argument(metavar="ID")],
+        reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    ) -> None:
+        with of(ctx).city().registry() as registry, registry.change() as change:
+            papers.withdraw(change, paper_id, reason)
+        say(paper_id)
+
+    _add_list(app, kind)
+    return app
+
+
+def _add_list(app: typer.Typer, kind: PaperType) -> None:
     @app.command("list", help=f"List each {kind}; what is stale, and why, stands at the end of its line.")
     def show_all(
         ctx: typer.Context,
@@ -67,15 +82,3 @@ def paper_app(kind: PaperType) -> typer.Typer:
             say_table(["id", "about", "signed by", "until", "notes"], rows)
         else:
             note("nothing is stale" if stale else f"none yet; next: lykta {kind} add --help")
-
-    @app.command("withdraw", help=f"Take a {kind} back before its time. The log keeps it.")
-    def withdraw(
-        ctx: typer.Context,
-        paper_id: Annotated[str, typer.Argument(metavar="ID")],
-        reason: Annotated[str, typer.Option("--reason", help="Why.")],
-    ) -> None:
-        with of(ctx).city().registry() as registry, registry.change() as change:
-            papers.withdraw(change, paper_id, reason)
-        say(paper_id)
-
-    return app
