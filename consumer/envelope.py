@@ -14,6 +14,8 @@ from consumer import cose
 from consumer.errors import Malformed
 
 STREAM: Final = -65537  # private-use label: [stream id, first record, last record, SHA-256 of the envelope before]
+LOST: Final = -65538  # private-use label: [SHA-256 of the last envelope that was lost, why]
+CBOR: Final = 60  # CoAP Content-Format application/cbor (RFC 8949, 9.4)
 SENML_CBOR: Final = 112  # CoAP Content-Format application/senml+cbor (RFC 8428, 12.3)
 SHA_256: Final = -16  # COSE algorithm of the certificate fingerprint (RFC 9054)
 ISS: Final = 1
@@ -25,7 +27,17 @@ _MAX_IAT_S: Final = 253_402_300_799  # the last second of the year 9999
 _DIGEST_BYTES: Final = 32
 _STREAM_ID_BYTES: Final = 8
 _GATEWAY_URN: Final = re.compile(r"urn:dev:mac:[0-9a-f]{16}")
-_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CONTENT_TYPE, cose.CWT_CLAIMS, cose.X5T, STREAM})
+_MAX_WHY_CHARS: Final = 100
+_NOTHING: Final = b"\xf6"  # CBOR null: a notice has no payload
+_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CONTENT_TYPE, cose.CWT_CLAIMS, cose.X5T, STREAM, LOST})
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The message is a notice: the gateway gave up its records. `tail` is the SHA-256 of the last lost envelope."""
+
+    tail: bytes
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,7 @@ class Envelope:
     last: int
     previous: bytes
     digest: bytes
+    loss: Loss | None
 
 
 def parse(message: bytes) -> Envelope:
@@ -54,10 +67,12 @@ def parse(message: bytes) -> Envelope:
     stray = sorted(label for label in sign1.unprotected if label in _UNDERSTOOD)
     if stray:
         raise Malformed(f"header {stray[0]} must be protected by the signature")
-    if sign1.protected.get(cose.CONTENT_TYPE) != SENML_CBOR:
-        raise Malformed(f"content type {sign1.protected.get(cose.CONTENT_TYPE)!r}; {SENML_CBOR} is expected")
+    loss = _loss(sign1)
+    expected = SENML_CBOR if loss is None else CBOR
+    if sign1.protected.get(cose.CONTENT_TYPE) != expected:
+        raise Malformed(f"content type {sign1.protected.get(cose.CONTENT_TYPE)!r}; {expected} is expected")
     gateway, iat_s = _claims(sign1.protected)
-    stream_id, first, last, previous = _position(sign1.protected)
+    stream_id, first, last, previous = _position(sign1.protected, notice=loss is not None)
     return Envelope(
         sign1=sign1,
         gateway=gateway,
@@ -68,7 +83,24 @@ def parse(message: bytes) -> Envelope:
         last=last,
         previous=previous,
         digest=hashlib.sha256(message).digest(),
+        loss=loss,
     )
+
+
+def _loss(sign1: cose.Sign1) -> Loss | None:
+    if LOST not in sign1.protected:
+        return None
+    lost = sign1.protected[LOST]
+    if not isinstance(lost, list) or len(lost) != 2:
+        raise Malformed("the notice of a loss is not [SHA-256, why]")
+    tail, why = lost
+    if not isinstance(tail, bytes) or len(tail) != _DIGEST_BYTES:
+        raise Malformed("the hash in the notice of a loss is not 32 bytes")
+    if not isinstance(why, str) or len(why) > _MAX_WHY_CHARS:
+        raise Malformed(f"the reason of a loss is not a text of at most {_MAX_WHY_CHARS} characters")
+    if sign1.payload != _NOTHING:
+        raise Malformed("a notice of a loss carries a payload")
+    return Loss(tail, why)
 
 
 def _claims(protected: Mapping[int | str, Any]) -> tuple[str, int]:
@@ -92,16 +124,18 @@ def _fingerprint(protected: Mapping[int | str, Any]) -> bytes:
     return x5t[1]
 
 
-def _position(protected: Mapping[int | str, Any]) -> tuple[bytes, int, int, bytes]:
+def _position(protected: Mapping[int | str, Any], *, notice: bool) -> tuple[bytes, int, int, bytes]:
     position = protected.get(STREAM)
     if not isinstance(position, list) or len(position) != 4:
         raise Malformed("the place in the stream is missing")
     stream_id, first, last, previous = position
     if not isinstance(stream_id, bytes) or len(stream_id) != _STREAM_ID_BYTES:
         raise Malformed(f"the stream id is not {_STREAM_ID_BYTES} bytes")
-    if not _is_int(first, 1, MAX_RECORD) or not _is_int(last, first, min(first + MAX_RECORDS - 1, MAX_RECORD)):
+    highest = MAX_RECORD if notice or type(first) is not int else min(first + MAX_RECORDS - 1, MAX_RECORD)
+    if not _is_int(first, 1, MAX_RECORD) or not _is_int(last, first, highest):
         raise Malformed("the record numbers do not run from first to last")
-    if not isinstance(previous, bytes) or len(previous) != (0 if first == 1 else _DIGEST_BYTES):
+    unknown = notice and previous == b""  # the envelope before the loss was deleted long ago
+    if not isinstance(previous, bytes) or not (unknown or len(previous) == (0 if first == 1 else _DIGEST_BYTES)):
         raise Malformed("the hash of the envelope before is not 32 bytes, or none for record 1")
     return stream_id, first, last, previous
 

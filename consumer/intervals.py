@@ -47,6 +47,13 @@ class IntervalSet:
         index = bisect_right(self._starts, last) - 1
         return index >= 0 and self._ends[index] >= first
 
+    def count(self, first: int, last: int) -> int:
+        """How many numbers from `first` to `last` were seen, as far as it is still known."""
+        low = max(bisect_right(self._starts, first) - 1, 0)
+        high = bisect_right(self._starts, last)
+        kept = zip(self._starts[low:high], self._ends[low:high], strict=True)
+        return sum(max(0, min(end, last) - max(start, first) + 1) for start, end in kept)
+
     def add(self, first: int, last: int) -> None:
         """Add all numbers from `first` to `last`; those up to `floor` stay undecided."""
         if self.floor is not None:

@@ -55,11 +55,16 @@ class Verified(_Json):
     readings: list[VerifiedReading]
     redelivered: bool
     new_stream: bool
+    lost_because: str = ""
+    """Not empty: a notice that the gateway gave up the records `first` to `last`, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamReport(_Json):
-    """One stream: `missing` records in `missing_ranges` (the first ones), `envelopes` and `records` accepted."""
+    """One stream: `missing` records in `missing_ranges` (the first ones), `envelopes` and `records` accepted.
+
+    `lost` records are not missing: the gateway said, signed, that it gave them up.
+    """
 
     gateway: str
     stream_id: str
@@ -69,6 +74,7 @@ class StreamReport(_Json):
     records: int
     missing: int
     missing_ranges: list[tuple[int, int]]
+    lost: int
     redelivered: int
     late: int
     undecided: int
@@ -84,6 +90,7 @@ class Report(_Json):
     readings: int
     duplicates: int
     missing: int
+    lost: int
     forks: int
     redelivered: int
     late: int
@@ -94,8 +101,8 @@ class Report(_Json):
 
     @property
     def clean(self) -> bool:
-        """Nothing failed, nothing is missing, nothing is told in two ways, nothing came as two readings."""
-        return not (self.refused or self.missing or self.forks or self.duplicates or self.undecided)
+        """Nothing failed, nothing is missing or lost, nothing is told in two ways, nothing came as two readings."""
+        return not (self.refused or self.missing or self.lost or self.forks or self.duplicates or self.undecided)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-able values, with `clean`."""

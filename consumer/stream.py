@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One gateway's stream: which records came, whether the envelopes chain, and who tells two stories.
 
-Envelopes may come in any order and more than once. The last `window` envelopes, by place, are remembered exactly.
+Envelopes may come in any order and more than once: after an outage a gateway sends what is new and what is late side by
+side. The last `window` envelopes that came are remembered exactly.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class StreamChain:
 
     def __init__(self, *, from_start: bool = False, window: int = WINDOW) -> None:
         self.records = IntervalSet(MAX_HOLES, 1 if from_start else None)
+        self.told = IntervalSet(MAX_HOLES, 1 if from_start else None)  # records, and what the gateway said is lost
+        self.lost = 0  # said to be lost, and did not come either
         self.first = 0  # the lowest record accepted, 0 while there is none
         self.accepted = 0
         self.envelopes = 0
@@ -44,6 +47,7 @@ class StreamChain:
         self._firsts: list[int] = []
         self._by_first: dict[int, Link] = {}
         self._by_last: dict[int, Link] = {}
+        self._tails: dict[int, bytes] = {}  # of losses: the last record, and the SHA-256 of its envelope
 
     def place(self, link: Link) -> bool:
         """Give the envelope its place; True when it has been there before. Raises Forked."""
@@ -62,6 +66,37 @@ class StreamChain:
         self._accept(link)
         return False
 
+    def place_loss(self, notice: Link) -> bool:
+        """Give the notice of a loss its place; `digest` is that of the last lost envelope. True when it is not news.
+
+        What came all the same stays. Raises Forked.
+        """
+        before, after, same = (
+            self._by_last.get(notice.first - 1),
+            self._by_first.get(notice.last + 1),
+            self._by_last.get(notice.last),
+        )
+        if (
+            (before is not None and notice.previous and before.digest != notice.previous)
+            or (after is not None and after.previous != notice.digest)
+            or (same is not None and same.digest != notice.digest)
+        ):
+            self.forks += 1
+            raise Forked(
+                f"the notice that records {notice.first} to {notice.last} are lost does not fit its neighbours"
+            )
+        news = notice.last - notice.first + 1 - self.told.count(notice.first, notice.last)
+        if not news:
+            self.redelivered += 1
+            return True
+        self.first = min(self.first, notice.first) if self.first else notice.first
+        self.lost += news
+        self.told.add(notice.first, notice.last)
+        self._tails[notice.last] = notice.digest
+        if len(self._tails) > self._window:
+            del self._tails[next(iter(self._tails))]
+        return False
+
     def _refuse_other_story(self, link: Link) -> None:
         index = bisect_left(self._firsts, link.first)
         for first in self._firsts[max(index - 1, 0) : index + 1]:
@@ -72,7 +107,8 @@ class StreamChain:
                     f"as records {other.first} to {other.last}"
                 )
         before = self._by_last.get(link.first - 1)
-        if before is not None and before.digest != link.previous:
+        expected = before.digest if before is not None else self._tails.get(link.first - 1)
+        if expected is not None and expected != link.previous:
             raise Forked(f"records {link.first} to {link.last} do not follow the envelope that came before them")
         after = self._by_first.get(link.last + 1)
         if after is not None and after.previous != link.digest:
@@ -85,7 +121,9 @@ class StreamChain:
     def _accept(self, link: Link) -> None:
         if self.records and link.last < self.records.highest:
             self.late += 1
-        self.first = min(self.first, link.first) if self.envelopes else link.first
+        self.first = min(self.first, link.first) if self.first else link.first
+        self.lost -= self.told.count(link.first, link.last)
+        self.told.add(link.first, link.last)
         self.accepted += link.last - link.first + 1
         self.envelopes += 1
         self.records.add(link.first, link.last)
@@ -93,5 +131,6 @@ class StreamChain:
         self._by_first[link.first] = link
         self._by_last[link.last] = link
         if len(self._firsts) > self._window:
-            oldest = self._by_first.pop(self._firsts.pop(0))
+            oldest = self._by_first.pop(next(iter(self._by_first)))
+            self._firsts.pop(bisect_left(self._firsts, oldest.first))
             del self._by_last[oldest.last]

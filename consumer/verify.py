@@ -12,7 +12,7 @@ from cryptography import x509
 
 from consumer import cose, envelope, senml
 from consumer.certificates import GatewayCertificate, TrustStore
-from consumer.envelope import Envelope
+from consumer.envelope import Envelope, Loss
 from consumer.errors import ConsumerError, Forked, LimitReached, Malformed, UnknownGateway, UntrustedCertificate
 from consumer.intervals import IntervalSet
 from consumer.report import Report, StreamReport, Verified, VerifiedReading
@@ -84,6 +84,7 @@ class Verifier:
             readings=self._readings,
             duplicates=self._duplicates,
             missing=sum(stream.missing for stream in streams),
+            lost=sum(stream.lost for stream in streams),
             forks=sum(stream.forks for stream in streams),
             redelivered=sum(stream.redelivered for stream in streams),
             late=sum(stream.late for stream in streams),
@@ -102,6 +103,8 @@ class Verifier:
             raise UntrustedCertificate(f"the certificate is for {certificate.gateway}, not for {received.gateway}")
         certificate.check_valid_at(received.iat_s)
         cose.check_signature(received.sign1, certificate.public_key, allowed=self._algorithms)
+        if received.loss is not None:
+            return self._lost(received, received.loss)
         measured = senml.decode(received.sign1.payload)
         if len(measured) != received.last - received.first + 1:
             raise Malformed(f"{len(measured)} readings as records {received.first} to {received.last}")
@@ -120,7 +123,27 @@ class Verifier:
             new_stream=new_stream,
         )
 
+    def _lost(self, received: Envelope, loss: Loss) -> Verified:
+        chain, new_stream = self._chain(received)
+        known = chain.place_loss(Link(received.first, received.last, received.previous, loss.tail))
+        return Verified(
+            gateway=received.gateway,
+            stream_id=received.stream_id.hex(),
+            first=received.first,
+            last=received.last,
+            iat_s=received.iat_s,
+            readings=[],
+            redelivered=known,
+            new_stream=new_stream,
+            lost_because=loss.why,
+        )
+
     def _place(self, received: Envelope) -> tuple[bool, bool]:
+        chain, new_stream = self._chain(received)
+        link = Link(received.first, received.last, received.previous, received.digest)
+        return chain.place(link), new_stream
+
+    def _chain(self, received: Envelope) -> tuple[StreamChain, bool]:
         key = (received.gateway, received.stream_id)
         chain = self._streams.get(key)
         new_stream = chain is None
@@ -128,8 +151,7 @@ class Verifier:
             if len(self._streams) >= self._max_streams:
                 raise LimitReached(f"more than {self._max_streams} streams")
             chain = self._streams[key] = StreamChain(from_start=self._from_start)
-        link = Link(received.first, received.last, received.previous, received.digest)
-        return chain.place(link), new_stream
+        return chain, new_stream
 
     def _reading(self, measurement: senml.Measurement, record: int, redelivered: bool) -> VerifiedReading:
         duplicate = False if redelivered else self._count_reading(measurement.dev_eui, measurement.seq)
@@ -169,7 +191,7 @@ class Verifier:
 
 
 def _stream_report(gateway: str, stream_id: bytes, chain: StreamChain) -> StreamReport:
-    records = chain.records
+    records = chain.told
     return StreamReport(
         gateway=gateway,
         stream_id=stream_id.hex(),
@@ -179,6 +201,7 @@ def _stream_report(gateway: str, stream_id: bytes, chain: StreamChain) -> Stream
         records=chain.accepted,
         missing=records.missing(),
         missing_ranges=records.holes(_MAX_SHOWN_HOLES),
+        lost=chain.lost,
         redelivered=chain.redelivered,
         late=chain.late,
         undecided=chain.undecided,

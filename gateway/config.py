@@ -15,6 +15,7 @@ from gateway import identity, links, platforms
 from gateway.errors import IdentityError
 from gateway.network.channels import MAX_ADDED
 from gateway.network.options import DEFAULT_RX2_DR, GATEWAY_CHANNELS, Channel, Options, ProfileRule
+from gateway.outbox.store import Limits
 from gateway.plugins import Settings, settings_type
 from gateway.records import decoders
 from provisioning import strict_toml
@@ -201,6 +202,18 @@ class OutboxSection(_Section):
 
     max_bytes: Annotated[int, Field(ge=262144)] = 1024**3
     keep_published_h: Annotated[float, Field(ge=0, le=87600)] = 72
+    """Hours of use."""
+    when_full: Literal["refuse", "drop"] = "refuse"
+    """What to do when ``max_bytes`` is full of what no platform took: give no more receipts, so that devices keep their
+    readings; or give up open telemetry first and alarms last, with a signed notice of each loss."""
+    max_age_h: Annotated[float, Field(ge=0, le=87600)] = 0
+    """How long what no platform took may wait, in hours of use, before it is given up with a notice; 0: for ever."""
+
+    def limits(self, max_batch: int) -> Limits:
+        """Return what the outbox takes."""
+        return Limits(
+            max_batch, self.max_bytes, self.keep_published_h * 3600.0, self.when_full, self.max_age_h * 3600.0
+        )
 
 
 class Config(_Section):

@@ -43,8 +43,8 @@ from gateway.operate.stages import Stages
 from gateway.outbox.recovery import recover
 from gateway.outbox.store import Limits, Outbox
 from gateway.overview import Overview, Parts
-from gateway.records import envelope, senml
 from gateway.reload import Reloader
+from gateway.sealing import EnvelopeSealer
 from gateway.supervisor import Supervisor
 from provisioning.registry import Registry
 
@@ -57,10 +57,7 @@ if TYPE_CHECKING:
     from gateway.links import Downlink, Uplink
     from gateway.network.downlinks import Item
     from gateway.outbox.feed import Feed
-    from gateway.outbox.stream import Sealer
     from gateway.radio import RadioDownlink, TxOutcome
-    from gateway.records.envelope import Position
-    from gateway.records.reading import Reading
 
 OUTBOX_FILE = "outbox.db"
 SESSIONS_FILE = "sessions.db"
@@ -225,6 +222,7 @@ class Daemon:
         at = (self._clock.wall_s(), self._clock.monotonic_s())
         state_files.restore_duty(state_dir / state_files.DUTY_FILE, self._budget, *at)
         self._server = server = NetworkServer(devices, sessions, settings.network.net_id, self._random, options)
+        server.restore_queue(self._clock)
         names = list(self._ends.platforms)
         recovered = recover(state_dir / OUTBOX_FILE, names)
         if recovered is not None:
@@ -236,23 +234,17 @@ class Daemon:
                 devices_saved=recovered.devices,
                 effect="a new stream begins; what was not saved is missing in the old one",
             )
-        outbox = Outbox(state_dir / OUTBOX_FILE, self._sealer(), names, self._limits(), self._clock)
+        sealer = EnvelopeSealer(lambda: self._identity, self._clock)
+        outbox = Outbox(state_dir / OUTBOX_FILE, sealer, names, self._limits(), self._clock)
         stack.callback(outbox.close)
         return Intake(server, outbox, self._counters, self._quarantine, self._sightings), outbox
 
     def _limits(self) -> Limits:
         settings = self._loaded.config
-        return Limits(settings.records.max_batch, settings.outbox.max_bytes, settings.outbox.keep_published_h * 3600.0)
+        return settings.outbox.limits(settings.records.max_batch)
 
     def _name_of(self, dev_eui: bytes) -> str:
         return str(getattr(self._registered.active(dev_eui), "name", ""))
-
-    def _sealer(self) -> Sealer:
-        def seal(readings: Sequence[Reading], position: Position) -> bytes:
-            issued_at_s = self._identity.signing_time_s(self._clock.wall_s())
-            return envelope.seal(senml.encode(readings), position, issued_at_s, self._identity.signer)
-
-        return seal
 
     def _sink(self, uplink: Uplink) -> None:
         self._counters.add("frames", "heard")
@@ -288,8 +280,9 @@ class Daemon:
             uplinks = [uplink for uplink in batch if uplink is not None and not isinstance(uplink, _Probe)]
             if uplinks:
                 downlinks = await self._in_writer(partial(self._process, uplinks))
+                rows = self._intake.take_stored()
                 for feed in self._ends.feeds.values():
-                    feed.wake()
+                    feed.offer(rows)
                 await self._send(downlinks)
             elif not last:
                 await self._in_writer(lambda: None)  # a probe: it says whether the thread of the databases still works
@@ -333,8 +326,8 @@ class Daemon:
         return await self._ends.link(link).send(address, phy, when)
 
     async def queue_downlink(self, item: Item) -> None:
-        """Queue a payload for a device. Raises QueueFull."""
-        await self._sender.put(item, self._server)
+        """Queue a payload for a device, on disk. Raises QueueFull, StoreUnavailable."""
+        await self._sender.put(item, self._server, self._clock)
 
     async def _send_queued(self) -> None:
         await self._sender.run(self._server, self._intake.at_once, self._clock.monotonic_s)

@@ -29,7 +29,7 @@ from gateway.errors import (
 from gateway.links import Downlink
 from gateway.network import scheduler
 from gateway.network.duty import Priority
-from gateway.network.server import Joined
+from gateway.network.live import Joined
 from gateway.operate.logs import EventLog, Seldom
 from gateway.outbox.devices import Arrival
 from gateway.records import decoders, reading
@@ -39,12 +39,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.links import Uplink
+    from gateway.network.live import Opened
     from gateway.network.quarantine import Quarantine
     from gateway.network.scheduler import Planned
-    from gateway.network.server import NetworkServer, Opened
+    from gateway.network.server import NetworkServer
     from gateway.operate.counters import Counters
     from gateway.operate.sightings import Sightings
-    from gateway.outbox.store import Outbox
+    from gateway.outbox.store import Outbox, Row
 
 _MAC_PORT = 0
 _MAX_APPLICATION_PORT = 223
@@ -101,6 +102,13 @@ class Intake:
         self.state = "accepting"
         """Whether readings are taken, and if not, the name of the reason."""
         self.why = ""
+        self._stored: list[Row] = []
+        self._given_up = 0
+
+    def take_stored(self) -> list[Row]:
+        """Return the envelopes that were stored since the last call."""
+        stored, self._stored = self._stored, []
+        return stored
 
     def process(self, uplinks: Sequence[Uplink]) -> list[Downlink | Planned]:
         """Take a batch; return what may be sent now. Never raises for what came from outside. Raises StoreCorrupt."""
@@ -168,7 +176,9 @@ class Intake:
         try:
             if frame.fport not in (FPORT_READINGS, FPORT_ALARMS):
                 raise UnsupportedPort(f"nothing is taken on FPort {frame.fport}", dev_eui=dev_eui)
-            return Arrival(dev_eui, reading.decode(dev_eui, frame.kind, frame.payload, frame.uplink.received_at))
+            alarm = frame.fport == FPORT_ALARMS
+            received_at = frame.uplink.received_at
+            return Arrival(dev_eui, reading.decode(dev_eui, frame.kind, frame.payload, received_at, alarm=alarm))
         except wire_errors.Malformed as error:
             self._refuse(frame.uplink, MalformedFrame(str(error), dev_eui=dev_eui))
         except Refused as error:
@@ -202,6 +212,8 @@ class Intake:
             self._counters.add("readings", "not_taken", sum(len(each.payload.readings) for each in batch))
             return False
         self._say("accepting", None)
+        self._stored.extend(accepted.rows)
+        self._note_losses()
         for name in ("new", "duplicates", "unreadable", "too_sparse", "gone"):
             self._counters.add("readings", name, getattr(accepted, name))
         if accepted.unreadable and self._seldom.allow("unreadable") is not None:
@@ -210,6 +222,12 @@ class Intake:
         if accepted.gone and self._seldom.allow("gone") is not None:
             self._log.warning("device_gap", readings=accepted.gone, why="the device lost them before we had them")
         return True
+
+    def _note_losses(self) -> None:
+        lost, self._given_up = self._outbox.given_up - self._given_up, self._outbox.given_up
+        self._counters.add("readings", "given_up", lost)
+        if lost and self._seldom.allow("given_up") is not None:
+            self._log.error("given_up", readings=lost, why="the outbox is full", effect="platforms get a signed notice")
 
     def _accept(self, joined: Joined) -> Downlink | Planned:
         if joined.uplink.radio is not None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +15,17 @@ from gateway.errors import StoreCorrupt, StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PRIMARY_MASK = 0xFF
+_PASSING = {3, 5, 6, 7, 8, 9, 10, 13, 14, 15, 23}
+"""SQLite's PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL, AUTH."""
 _SIDECARS = ("-wal", "-shm")
 
 
-def open_database(path: Path, schema: str, *, check: bool = True) -> sqlite3.Connection:
+Prepare = Callable[[sqlite3.Connection], None]
+"""Makes the tables, and those of an earlier version into these."""
+
+
+def open_database(path: Path, schema: str | Prepare, *, check: bool = True) -> sqlite3.Connection:
     """Open or create a database whose commits are on disk when they return; with *check* read all of it for damage.
 
     Raises StoreCorrupt when the file is damaged or something else, StoreUnavailable when it cannot be opened now.
@@ -28,19 +36,23 @@ def open_database(path: Path, schema: str, *, check: bool = True) -> sqlite3.Con
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table
+        if connection.execute("PRAGMA page_count").fetchone()[0] == 0:
+            # It counts only before the first table. Later it would be a write, and a full disk would stop the start.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # NORMAL loses the last commits on a power cut
         connection.execute("PRAGMA journal_size_limit = 16777216")
         connection.execute("PRAGMA busy_timeout = 2000")
         if check:
             _check(connection, path)
-        connection.executescript(schema)
-    except sqlite3.OperationalError as error:
+        if isinstance(schema, str):
+            connection.executescript(schema)
+        else:
+            schema(connection)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         connection.close()
-        raise StoreUnavailable(f"{path} cannot be used: {error}") from error
-    except sqlite3.DatabaseError as error:
-        connection.close()
+        if _passes(error):
+            raise StoreUnavailable(f"{path} cannot be used: {error}") from error
         raise StoreCorrupt(f"{path} is damaged: {error}") from error
     except StoreCorrupt:
         connection.close()
@@ -48,9 +60,28 @@ def open_database(path: Path, schema: str, *, check: bool = True) -> sqlite3.Con
     return connection
 
 
+def _passes(error: Exception) -> bool:
+    """Tell an error of the disk or of another process, which may pass, from damage, which does not.
+
+    A table whose name lost a bit is "no such table", and a text that did cannot be decoded: Python calls both
+    operational, as it does a full disk.
+    """
+    if not isinstance(error, sqlite3.OperationalError):
+        return False
+    code = getattr(error, "sqlite_errorcode", None)
+    return "decode" not in str(error) if code is None else code & _PRIMARY_MASK in _PASSING
+
+
 def condemn(path: Path) -> None:
     """Damage showed while the file was in use: the next check refuses it, whatever its check says."""
     _mark(path).touch()
+
+
+def damaged(connection: sqlite3.Connection, why: str) -> StoreCorrupt:
+    """What was read is not what was written: condemn the file, and return the error to raise."""
+    path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    condemn(path)
+    return StoreCorrupt(f"{path} is damaged: {why}")
 
 
 def _mark(path: Path) -> Path:
@@ -101,11 +132,9 @@ def translated(connection: sqlite3.Connection) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise StoreUnavailable(f"the disk does not take it: {error}") from error
     except sqlite3.IntegrityError:
         raise  # an error of ours, not of the disk
-    except sqlite3.DatabaseError as error:
-        path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
-        condemn(path)
-        raise StoreCorrupt(f"{path} is damaged: {error}") from error
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if _passes(error):
+            raise StoreUnavailable(f"the disk does not take it: {error}") from error
+        raise damaged(connection, str(error)) from error

@@ -49,6 +49,8 @@ class Judgement:
             f"refused {sum(report.refused.values())}, never checked {self.unchecked + self.dropped}; "
             f"delivered again {report.redelivered}, late {report.late}",
         ]
+        if report.lost:
+            lines.append(f"{report.lost} records were given up by their gateways, as signed notices say")
         if report.undecided:
             lines.append(f"{report.undecided} came again too late to be compared with what came before")
         lines += [f"refused {count} as {name}: {report.first_refusals[name]}" for name, count in report.refused.items()]

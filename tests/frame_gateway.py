@@ -24,11 +24,12 @@ from gateway.links.lora import semtech
 from gateway.network.dedup import Deduplicator, Verdict
 from gateway.network.duty import DutyBudget
 from gateway.network.keyring import Keyring
+from gateway.network.live import Joined, Opened
 from gateway.network.options import Options
 from gateway.network.quarantine import Quarantine
 from gateway.network.register import KnownDevices
 from gateway.network.scheduler import Planned
-from gateway.network.server import Joined, NetworkServer, Opened
+from gateway.network.server import NetworkServer
 from gateway.network.sessions import SessionStore
 from gateway.network.transmitter import Transmitter
 from gateway.operate.counters import Counters

@@ -155,7 +155,7 @@ async def in_process(city: City, network: str = QUIET) -> AsyncIterator[tuple[Ai
     port = free_udp_port()
     daemon = gateway.daemon.Daemon(gateway.config.load(lora_config(city, port, network)))
     running = asyncio.create_task(daemon.run())
-    link: Any = daemon._links["air"]
+    link: Any = daemon._ends.links["air"]
     async with asyncio.timeout(20):
         while link.bound is None:  # noqa: ASYNC110 - the link has no event for it
             await asyncio.sleep(0.01)

@@ -11,6 +11,7 @@ from pathlib import Path
 import cbor2
 
 from gateway.outbox.devices import Arrival
+from gateway.outbox.lanes import END, Lanes
 from gateway.outbox.store import Limits, Outbox
 from gateway.records.envelope import Position, digest
 from gateway.records.reading import Payload, Reading, Unreadable
@@ -50,15 +51,29 @@ def arrival(number: int, *seqs: int, oldest: int | None = None, bad: Sequence[in
     return Arrival(device(number), Payload(tuple(reading(number, seq) for seq in seqs), unreadable, oldest))
 
 
-def seal(readings: Sequence[Reading], position: Position) -> bytes:
-    """A sealer that hides nothing: the position, and (device, seq) of each reading."""
+class Sealer:
+    """A sealer that hides nothing: the position, and (device, seq) of each reading, or why they were lost."""
+
+    def seal(self, readings: Sequence[Reading], position: Position) -> bytes:
+        return _sealed(position, [[each.dev_eui, each.seq] for each in readings])
+
+    def loss(self, position: Position, tail: bytes, why: str) -> bytes:
+        return _sealed(position, [tail, why])
+
+
+def _sealed(position: Position, content: object) -> bytes:
     where = [position.stream_id, position.first, position.last, position.previous]
-    sealed: bytes = cbor2.dumps([where, [[each.dev_eui, each.seq] for each in readings]])
+    sealed: bytes = cbor2.dumps([where, content])
     return sealed
 
 
-def open_outbox(path: Path, clock: TestClock | None = None, **limits: float) -> Outbox:
-    return Outbox(path, seal, PLATFORMS, Limits(**limits), clock or TestClock())  # type: ignore[arg-type]
+def took(outbox: Outbox, through: int, readings: int) -> None:
+    """The platform has everything up to an id."""
+    outbox.published("city", Lanes([[through, END]]), readings)
+
+
+def open_outbox(path: Path, clock: TestClock | None = None, **limits: object) -> Outbox:
+    return Outbox(path, Sealer(), PLATFORMS, Limits(**limits), clock or TestClock())  # type: ignore[arg-type]
 
 
 def published(outbox: Outbox) -> list[tuple[bytes, int]]:

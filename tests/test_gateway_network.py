@@ -19,8 +19,9 @@ from gateway import errors
 from gateway.links import Uplink
 from gateway.network.aes import ecb
 from gateway.network.keyring import Keyring
+from gateway.network.live import Joined, Opened
 from gateway.network.register import KnownDevices
-from gateway.network.server import Joined, NetworkServer, Opened
+from gateway.network.server import NetworkServer
 from gateway.network.sessions import SessionStore
 from provisioning.registry import Registry
 from tests.gateway_rig import City, Device

@@ -14,10 +14,10 @@ from firmware.wire.maccommands import DL_CHANNEL, LINK_ADR, NEW_CHANNEL, RX_PARA
 from gateway import errors
 from gateway.network import channels
 from gateway.network.duty import Priority
+from gateway.network.live import Opened
 from gateway.network.options import GATEWAY_CHANNELS, Channel, ProfileRule
 from gateway.network.profiles import Profile, profile
 from gateway.network.radio_state import RadioState
-from gateway.network.server import Opened
 from tests.gateway_rig import City, Device
 from tests.test_gateway_network_mac import QUIET, Radio
 

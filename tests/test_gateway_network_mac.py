@@ -17,10 +17,11 @@ from gateway.links import Uplink
 from gateway.network.downlinks import Item
 from gateway.network.duty import Priority
 from gateway.network.keyring import Keyring
+from gateway.network.live import Joined, Opened
 from gateway.network.options import Options
 from gateway.network.radio_state import RadioState
 from gateway.network.register import KnownDevices
-from gateway.network.server import Joined, NetworkServer, Opened
+from gateway.network.server import NetworkServer
 from gateway.network.sessions import SessionStore
 from gateway.radio import Reception
 from provisioning.registry import Registry

@@ -23,8 +23,8 @@ from boards.virtual.air.medium import Medium
 from consumer.report import VerifiedReading
 from firmware.wire import frame
 from firmware.wire.kinds.terms import terms
+from gateway.network.live import Joined
 from gateway.network.options import Options
-from gateway.network.server import Joined
 from tests.conftest import SEED
 from tests.frame_devices import SECOND_US, FrameDevice, Habits, Timeline, spreading_factor
 from tests.frame_gateway import LogWatch, RadioGateway, Stages

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import OutboxFull, StoreUnavailable
 from gateway.outbox import stats
-from tests.outbox_rig import TestClock, arrival, device, open_outbox, published, reading
+from tests.outbox_rig import Sealer, TestClock, arrival, device, open_outbox, published, reading, took
 
 UNLIMITED = 10**9
 
@@ -83,11 +83,11 @@ def test_reading_waits_nowhere_and_starts_where_it_is_told(path: Path) -> None:
 def test_progress_survives_a_restart_and_counts_readings(path: Path) -> None:
     with closing(open_outbox(path, max_batch=2)) as outbox:
         outbox.accept([arrival(1, *range(1, 9))])
-        outbox.published("city", 2, 4)
-        outbox.published("city", 3, 2)
+        took(outbox, 2, 4)
+        took(outbox, 3, 2)
     with closing(open_outbox(path)) as outbox:
-        assert outbox.through("city") == 3
-        assert outbox.through("elsewhere") == 0
+        assert outbox.lanes("city").through == 3
+        assert outbox.lanes("elsewhere").through == 0
     found = stats.read(path)
     assert (found.published, found.waiting) == ({"city": 6}, {"city": 2})
 
@@ -97,16 +97,16 @@ def test_published_rows_go_when_their_time_has_come_and_ids_are_never_used_again
     with closing(open_outbox(path, clock, keep_published_s=3600)) as outbox:
         outbox.accept([arrival(1, 1)])
         outbox.accept([arrival(1, 2)])
-        outbox.published("city", 1, 1)
+        took(outbox, 1, 1)
         clock.sleep(3000)
         assert outbox.prune() == 0
-        outbox.published("city", 2, 1)
+        took(outbox, 2, 1)
         clock.sleep(1000)
         assert outbox.prune() == 1
         clock.sleep(3000)
         assert outbox.prune() == 1
         outbox.accept([arrival(1, 3)])
-        assert [row.row for row in outbox.read(outbox.through("city"), 9)] == [3]
+        assert [row.row for row in outbox.read(outbox.lanes("city").through, 9)] == [3]
 
 
 def test_what_no_platform_has_is_never_pruned(path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_clock_that_jumps_changes_neither_order_nor_numbers(path: Path) -> Non
         for seq, jump_s in enumerate((0, -400_000_000, 900_000_000, -900_000_000), start=1):
             clock.wall += jump_s
             outbox.accept([arrival(1, seq)])
-            outbox.published("city", seq, 1)
+            took(outbox, seq, 1)
         assert [seq for _, seq in published(outbox)] == [1, 2, 3, 4]
 
 
@@ -137,7 +137,7 @@ def test_a_full_outbox_stops_accepting_drops_nothing_and_goes_on_when_there_is_r
         assert seq > 0
         assert outbox.receipt(device(1)).contiguous == seq, "what was refused is not in the receipt"
         assert published(outbox) == [(device(1), number) for number in range(1, seq + 1)]
-        outbox.published("city", outbox.last(), seq)
+        took(outbox, outbox.last(), seq)
         outbox.accept([arrival(1, seq + 1)])
         assert outbox.receipt(device(1)).contiguous == seq + 1
 
@@ -161,15 +161,16 @@ def test_a_full_disk_changes_nothing_and_passes(path: Path) -> None:
 def test_a_sealer_that_fails_leaves_no_trace(path: Path) -> None:
     with closing(open_outbox(path)) as outbox:
         outbox.accept([arrival(1, 1)])
-        sound = outbox._seal
+        sound = outbox._sealer
 
-        def broken(*_: object) -> bytes:
-            raise ZeroDivisionError
+        class Broken(Sealer):
+            def seal(self, readings: object, position: object) -> bytes:
+                raise ZeroDivisionError
 
-        outbox._seal = broken
+        outbox._sealer = Broken()
         with pytest.raises(ZeroDivisionError):
             outbox.accept([arrival(1, 2)])
-        outbox._seal = sound
+        outbox._sealer = sound
         assert outbox.accept([arrival(1, 2)]).new == 1
         assert published(outbox) == [(device(1), 1), (device(1), 2)]
 

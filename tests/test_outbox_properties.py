@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.outbox import stats
 from gateway.outbox.devices import Arrival
-from tests.outbox_rig import TestClock, arrival, device, open_outbox, published
+from tests.outbox_rig import TestClock, arrival, device, open_outbox, published, took
 
 _DEVICES = st.integers(1, 3)
 _SEQS = st.lists(st.integers(1, 40), max_size=6)
@@ -70,10 +70,10 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(share=st.floats(0, 1))
     def publish(self, share: float) -> None:
-        rows = self.outbox.read(self.outbox.through("city"), 1000)
+        rows = self.outbox.read(self.outbox.lanes("city").through, 1000)
         rows = rows[: round(len(rows) * share)]
         if rows:
-            self.outbox.published("city", rows[-1].row, sum(row.readings for row in rows))
+            took(self.outbox, rows[-1].row, sum(row.readings for row in rows))
 
     @invariant()
     def the_stream_is_the_model(self) -> None:

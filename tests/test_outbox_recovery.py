@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import StoreCorrupt
 from gateway.outbox import stats
 from gateway.outbox.recovery import recover
 from gateway.sqlite_files import condemn
-from tests.outbox_rig import PLATFORMS, arrival, device, open_outbox, published
+from tests.outbox_rig import PLATFORMS, arrival, device, open_outbox, published, took
 
 
 def filled(path: Path, readings: int = 400) -> bytes:
     """Make an outbox of which the first 100 envelopes are published; return its stream id."""
     with closing(open_outbox(path, max_batch=1)) as outbox:
         outbox.accept([arrival(1, *range(1, readings + 1))])
-        outbox.published("city", 100, 100)
+        took(outbox, 100, 100)
         return outbox.stream_id
 
 
@@ -99,3 +100,40 @@ def test_a_new_stream_starts_at_one_with_no_envelope_before(tmp_path: Path) -> N
     with closing(open_outbox(path)) as outbox:
         outbox.accept([arrival(1, 1, 2)])
         assert published(outbox) == [(device(1), 1), (device(1), 2)]
+
+
+def _everything(path: Path) -> tuple[set[bytes], set[int]]:
+    """Start as the daemon does, again when damage shows later; return all messages and what a receipt would say."""
+    for _ in range(3):
+        recover(path, PLATFORMS)
+        try:
+            with closing(open_outbox(path)) as outbox:
+                messages = {row.message for row in outbox.read(0, 10_000)}
+                receipt = outbox.receipt(device(1))
+                outbox.accept([arrival(2, 1)])
+                return messages, {*range(1, receipt.contiguous + 1), *receipt.above}
+        except StoreCorrupt:
+            continue
+    raise AssertionError("damage was noticed again after it was repaired")
+
+
+def test_flipped_bits_anywhere_become_no_receipt_and_no_message(tmp_path: Path, rng: random.Random) -> None:
+    path = tmp_path / "outbox.db"
+    with closing(open_outbox(path, max_batch=4)) as outbox:
+        outbox.accept([arrival(1, *range(1, 60), *range(70, 90), oldest=1)])
+        took(outbox, 5, 20)
+        messages = {row.message for row in outbox.read(0, 1000)}
+    sound, held = path.read_bytes(), {*range(1, 60), *range(70, 90)}
+    noticed = 0
+    for _ in range(40):
+        data = bytearray(sound)
+        for at in rng.sample(range(len(data)), rng.choice((1, 1, 4))):
+            data[at] ^= 1 << rng.randrange(8)
+        for old in tmp_path.glob("outbox.db*"):
+            old.unlink()
+        path.write_bytes(data)
+        found, receipted = _everything(path)
+        assert found <= messages
+        assert receipted <= held, "a receipt for what never came"
+        noticed += bool(list(tmp_path.glob("*.corrupt-*")))
+    assert noticed > 5

@@ -48,6 +48,8 @@ class Item:
     failures: int = 0
     """How often no gateway took it."""
     number: int = field(default_factory=lambda: next(_numbers))
+    row: int | None = None
+    """Its place on disk."""
 
     @property
     def _order(self) -> tuple[int, int]:
@@ -84,6 +86,13 @@ class DownlinkQueue:
             raise QueueFull(f"{MAX_PER_DEVICE} downlinks wait for {item.dev_eui.hex()}; it has to be heard first")
         device.waiting.append(item)
         device.waiting.sort(key=lambda each: each._order)
+
+    def take_back(self, item: Item) -> None:
+        """An item that was just put is not to be sent after all; nobody is told."""
+        device = self._devices.get(item.dev_eui)
+        if device is not None and item in device.waiting:
+            device.waiting.remove(item)
+            self._tidy(item.dev_eui, device.locked_until_s)
 
     def waits(self, dev_eui: bytes) -> bool:
         """Tell whether a device has more to come."""

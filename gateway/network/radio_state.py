@@ -32,6 +32,16 @@ CREATE TABLE IF NOT EXISTS session_radio (
 );
 CREATE TRIGGER IF NOT EXISTS session_radio_ends AFTER DELETE ON session
 BEGIN DELETE FROM session_radio WHERE session = old.id; END;
+CREATE TABLE IF NOT EXISTS downlink (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,   -- the order in which they were queued
+    dev_eui BLOB NOT NULL,
+    fport INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    confirmed INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    expires_at REAL,               -- Unix time; NULL: never
+    tries INTEGER NOT NULL         -- how often a gateway took it
+);
 CREATE TABLE IF NOT EXISTS session_more (
     session INTEGER PRIMARY KEY,  -- session.id; sessions of before have no row
     join_nonce INTEGER NOT NULL,

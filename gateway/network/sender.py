@@ -13,6 +13,7 @@ from gateway.operate.logs import EventLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gateway.clock import Clock
     from gateway.network.downlinks import Item
     from gateway.network.scheduler import Planned
     from gateway.network.server import NetworkServer
@@ -47,9 +48,9 @@ class Sender:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def put(self, item: Item, server: NetworkServer) -> None:
-        """Queue a payload for a device. Raises QueueFull."""
-        await self._in_writer(lambda: server.queue.put(item))
+    async def put(self, item: Item, server: NetworkServer, clock: Clock) -> None:
+        """Queue a payload for a device; it is on disk when this returns. Raises QueueFull, StoreUnavailable."""
+        await self._in_writer(lambda: server.enqueue(item, clock))
         self._queued.set()
 
     async def run(

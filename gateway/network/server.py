@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from copy import copy
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
 from firmware.wire import frame
-from firmware.wire.session import Session
 from gateway.errors import (
     FrameNotAuthentic,
     MalformedFrame,
@@ -25,11 +23,11 @@ from gateway.errors import (
     UnknownAddress,
     UnsupportedType,
 )
-from gateway.network import mac, scheduler
-from gateway.network.aes import ecb
+from gateway.network import kept_downlinks, mac, scheduler
 from gateway.network.downlinks import CONFIRM_WITHIN_S, DownlinkQueue
 from gateway.network.duty import Priority
 from gateway.network.join import JoinServer
+from gateway.network.live import Joined, LiveSession, Opened
 from gateway.network.options import Options
 from gateway.network.profiles import profile
 from gateway.network.radio_state import RadioState
@@ -39,12 +37,12 @@ if TYPE_CHECKING:
     from random import Random
 
     from firmware.wire.session import Received
+    from gateway.clock import Clock
     from gateway.links import Uplink
-    from gateway.network.channels import ChannelPlan
     from gateway.network.downlinks import Fate, Item
     from gateway.network.profiles import Profile
     from gateway.network.register import KnownDevices
-    from gateway.network.sessions import SessionStore, StoredSession
+    from gateway.network.sessions import SessionStore
 
 _MAX_LIVE = 20000
 _DOWN_BLOCK = 64
@@ -55,63 +53,6 @@ _MAX_REPEATS = 14
 _REPEAT_WITHIN_S = 300.0
 """A device may send the longest frame (2.8 s at DR0) again after 280 s of silence, at a duty cycle of 1 %."""
 _AFTER_WINDOWS_S = 2.0
-
-
-class LiveSession:
-    """A session in use: the wire's counters, and what is known to be on disk."""
-
-    def __init__(self, stored: StoredSession, radio: RadioState, plan: ChannelPlan) -> None:
-        self.row = stored.row
-        self.join_nonce = stored.join_nonce
-        self.dev_eui = stored.dev_eui
-        self.confirmed = stored.confirmed
-        self.wire = Session(
-            ecb, stored.dev_addr, stored.nwk_skey, stored.app_skey, stored.fcnt_up, fcnt_down=stored.fcnt_down
-        )
-        self.reserved_down = stored.fcnt_down
-        self.radio = radio
-        self.radio_on_disk = replace(radio)
-        self.mac = mac.MacState(plan, int.from_bytes(blake2b(stored.dev_eui, digest_size=4).digest()) / 2**32)
-        self.plan_on_disk = plan.copy()
-        self.last: Received | None = None
-        self.last_uplink: Uplink | None = None
-        self.repeats = 0
-        self.taken = True
-        """Whether all that the last frame brought is on disk; else its repetition brings it again."""
-        self.receipt_asked = False
-        """Whether the last frame asked for a receipt."""
-        self.alarm = False
-        """Whether the last frame was an alarm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A device that is let in; *accept* goes back the way the request came."""
-
-    uplink: Uplink
-    dev_eui: bytes
-    accept: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An authentic data frame, its payload in clear."""
-
-    uplink: Uplink
-    session: LiveSession
-    kind: str
-    profile: Profile
-    fcnt: int
-    """All 32 bits."""
-    fport: int | None
-    payload: bytes
-    confirmed: bool
-    mac_answers: bytes
-    """MAC commands for the FOpts of the answer."""
-    repeated: bool
-    """The same frame came before: unless its payload was not taken then, only the answer may be missing."""
-    adr_ack_req: bool = False
-    """The device wants a sign of life, any downlink (TS001 section 4.3.1.1)."""
 
 
 class NetworkServer:
@@ -132,7 +73,7 @@ class NetworkServer:
         self._live: OrderedDict[int, LiveSession] = OrderedDict()
         self._fates: list[tuple[Item, Fate]] = []
         self._refusals: list[str] = []
-        self.queue = DownlinkQueue(lambda item, fate: self._fates.append((item, fate)))
+        self.queue = DownlinkQueue(self._fate)
 
     def reconfigure(self, options: Options) -> None:
         """Go on with other options."""
@@ -184,6 +125,21 @@ class NetworkServer:
         """
         session, network = opened.session, self._options.channels
         return mac.requests(session.mac, session.radio, opened.profile, network, opened.uplink, room_bytes, alone=alone)
+
+    def enqueue(self, item: Item, clock: Clock) -> None:
+        """Queue a downlink, on disk too. Raises QueueFull, StoreUnavailable; then it is not queued."""
+        self.queue.put(item)
+        try:
+            kept_downlinks.keep(self._store, item, clock)
+            self._store.commit()
+        except StoreUnavailable:
+            self.queue.take_back(item)
+            self.rollback()
+            raise
+
+    def restore_queue(self, clock: Clock) -> int:
+        """Take up the downlinks that waited when the last process ended; return how many."""
+        return kept_downlinks.restore(self._store, self.queue, clock)
 
     def refusals(self) -> list[str]:
         """Return the names of the requests that devices refused since the last call."""
@@ -238,12 +194,23 @@ class NetworkServer:
         if planned.item is not None:
             at_once = planned.opportunities[0].at_s is None
             within_s = CONFIRM_WITHIN_S if at_once else float("inf")
-            self.queue.settle(planned.item, now_s, sent=sent, confirm_within_s=within_s)
+            try:
+                self.queue.settle(planned.item, now_s, sent=sent, confirm_within_s=within_s)
+                if planned.item.row is not None and planned.item.confirmed and sent:
+                    self._store.note_tries(planned.item.row, planned.item.tries)
+                self._store.commit()
+            except StoreUnavailable:
+                self.rollback()  # it may be sent once more after a restart
 
     def fates(self) -> list[tuple[Item, Fate]]:
         """Return what became of queued downlinks since the last call."""
         fates, self._fates = self._fates, []
         return fates
+
+    def _fate(self, item: Item, fate: Fate) -> None:
+        self._fates.append((item, fate))
+        if item.row is not None:
+            self._store.drop_downlink(item.row)
 
     def _ways_at_once(self, session: LiveSession, now_s: float) -> tuple[scheduler.Opportunity, ...]:
         device = self._devices.active(session.dev_eui)

@@ -9,7 +9,7 @@ gateways that hear the same frame one wins.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StoreCorrupt
 from gateway.network import radio_state
@@ -200,6 +200,29 @@ class SessionStore:
         self._write("DELETE FROM session WHERE dev_eui = ? AND id != ?", dev_eui, row)
         self._write("UPDATE session SET confirmed = 1 WHERE id = ?", row)
         return ended
+
+    def put_downlink(self, values: tuple[object, ...]) -> int:
+        """Add a row of the table ``downlink``, without its id; return the id."""
+        self._write(
+            "INSERT INTO downlink (dev_eui, fport, payload, confirmed, priority, expires_at, tries) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *values,
+        )
+        with translated(self._db):
+            return int(self._db.execute("SELECT last_insert_rowid()").fetchone()[0])
+
+    def note_tries(self, row: int, tries: int) -> None:
+        """Remember how often a downlink was sent."""
+        self._write("UPDATE downlink SET tries = ? WHERE id = ?", tries, row)
+
+    def drop_downlink(self, row: int) -> None:
+        """Forget a downlink whose fate is known."""
+        self._write("DELETE FROM downlink WHERE id = ?", row)
+
+    def downlinks(self) -> list[tuple[Any, ...]]:
+        """Return the rows of the table ``downlink`` in the order they were queued."""
+        with translated(self._db):
+            return self._db.execute("SELECT * FROM downlink ORDER BY id").fetchall()
 
     def commit(self) -> None:
         """Put everything since the last commit on disk."""

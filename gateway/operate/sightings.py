@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.network.server import Opened
+    from gateway.network.live import Opened
     from gateway.outbox.devices import Arrival
     from gateway.records.reading import Reading
 

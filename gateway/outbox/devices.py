@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import cbor2
 
 from gateway.outbox.receipts import Held, Verdict
+from gateway.sqlite_files import damaged
 
 if TYPE_CHECKING:
     import sqlite3
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
     from gateway.records.reading import Payload, Reading, Unreadable
 
+COLUMNS = "dev_eui, contiguous, runs, readings, gone, unreadable, crc"
 _MAX_REMEMBERED = 20000
 _MAX_UNREADABLE = 1000
 """Unreadable readings kept of one device; above that they are not acknowledged any more."""
@@ -37,6 +42,25 @@ class DeviceState:
     readings: int = 0
     gone: int = 0
     unreadable: int = 0
+
+    def to_row(self, dev_eui: bytes) -> tuple[bytes, int, bytes, int, int, int, int]:
+        """Return the row, in the order of its columns."""
+        row = (dev_eui, self.held.contiguous, self.held.to_bytes(), self.readings, self.gone, self.unreadable)
+        return (*row, _crc(row))
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> DeviceState:
+        """Return what ``to_row`` gave. Raises ValueError when a bit of it changed."""
+        if row[6] is not None and row[6] != _crc(row[:6]):
+            raise ValueError(f"the row of device {bytes(row[0]).hex()} is not what was written")
+        try:
+            return cls(Held.from_row(row[1], row[2]), row[3], row[4], row[5])
+        except (TypeError, cbor2.CBORDecodeError) as error:
+            raise ValueError(f"the row of a device is not readable: {error}") from error
+
+
+def _crc(row: Sequence[Any]) -> int:
+    return zlib.crc32(repr(tuple(row)).encode())
 
 
 @dataclass
@@ -73,10 +97,11 @@ class Devices:
         """Return what is held of a device; do not change it."""
         state = self._remembered.get(dev_eui)
         if state is None:
-            row = self._db.execute(
-                "SELECT contiguous, runs, readings, gone, unreadable FROM device WHERE dev_eui = ?", (dev_eui,)
-            ).fetchone()
-            state = DeviceState(Held.from_row(row[0], row[1]), *row[2:]) if row else DeviceState(Held())
+            row = self._db.execute(f"SELECT {COLUMNS} FROM device WHERE dev_eui = ?", (dev_eui,)).fetchone()  # noqa: S608
+            try:
+                state = DeviceState.from_row(row) if row else DeviceState(Held())
+            except ValueError as error:
+                raise damaged(self._db, str(error)) from error
             self._remember(dev_eui, state)
         self._remembered.move_to_end(dev_eui)
         return state
@@ -84,11 +109,8 @@ class Devices:
     def save(self, draft: Draft, at: float) -> None:
         """Write the rows; part of the caller's transaction."""
         self._db.executemany(
-            "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (dev_eui, state.held.contiguous, state.held.to_bytes(), state.readings, state.gone, state.unreadable)
-                for dev_eui, state in draft.devices.items()
-            ],
+            f"INSERT OR REPLACE INTO device ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            [state.to_row(dev_eui) for dev_eui, state in draft.devices.items()],
         )
         self._db.executemany(
             "INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?, ?, ?)",

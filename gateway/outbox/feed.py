@@ -1,19 +1,47 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""How a platform reads the outbox: in order, from where it stopped, asleep while there is nothing."""
+"""How a platform reads the outbox: what is new first, what an outage left behind in the bandwidth that is left.
+
+Within a lane, envelopes leave in the order in which they were stored. A restart goes on exactly where the last note on
+disk says; what arrived after that note is published again, byte for byte, and a consumer sees that.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from gateway.outbox.lanes import END, Lanes
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.outbox.store import Outbox, Row
 
 _Result = TypeVar("_Result")
 Call = Callable[[Callable[["Outbox"], _Result]], Awaitable[_Result]]
 """Runs something with the outbox in the thread that owns it."""
+
+_READ_AHEAD = 200
+_MAX_OFFERED = 1024
+"""Rows that wait in memory; beyond it they are read from the disk when their turn comes."""
+_MAX_LIVE_LAG = 2000
+"""When the live lane is that many rows behind, what it holds is late, and live starts anew with what comes next."""
+
+
+@dataclass(slots=True)
+class _Span:
+    """How far one span of ids has been handed out, and what of it is on its way."""
+
+    sent: int
+    on_way: deque[tuple[int, int]] = field(default_factory=deque)
+    """(id, readings), in order."""
+    read: deque[Row] = field(default_factory=deque)
+    """Read from the disk and not handed out yet."""
+    exhausted: bool = False
 
 
 class Feed:
@@ -23,48 +51,152 @@ class Feed:
         self._platform = platform
         self._call = call
         self._news = asyncio.Event()
-        self._through = 0
+        self._lanes = Lanes()
+        self._spans: dict[int, _Span] = {}
+        """By the upper end of the span."""
+        self._arrived: set[int] = set()
+        """Taken by the platform, while something before it is still on its way."""
+        self._started = False
+        self._unread = True
+        """The disk may hold more of the live lane than was read."""
         self._readings = 0
         self._noted = False
         self.idle = False
-        """Everything was read."""
+        """Everything was handed out."""
 
-    def wake(self) -> None:
-        """There may be new envelopes."""
+    @property
+    def late(self) -> bool:
+        """Whether the catch-up lane still holds something."""
+        return bool(self._lanes.behind())
+
+    def offer(self, rows: Sequence[Row]) -> None:
+        """These were stored just now: when the live lane has everything before them it need not read them again."""
+        live = self._spans.get(END)
+        if live is None or not rows:
+            return
+        seen = live.read[-1].row if live.read else live.sent
+        if rows[0].row == seen + 1 and len(live.read) + len(rows) <= _MAX_OFFERED:
+            live.read.extend(rows)
+        else:
+            self._unread = True
         self.idle = False
         self._news.set()
 
-    async def through(self) -> int:
-        """Return the id up to which the platform has everything."""
-        await self.flush()
-        through: int = await self._call(lambda outbox: outbox.through(self._platform))
-        return through
+    def wake(self) -> None:
+        """There may be new envelopes on the disk."""
+        self._unread = True
+        self.idle = False
+        self._news.set()
 
-    async def read(self, after: int, limit: int) -> list[Row]:
-        """Return the next envelopes after id *after*; wait until there is one."""
+    async def restart(self) -> None:
+        """A new connection: nothing is on its way; what is stored already is late, what comes from now on is live."""
+        if not self._started:
+            self._lanes = await self._call(lambda outbox: outbox.lanes(self._platform))
+            self._started = True
+        self._noted |= self._lanes.cut(await self._call(lambda outbox: outbox.last()))
+        self._spans = {upto: _Span(after) for after, upto in self._lanes.spans()}
+        self._arrived = {row for row in self._arrived if self._lanes.waits(row)}
+        await self._keep_apart()
+        self.wake()
+
+    async def next(self) -> Row:
+        """Return the next envelope to publish; wait until there is one."""
         while True:
             self._news.clear()
-            rows: list[Row] = await self._call(lambda outbox: outbox.read(after, limit))
-            if rows:
-                return rows
-            self.idle = not self._news.is_set()
-            await self._news.wait()
+            row = await self._next_live() or await self._next_late()
+            if row is None:
+                self.idle = not self._news.is_set()
+                await self._news.wait()
+            elif row.row in self._arrived:  # on an earlier connection
+                self._advance(row.row)
+            else:
+                return row
 
-    def note(self, through: int, readings: int) -> None:
-        """The platform took everything up to id *through*, *readings* more than at the last note."""
-        self._through = through
-        self._readings += readings
-        self._noted = True
+    def taken(self, row: Row) -> None:
+        """The platform has an envelope. In any order."""
+        if self._lanes.waits(row.row):
+            self._arrived.add(row.row)
+            self._advance(row.row)
 
     async def flush(self) -> None:
-        """Put what was noted on disk. Losing a note costs a repeated publication, never a reading."""
+        """Put what was taken on disk. Losing this note costs a repeated publication, never a reading."""
         if not self._noted:
             return
-        through, readings = self._through, self._readings
+        readings, spans = self._readings, Lanes([list(span) for span in self._lanes.spans()])
         self._readings, self._noted = 0, False
         try:
-            await self._call(lambda outbox: outbox.published(self._platform, through, readings))
+            await self._call(lambda outbox: outbox.published(self._platform, spans, readings))
         except OSError:
             self._readings += readings
             self._noted = True
             raise
+
+    async def _next_live(self) -> Row | None:
+        live = self._spans[END]
+        if not live.read and self._unread:
+            self._unread = False
+            await self._read(live, END)
+            if len(live.read) >= _READ_AHEAD:
+                self._unread = True
+                await self._cut_if_far_behind(live)
+                live = self._spans[END]
+        return _hand_out(live)
+
+    async def _next_late(self) -> Row | None:
+        for _, upto in self._lanes.behind():
+            span = self._spans[upto]
+            if not span.read and not span.exhausted:
+                await self._read(span, upto)
+                span.exhausted = not span.read
+            if span.read:
+                return _hand_out(span)
+            self._finish(upto, span)
+        return None
+
+    async def _read(self, span: _Span, upto: int) -> None:
+        after = span.sent
+        rows = await self._call(lambda outbox: outbox.read(after, _READ_AHEAD, upto))
+        if span.sent == after and not span.read:  # nothing was offered meanwhile
+            span.read.extend(rows)
+
+    async def _cut_if_far_behind(self, live: _Span) -> None:
+        last = await self._call(lambda outbox: outbox.last())
+        if last - live.sent <= _MAX_LIVE_LAG or not self._lanes.cut(last):
+            return
+        live.read = deque(row for row in live.read if row.row <= last)
+        self._spans[last] = live
+        self._spans[END] = _Span(last)
+        self._noted = self._unread = True
+        await self._keep_apart()
+
+    async def _keep_apart(self) -> None:
+        edges = self._lanes.edges()
+        await self._call(lambda outbox: outbox.keep_apart(self._platform, edges))
+
+    def _advance(self, row: int) -> None:
+        upto = self._lanes.span_of(row)
+        if upto is None:
+            return
+        span = self._spans[upto]
+        while span.on_way and span.on_way[0][0] in self._arrived:
+            done, readings = span.on_way.popleft()
+            self._arrived.discard(done)
+            self._lanes.taken(done)
+            self._readings += readings
+            self._noted = True
+        if upto != END:
+            self._finish(upto, span)
+
+    def _finish(self, upto: int, span: _Span) -> None:
+        if span.exhausted and not span.on_way:
+            self._lanes.finished(upto)
+            self._noted = True
+
+
+def _hand_out(span: _Span) -> Row | None:
+    if not span.read:
+        return None
+    row = span.read.popleft()
+    span.sent = row.row
+    span.on_way.append((row.row, row.readings))
+    return row

@@ -9,14 +9,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cbor2
-
 from gateway.errors import StoreCorrupt
-from gateway.outbox.receipts import Held
-from gateway.outbox.schema import SCHEMA
+from gateway.outbox.devices import COLUMNS, DeviceState
+from gateway.outbox.lanes import END, Lanes
+from gateway.outbox.schema import LOSS, prepare
 from gateway.outbox.stream import begin
 from gateway.records.envelope import digest
-from gateway.sqlite_files import durable, open_database, set_aside
+from gateway.sqlite_files import damaged, durable, open_database, set_aside, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +44,8 @@ def recover(path: Path, platforms: Sequence[str]) -> Recovery | None:
     Raises StoreUnavailable.
     """
     try:
-        open_database(path, SCHEMA).close()
+        with closing(open_database(path, prepare)) as connection, translated(connection):
+            _check_meaning(connection)
     except StoreCorrupt as error:
         why = str(error)
     else:
@@ -53,58 +53,131 @@ def recover(path: Path, platforms: Sequence[str]) -> Recovery | None:
     return replace_damaged(path, platforms, why)
 
 
+def _check_meaning(connection: sqlite3.Connection) -> None:
+    """Find what SQLite's own check cannot: numbers that were changed. Raises StoreCorrupt."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        prepare(fresh)
+        if _columns(connection) != _columns(fresh):
+            raise damaged(connection, "its tables are not those of an outbox")
+    head = connection.execute(
+        "SELECT number, next_record, previous FROM stream ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    newest = connection.execute(
+        "SELECT stream, last, digest, tail, rank FROM envelope ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    if head is not None and newest is not None and newest[0] == head[0]:
+        tail = newest[3] if newest[4] == LOSS else newest[2]
+        if (newest[1] + 1, tail) != head[1:]:
+            raise damaged(connection, "the stream does not go on where its newest envelope ends")
+    for platform, through, waiting in connection.execute("SELECT platform, through, waiting FROM lane"):
+        try:
+            sound = not waiting or Lanes.from_bytes(waiting).through == through
+        except ValueError:
+            sound = False
+        if not sound:
+            raise damaged(connection, f"the note of what {platform!r} took contradicts itself")
+
+
+def _columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
+    tables = [str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {
+        table: {row[1] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (table,))}
+        for table in tables
+        if table != "sqlite_sequence"
+    }
+
+
 def replace_damaged(path: Path, platforms: Sequence[str], why: str) -> Recovery:
     """Set the file aside and make a new one of what is sound in it."""
     aside = set_aside(path)
-    with closing(open_database(path, SCHEMA)) as sound, durable(sound):
+    with closing(open_database(path, prepare)) as sound, durable(sound):
         envelopes, devices = 0, 0
-        with suppress(sqlite3.Error), closing(sqlite3.connect(aside, isolation_level=None)) as damaged:
-            _copy_streams(damaged, sound)
-            devices = _copy_devices(damaged, sound)
-            envelopes = _copy_envelopes(damaged, sound, _published(damaged, platforms))
+        with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(aside, isolation_level=None)) as old:
+            _copy_streams(old, sound)
+            devices = _copy_devices(old, sound)
+            lanes = _copy_lanes(old, sound)
+            published = min((lanes[each].through if each in lanes else 0 for each in platforms), default=0)
+            envelopes = _copy_envelopes(old, sound, published)
+            _skip_ids(sound, lanes)
         begin(sound)
     return Recovery(aside, why, envelopes, devices)
 
 
-def _rows(damaged: sqlite3.Connection, query: str, *values: object) -> Iterator[tuple[object, ...]]:
+def _rows(old: sqlite3.Connection, query: str, *values: object) -> Iterator[tuple[object, ...]]:
     """Yield rows until the damage."""
-    with suppress(sqlite3.Error):
-        yield from damaged.execute(query, values)
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        yield from old.execute(query, values)
 
 
-def _copy_streams(damaged: sqlite3.Connection, sound: sqlite3.Connection) -> None:
-    for row in _rows(damaged, "SELECT number, stream_id, next_record, previous FROM stream"):
+def _copy_streams(old: sqlite3.Connection, sound: sqlite3.Connection) -> None:
+    for row in _rows(old, "SELECT number, stream_id, next_record, previous FROM stream"):
         sound.execute("INSERT OR IGNORE INTO stream VALUES (?, ?, ?, ?)", row)
 
 
-def _copy_devices(damaged: sqlite3.Connection, sound: sqlite3.Connection) -> int:
+def _copy_devices(old: sqlite3.Connection, sound: sqlite3.Connection) -> int:
     copied = 0
-    for row in _rows(damaged, "SELECT dev_eui, contiguous, runs, readings, gone, unreadable FROM device"):
+    columns = COLUMNS if _has_column(old, "device", "crc") else COLUMNS.replace("crc", "NULL")
+    for row in _rows(old, f"SELECT {columns} FROM device"):  # noqa: S608 - constants
         try:
-            Held.from_row(int(str(row[1])), bytes(row[2])).above()  # type: ignore[call-overload]
-        except (ValueError, TypeError, cbor2.CBORDecodeError):
+            state = DeviceState.from_row(row)
+        except ValueError:
             continue
-        sound.execute("INSERT OR IGNORE INTO device VALUES (?, ?, ?, ?, ?, ?)", row)
+        sound.execute(
+            f"INSERT OR IGNORE INTO device ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            state.to_row(row[0]),  # type: ignore[arg-type]
+        )
         copied += 1
     return copied
 
 
-def _published(damaged: sqlite3.Connection, platforms: Sequence[str]) -> int:
-    found = {row[0]: row[1] for row in _rows(damaged, "SELECT platform, through FROM lane")}
-    through = [found.get(platform, 0) for platform in platforms]
-    return min((each for each in through if isinstance(each, int)), default=0)
+def _copy_lanes(old: sqlite3.Connection, sound: sqlite3.Connection) -> dict[str, Lanes]:
+    """Copy what each platform waits for; one whose row is damaged gets everything that is there again."""
+    lanes: dict[str, Lanes] = {}
+    spans = "waiting" if _has_column(old, "lane", "waiting") else "x''"
+    for platform, through, readings, waiting in _rows(
+        old,
+        f"SELECT platform, through, readings, {spans} FROM lane",  # noqa: S608 - one of two
+    ):
+        if not (isinstance(platform, str) and isinstance(through, int) and isinstance(waiting, bytes)):
+            continue
+        try:
+            found = Lanes.from_bytes(waiting) if waiting else Lanes([[through, END]])
+        except ValueError:
+            continue
+        lanes[platform] = found
+        sound.execute(
+            "INSERT INTO lane (platform, through, readings, waiting) VALUES (?, ?, ?, ?)",
+            (platform, found.through, readings if isinstance(readings, int) else 0, found.to_bytes()),
+        )
+    for (seconds,) in _rows(old, "SELECT seconds FROM ran"):
+        if isinstance(seconds, float):
+            sound.execute("INSERT OR IGNORE INTO ran VALUES (1, ?)", (seconds,))
+    return lanes
 
 
-def _copy_envelopes(damaged: sqlite3.Connection, sound: sqlite3.Connection, published: int) -> int:
+def _has_column(old: sqlite3.Connection, table: str, column: str) -> bool:
+    return any(row[1] == column for row in _rows(old, f"PRAGMA table_info({table})"))
+
+
+def _skip_ids(sound: sqlite3.Connection, lanes: dict[str, Lanes]) -> None:
+    """New envelopes get ids above all that a platform ever took: else it would look as if it had them."""
+    taken = [edge for each in lanes.values() for edge in each.edges() if edge != END]
+    used = [sound.execute("SELECT coalesce(max(id), 0) FROM envelope").fetchone()[0], *taken]
+    sound.execute("DELETE FROM sqlite_sequence WHERE name = 'envelope'")
+    sound.execute("INSERT INTO sqlite_sequence VALUES ('envelope', ?)", (max(used),))
+
+
+def _copy_envelopes(old: sqlite3.Connection, sound: sqlite3.Connection, published: int) -> int:
     """Copy each unpublished row whose message still has its digest. One by one: damage takes single pages."""
-    top = next(_rows(damaged, "SELECT seq FROM sqlite_sequence WHERE name = 'envelope'"), (None,))[0]
+    top = next(_rows(old, "SELECT seq FROM sqlite_sequence WHERE name = 'envelope'"), (None,))[0]
     last = top if isinstance(top, int) else published + _MAX_MISSES
     copied = 0
+    newer = ", rank, at, previous, tail" if _has_column(old, "envelope", "rank") else ", 0, 0, x'', x''"
+    query = f"SELECT id, stream, first, last, message, digest{newer} FROM envelope WHERE id = ?"  # noqa: S608
     for row in range(published + 1, last + 1):
-        query = "SELECT id, stream, first, last, message, digest FROM envelope WHERE id = ?"
-        found = next(_rows(damaged, query, row), None)
+        found = next(_rows(old, query, row), None)
         if found is None or not isinstance(found[4], bytes) or digest(found[4]) != found[5]:
             continue
-        sound.execute("INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?)", found)
+        sound.execute("INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", found)
         copied += 1
     return copied

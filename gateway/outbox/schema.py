@@ -1,8 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of the outbox."""
+"""The tables of the outbox, and how those of earlier versions become these."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+VERSION = 2
+LOSS = 9
+"""The rank of a notice of a loss: nothing is given up after it."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stream (
@@ -17,7 +26,11 @@ CREATE TABLE IF NOT EXISTS envelope (
     first INTEGER NOT NULL,
     last INTEGER NOT NULL,
     message BLOB NOT NULL,
-    digest BLOB NOT NULL               -- of message: tells sound rows from damaged ones
+    digest BLOB NOT NULL,              -- of message: tells sound rows from damaged ones
+    rank INTEGER NOT NULL DEFAULT 0,   -- the highest of its readings (records.reading.Rank); LOSS: notice of a loss
+    at REAL NOT NULL DEFAULT 0,        -- when it was stored, on the outbox's own clock (age.AgeClock)
+    previous BLOB NOT NULL DEFAULT x'', -- digest of the envelope before; empty: the first, or not known any more
+    tail BLOB NOT NULL DEFAULT x''     -- of a notice: digest of the last envelope that was lost
 );
 CREATE TABLE IF NOT EXISTS device (
     dev_eui BLOB PRIMARY KEY,
@@ -25,7 +38,8 @@ CREATE TABLE IF NOT EXISTS device (
     runs BLOB NOT NULL,
     readings INTEGER NOT NULL,         -- held, ever
     gone INTEGER NOT NULL,             -- numbers that the device lost before we had them
-    unreadable INTEGER NOT NULL
+    unreadable INTEGER NOT NULL,
+    crc INTEGER                        -- of this row: a flipped bit must not become a receipt; NULL: an older version's
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unreadable (
     dev_eui BLOB NOT NULL,
@@ -38,12 +52,40 @@ CREATE TABLE IF NOT EXISTS unreadable (
 CREATE TABLE IF NOT EXISTS lane (
     platform TEXT PRIMARY KEY,
     through INTEGER NOT NULL,          -- every envelope up to this id was taken by the platform
-    readings INTEGER NOT NULL          -- in those, ever
+    readings INTEGER NOT NULL,         -- in what it took, ever
+    dropped INTEGER NOT NULL DEFAULT 0, -- readings that were dropped before it took them, ever
+    waiting BLOB NOT NULL DEFAULT x''  -- the spans of ids that wait (lanes.Lanes); empty: all after through
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS progress (
     platform TEXT NOT NULL,
-    at REAL NOT NULL,
+    at REAL NOT NULL,                  -- on the outbox's own clock
     through INTEGER NOT NULL,
     PRIMARY KEY (platform, at)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ran (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seconds REAL NOT NULL              -- how long this outbox was in use, ever: the clock that nobody sets
+);
 """
+
+_FROM_1 = """
+ALTER TABLE envelope ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE envelope ADD COLUMN at REAL NOT NULL DEFAULT 0;
+ALTER TABLE envelope ADD COLUMN previous BLOB NOT NULL DEFAULT x'';
+ALTER TABLE envelope ADD COLUMN tail BLOB NOT NULL DEFAULT x'';
+ALTER TABLE lane ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lane ADD COLUMN waiting BLOB NOT NULL DEFAULT x'';
+ALTER TABLE device ADD COLUMN crc INTEGER;
+DELETE FROM progress;
+"""
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Bring the tables up to this version, in one commit. The connection is in no transaction."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version >= VERSION:
+        return
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(envelope)")}
+    steps = _FROM_1 if columns and "rank" not in columns else ""
+    index = "CREATE INDEX IF NOT EXISTS envelope_by_rank ON envelope (rank);"
+    connection.executescript(f"BEGIN IMMEDIATE;{steps}{SCHEMA}{index}PRAGMA user_version = {VERSION};COMMIT;")

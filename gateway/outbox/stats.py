@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import StoreUnavailable
+from gateway.outbox.lanes import END, Lanes
 from gateway.outbox.receipts import Held
+from gateway.outbox.schema import LOSS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -41,6 +44,10 @@ class Stats:
     """By platform."""
     waiting: dict[str, int]
     """By platform: held, but not taken by it yet."""
+    dropped: dict[str, int]
+    """By platform: given up before it took them; notices say which."""
+    late: dict[str, int]
+    """By platform: of what waits, in the catch-up lane."""
     devices: dict[str, DeviceStats]
 
 
@@ -63,14 +70,15 @@ def _read(connection: sqlite3.Connection) -> Stats:
         stream_id.hex(): next_record - 1
         for stream_id, next_record in connection.execute("SELECT stream_id, next_record FROM stream ORDER BY number")
     }
-    lanes = {name: (through, readings) for name, through, readings in connection.execute("SELECT * FROM lane")}
-    waiting = "SELECT coalesce(sum(last - first + 1), 0) FROM envelope WHERE id > ?"
+    lanes = _lanes(connection)
     return Stats(
         durable=sum(streams.values()),
         streams=streams,
         envelopes=connection.execute("SELECT count(*) FROM envelope").fetchone()[0],
-        published={name: readings for name, (_, readings) in lanes.items()},
-        waiting={name: connection.execute(waiting, (through,)).fetchone()[0] for name, (through, _) in lanes.items()},
+        published={name: readings for name, (_, readings, _) in lanes.items()},
+        waiting={name: _readings(connection, spans.spans()) for name, (spans, _, _) in lanes.items()},
+        dropped={name: dropped for name, (_, _, dropped) in lanes.items()},
+        late={name: _readings(connection, spans.behind()) for name, (spans, _, _) in lanes.items()},
         devices={
             dev_eui.hex(): DeviceStats(contiguous, Held.from_row(contiguous, runs).runs(), readings, gone, unreadable)
             for dev_eui, contiguous, runs, readings, gone, unreadable in connection.execute(
@@ -78,3 +86,16 @@ def _read(connection: sqlite3.Connection) -> Stats:
             )
         },
     )
+
+
+def _lanes(connection: sqlite3.Connection) -> dict[str, tuple[Lanes, int, int]]:
+    rows = connection.execute("SELECT platform, through, waiting, readings, dropped FROM lane")
+    return {
+        platform: (Lanes.from_bytes(waiting) if waiting else Lanes([[through, END]]), readings, dropped)
+        for platform, through, waiting, readings, dropped in rows
+    }
+
+
+def _readings(connection: sqlite3.Connection, spans: Iterable[tuple[int, int]]) -> int:
+    query = "SELECT coalesce(sum(last - first + 1), 0) FROM envelope WHERE id > ? AND id <= ? AND rank < ?"
+    return sum(int(connection.execute(query, (*span, LOSS)).fetchone()[0]) for span in spans)

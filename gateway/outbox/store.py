@@ -8,13 +8,17 @@ One thread at a time. What ``accept`` returns is on disk; until then nothing may
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gateway.errors import OutboxFull
-from gateway.outbox import retention, stream
+from gateway.outbox import losses, retention, stream
+from gateway.outbox.age import AgeClock
 from gateway.outbox.devices import Devices
-from gateway.outbox.schema import SCHEMA
-from gateway.sqlite_files import durable, open_database, translated
+from gateway.outbox.lanes import END, Lanes
+from gateway.outbox.schema import LOSS, prepare
+from gateway.outbox.stream import Row
+from gateway.records.envelope import digest
+from gateway.sqlite_files import damaged, durable, open_database, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.outbox.devices import Arrival
     from gateway.outbox.stream import Head, Sealer
+
+__all__ = ["Accepted", "Limits", "Outbox", "Receipt", "Row"]
 
 _ROOM_WANTED = 0.95
 _PROGRESS_EVERY_S = 60.0
@@ -35,6 +41,10 @@ class Limits:
     max_batch: int = 16
     max_bytes: int = 1024**3
     keep_published_s: float = 72 * 3600.0
+    when_full: Literal["refuse", "drop"] = "refuse"
+    """Of what no platform took: take nothing more, or give up the lowest rank to make room."""
+    max_age_s: float = 0.0
+    """How long that may wait, in seconds of use; 0: for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,8 @@ class Accepted:
     unreadable: int
     too_sparse: int
     gone: int
+    rows: Sequence[Row]
+    """The envelopes that it became."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +68,23 @@ class Receipt:
     above: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One envelope on its way out."""
-
-    row: int
-    readings: int
-    message: bytes
-
-
 class Outbox:
     """One SQLite file. Raises StoreUnavailable, StoreCorrupt, OutboxFull; then nothing has changed."""
 
-    def __init__(self, path: Path, seal: Sealer, platforms: Sequence[str], limits: Limits, clock: Clock) -> None:
-        self._seal = seal
+    def __init__(self, path: Path, sealer: Sealer, platforms: Sequence[str], limits: Limits, clock: Clock) -> None:
+        self._sealer = sealer
         self._platforms = tuple(platforms)
         self._limits = limits
         self._clock = clock
         self._progress_at: dict[str, float] = {}
-        self._db = open_database(path, SCHEMA, check=False)  # recovery.recover has checked it
+        self._edges: dict[str, set[int]] = {}
+        self._db = open_database(path, prepare, check=False)  # recovery.recover has checked it
         with durable(self._db):
             self._head: Head = stream.open_head(self._db)
+            self._age = AgeClock(self._db, clock)
         self._devices = Devices(self._db)
+        self.given_up = 0
+        """Readings that were dropped unpublished since the start."""
 
     def reconfigure(self, platforms: Sequence[str], limits: Limits) -> None:
         """Go on with other platforms and limits. A new platform gets what the outbox still holds."""
@@ -94,13 +101,15 @@ class Outbox:
         self._make_room()
         with durable(self._db):
             draft = self._devices.draft(arrivals)
-            head = self._head
+            head, rows = self._head, list[Row]()
             if draft.fresh:
-                head = stream.append(self._db, head, draft.fresh, self._seal, self._limits.max_batch)
+                at_s = self._age.now_s()
+                head, rows = stream.append(self._db, head, draft.fresh, self._sealer, self._limits.max_batch, at_s)
             self._devices.save(draft, self._clock.wall_s())
+            self._age.save(self._db)
         self._head = head
         self._devices.keep(draft)
-        return Accepted(len(draft.fresh), draft.duplicates, len(draft.unreadable), draft.too_sparse, draft.gone)
+        return Accepted(len(draft.fresh), draft.duplicates, len(draft.unreadable), draft.too_sparse, draft.gone, rows)
 
     def receipt(self, dev_eui: bytes) -> Receipt:
         """Return what may be told to a device."""
@@ -108,45 +117,67 @@ class Outbox:
             held = self._devices.state(dev_eui).held
         return Receipt(held.contiguous, held.above())
 
-    def through(self, platform: str) -> int:
-        """Return the id up to which the platform has everything."""
+    def lanes(self, platform: str) -> Lanes:
+        """Return what a platform waits for."""
         with translated(self._db):
-            return retention.published_through(self._db, [platform])
+            row = self._db.execute("SELECT through, waiting FROM lane WHERE platform = ?", (platform,)).fetchone()
+        if row is None:
+            return Lanes()
+        try:
+            return Lanes.from_bytes(row[1]) if row[1] else Lanes([[row[0], END]])
+        except ValueError as error:
+            raise damaged(self._db, str(error)) from error
+
+    def keep_apart(self, platform: str, edges: set[int]) -> None:
+        """Where a platform's spans begin and end in memory: the note on disk may be older."""
+        self._edges[platform] = edges
 
     def last(self) -> int:
         """Return the id of the newest envelope; 0 when there is none."""
         with translated(self._db):
             return int(self._db.execute("SELECT coalesce(max(id), 0) FROM envelope").fetchone()[0])
 
-    def read(self, after: int, limit: int) -> list[Row]:
+    def read(self, after: int, limit: int, upto: int = END) -> list[Row]:
         """Return up to *limit* envelopes after id *after*, in order."""
         with translated(self._db):
             rows = self._db.execute(
-                "SELECT id, last - first + 1, message FROM envelope WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+                "SELECT id, CASE rank WHEN ? THEN 0 ELSE last - first + 1 END, message, digest FROM envelope "
+                "WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+                (LOSS, after, upto, limit),
             )
-            return [Row(*row) for row in rows]
+            return [self._sound(*row) for row in rows]
 
-    def published(self, platform: str, through: int, readings: int) -> None:
-        """The platform took every envelope up to id *through*; *readings* more than last time."""
-        now_s = self._clock.wall_s()
+    def _sound(self, row: int, readings: int, message: bytes, sha256: bytes) -> Row:
+        if digest(message) != sha256:
+            raise damaged(self._db, f"envelope {row} is not what was written")
+        return Row(row, readings, message)
+
+    def published(self, platform: str, lanes: Lanes, readings: int) -> None:
+        """The platform waits only for *lanes* now; it took *readings* more than last time."""
+        now_s = self._age.now_s()
         with durable(self._db):
             self._db.execute(
-                "INSERT INTO lane VALUES (?, ?, ?) ON CONFLICT (platform) "
-                "DO UPDATE SET through = excluded.through, readings = readings + excluded.readings",
-                (platform, through, readings),
+                "INSERT INTO lane (platform, through, readings, waiting) VALUES (?, ?, ?, ?) ON CONFLICT (platform) "
+                "DO UPDATE SET through = excluded.through, readings = readings + excluded.readings, "
+                "waiting = excluded.waiting",
+                (platform, lanes.through, readings, lanes.to_bytes()),
             )
             every_s = min(_PROGRESS_EVERY_S, self._limits.keep_published_s / 10)
-            if abs(now_s - self._progress_at.get(platform, 0.0)) >= every_s:  # abs: the clock may have been set back
-                self._db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (platform, now_s, through))
+            if now_s - self._progress_at.get(platform, -every_s) >= every_s:
+                self._db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (platform, now_s, lanes.through))
                 self._progress_at[platform] = now_s
+            self._age.save(self._db)
 
     def prune(self) -> int:
-        """Delete some of what every platform has had for long enough; return how many envelopes."""
-        before_s = self._clock.wall_s() - self._limits.keep_published_s
+        """Delete some of what every platform has had for long enough, and give up what is too old; return how many."""
+        now_s = self._age.now_s()
+        before_s = now_s - self._limits.keep_published_s
         with durable(self._db):
             through = retention.published_through(self._db, self._platforms, before_s)
             pruned = retention.prune(self._db, through)
             retention.forget_progress(self._db, before_s)
+        if self._limits.max_age_s:
+            pruned += self._give_up("too_old", now_s - self._limits.max_age_s)
         with translated(self._db):
             retention.give_back(self._db)
         return pruned
@@ -166,11 +197,24 @@ class Outbox:
             return
         while used >= self._limits.max_bytes * _ROOM_WANTED:
             with durable(self._db):
-                pruned = retention.prune(self._db, retention.published_through(self._db, self._platforms))
-            if not pruned:
+                made = retention.prune(self._db, retention.published_through(self._db, self._platforms))
+            if not made and self._limits.when_full == "drop":
+                made = self._give_up("outbox_full", None)
+            if not made:
                 break
             used = self.used_bytes()
         if used >= self._limits.max_bytes:
             raise OutboxFull(
                 f"the outbox holds {used} of {self._limits.max_bytes} bytes, and nothing more of it is published"
             )
+
+    def _give_up(self, why: losses.Why, before_s: float | None) -> int:
+        """Return how many envelopes are not there any more."""
+        lanes = {platform: self.lanes(platform) for platform in self._platforms}
+        through = min((each.through for each in lanes.values()), default=0)
+        with durable(self._db):
+            old = losses.lowest(self._db) if before_s is None else losses.stored_before(self._db, before_s, through)
+            edges = set[int]().union(*self._edges.values())
+            lost = losses.give_up(self._db, old, lanes, edges, self._sealer, why) if old else 0
+        self.given_up += lost
+        return len(old)

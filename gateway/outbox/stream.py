@@ -5,20 +5,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.records.envelope import Position, digest
-from gateway.records.reading import Reading
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
+
+    from gateway.records.reading import Reading
 
 _STREAM_ID_BYTES = 8
 
-Sealer = Callable[[Sequence[Reading], Position], bytes]
-"""Makes one signed message of some readings."""
+
+class Sealer(Protocol):
+    """Makes signed messages. Raises CannotSign."""
+
+    def seal(self, readings: Sequence[Reading], position: Position) -> bytes:
+        """Return one message of some readings."""
+
+    def loss(self, position: Position, tail: bytes, why: str) -> bytes:
+        """Return a notice that the records of *position* are lost; *tail* is the digest of the last envelope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,16 @@ class Head:
     stream_id: bytes
     next_record: int
     previous: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One envelope on its way out."""
+
+    row: int
+    readings: int
+    """How many it carries; 0 for the notice of a loss."""
+    message: bytes
 
 
 def open_head(connection: sqlite3.Connection) -> Head:
@@ -49,21 +67,27 @@ def begin(connection: sqlite3.Connection) -> Head:
 
 
 def append(
-    connection: sqlite3.Connection, head: Head, readings: Sequence[Reading], seal: Sealer, max_batch: int
-) -> Head:
-    """Number, seal and insert the readings; return the new head. The caller holds the transaction."""
+    connection: sqlite3.Connection, head: Head, readings: Sequence[Reading], sealer: Sealer, max_batch: int, at_s: float
+) -> tuple[Head, list[Row]]:
+    """Number, seal and insert the readings; return the new head and the rows. The caller holds the transaction."""
+    rows = []
     for start in range(0, len(readings), max_batch):
         batch = readings[start : start + max_batch]
         last = head.next_record + len(batch) - 1
-        message = seal(batch, Position(head.stream_id, head.next_record, last, head.previous))
+        message = sealer.seal(batch, Position(head.stream_id, head.next_record, last, head.previous))
         sha256 = digest(message)
-        connection.execute(
-            "INSERT INTO envelope (stream, first, last, message, digest) VALUES (?, ?, ?, ?, ?)",
-            (head.number, head.next_record, last, message, sha256),
-        )
+        cursor = connection.execute(
+            "INSERT INTO envelope (stream, first, last, message, digest, previous, rank, at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                head.number, head.next_record, last, message, sha256, head.previous,
+                max(int(reading.rank) for reading in batch), at_s,
+            ),
+        )  # fmt: skip
+        rows.append(Row(cursor.lastrowid or 0, len(batch), message))
         head = Head(head.number, head.stream_id, last + 1, sha256)
     connection.execute(
         "UPDATE stream SET next_record = ?, previous = ? WHERE number = ?",
         (head.next_record, head.previous, head.number),
     )
-    return head
+    return head, rows

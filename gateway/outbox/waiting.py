@@ -26,9 +26,10 @@ class Waiting:
 
 def waiting(outbox: Outbox, platform: str) -> Waiting:
     """Return what waits for a platform. In the thread that owns the outbox."""
-    through = outbox.through(platform)
-    envelopes = max(0, outbox.last() - through)
-    rows = outbox.read(through, 1) if envelopes else []
+    last = outbox.last()
+    spans = [(after, min(upto, last)) for after, upto in outbox.lanes(platform).spans() if after < last]
+    rows = next((found for after, upto in spans if (found := outbox.read(after, 1, upto))), [])
+    envelopes = sum(upto - after for after, upto in spans)
     return Waiting(envelopes if rows else 0, sealed_at_s(rows[0].message) if rows else None)
 
 

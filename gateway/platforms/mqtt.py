@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _FIRST_RETRY_S = 0.5
 _NOTE_EVERY_S = 0.1
-_READ_AHEAD = 200
 _STALLED_S = 30.0
 
 
@@ -105,6 +104,7 @@ class MqttPlatform:
         self._back_off = BackOff(_FIRST_RETRY_S, settings.retry_max_s, context.random)
         self._window = Window(settings.window)
         self._connection: Connection | None = None
+        self._feed: Feed | None = None
         self._certificate_mid = -1
         self._room = asyncio.Event()
         self._last_ack_s = 0.0
@@ -132,7 +132,9 @@ class MqttPlatform:
         try:
             receive_maximum = await connection.open(target)
             self._versions.worked()
-            self._window.restart(await feed.through(), min(self._settings.window, receive_maximum))
+            self._window.restart(min(self._settings.window, receive_maximum))
+            self._feed = feed
+            await feed.restart()
             self._certificate_mid = connection.publish(
                 f"{self._topic}/certificate", self._context.certificate_pem, retain=True
             )
@@ -146,29 +148,22 @@ class MqttPlatform:
         finally:
             self._connection = None
             connection.close()
-            self._note_now(feed)
 
     async def _publish(self, connection: Connection, feed: Feed) -> None:
-        after = self._window.through
         while True:
-            for row in await feed.read(after, _READ_AHEAD):
-                while not self._window.free:
-                    self._room.clear()
-                    await self._room.wait()
-                after = row.row
-                if self._window.has(row):
-                    self._window.send(row, None)
-                    continue
-                if not self._window.in_flight:
-                    self._last_ack_s = asyncio.get_running_loop().time()
-                self._window.send(row, connection.publish(f"{self._topic}/records", row.message))
+            while not self._window.free:
+                self._room.clear()
+                await self._room.wait()
+            row = await feed.next()
+            if not self._window.in_flight:
+                self._last_ack_s = asyncio.get_running_loop().time()
+            self._window.sent(row, connection.publish(f"{self._topic}/records", row.message))
 
     async def _note(self, feed: Feed) -> None:
         """Write down what arrived, ten times a second: a repeated publication is cheaper than a commit for each."""
         while True:
             await asyncio.sleep(_NOTE_EVERY_S)
             self._context.beat()
-            self._note_now(feed)
             try:
                 await feed.flush()
             except StoreUnavailable as error:
@@ -177,11 +172,6 @@ class MqttPlatform:
             stalled_s = asyncio.get_running_loop().time() - self._last_ack_s
             if self._window.in_flight and stalled_s > _STALLED_S:
                 raise PlatformError(f"{self._window.in_flight} publications without a PUBACK for {stalled_s:.0f} s")
-
-    def _note_now(self, feed: Feed) -> None:
-        progress = self._window.progress()
-        if progress is not None:
-            feed.note(*progress)
 
     def _acknowledged(self, mid: int, failure: int, reason: str) -> None:
         if failure:
@@ -192,7 +182,9 @@ class MqttPlatform:
                 # Not taken: it stays in the outbox, and the next connection starts with it.
                 self._connection.fail(PlatformError(f"the broker refused a publication: {reason}"))
             return
-        if self._window.arrived(mid):
+        row = self._window.arrived(mid)
+        if row is not None and self._feed is not None:
+            self._feed.taken(row)
             self._last_ack_s = asyncio.get_running_loop().time()
             self._back_off.reset()
             self._room.set()

@@ -22,8 +22,12 @@ ESP256 = -9
 _ALG, _CONTENT_TYPE, _CWT_CLAIMS, _X5T = 1, 3, 15, 34
 _STREAM = -65537
 """Private use (RFC 9052 section 11.1): [stream id, first record, last record, SHA-256 of the envelope before]."""
+_LOST = -65538
+"""Private use: the envelope is a notice of a loss, [SHA-256 of the last envelope that was lost, why]."""
 _SENML_CBOR = 112
 """CoAP Content-Format of application/senml+cbor, RFC 8428 section 12.3."""
+_CBOR = 60
+"""CoAP Content-Format of application/cbor, RFC 8949 section 9.4."""
 _SHA256 = -16
 """COSE algorithm of a thumbprint, RFC 9054."""
 _ISS, _IAT = 1, 6
@@ -57,17 +61,34 @@ class Signer:
 def seal(payload: bytes, position: Position, issued_at_s: int, signer: Signer) -> bytes:
     """Return the COSE_Sign1 message, tag included. The same input gives the same protected header."""
     # The order of the labels is that of deterministic encoding (RFC 8949 section 4.2.1).
-    protected = cbor2.dumps(
-        {
-            _ALG: signer.algorithm,
-            _CONTENT_TYPE: _SENML_CBOR,
-            _CWT_CLAIMS: {_ISS: signer.issuer, _IAT: issued_at_s},
-            _X5T: [_SHA256, signer.certificate_sha256],
-            _STREAM: [position.stream_id, position.first, position.last, position.previous],
-        }
-    )
+    protected = cbor2.dumps(_headers(_SENML_CBOR, position, issued_at_s, signer))
+    return _sign1(protected, payload, signer)
+
+
+def seal_loss(position: Position, tail: bytes, why: str, issued_at_s: int, signer: Signer) -> bytes:
+    """Return a signed notice that the records of *position* were lost on purpose, in place of their envelopes.
+
+    *tail* is the digest of the last of them: the chain can be followed over the gap.
+    *position.previous* is empty when it is not known any more.
+    """
+    headers = {**_headers(_CBOR, position, issued_at_s, signer), _LOST: [tail, why]}
+    return _sign1(cbor2.dumps(headers), cbor2.dumps(None), signer)
+
+
+def _headers(content_type: int, position: Position, issued_at_s: int, signer: Signer) -> dict[int, object]:
+    return {
+        _ALG: signer.algorithm,
+        _CONTENT_TYPE: content_type,
+        _CWT_CLAIMS: {_ISS: signer.issuer, _IAT: issued_at_s},
+        _X5T: [_SHA256, signer.certificate_sha256],
+        _STREAM: [position.stream_id, position.first, position.last, position.previous],
+    }
+
+
+def _sign1(protected: bytes, payload: bytes, signer: Signer) -> bytes:
     signature = signer.sign(cbor2.dumps(["Signature1", protected, b"", payload]))
-    return cbor2.dumps(cbor2.CBORTag(_SIGN1_TAG, [protected, {}, payload, signature]))
+    message: bytes = cbor2.dumps(cbor2.CBORTag(_SIGN1_TAG, [protected, {}, payload, signature]))
+    return message
 
 
 def digest(message: bytes) -> bytes:

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from firmware.wire import cbor, kinds, readings
 from firmware.wire.errors import Malformed
+from firmware.wire.kinds.terms import terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,16 @@ ABSOLUTE_S = 2**28
 """Times below are relative to now (RFC 8428 section 4.5.3), so no reading may carry one."""
 
 TimeSource = Literal["device", "gateway"]
+
+
+class Rank(IntEnum):
+    """What a full outbox gives up first, if it was told to give up anything: the lowest, and the oldest of that."""
+
+    OPEN = 0
+    """All of its fields are open data."""
+    INTERNAL = 1
+    RESTRICTED = 2
+    ALARM = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ class Reading:
     received_at: float
     measured: tuple[Measured, ...] = ()
     """What a vendor's sensor measured that its kind has no field for."""
+    rank: int = Rank.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,7 @@ class Payload:
     """The device itself numbers its readings and knows receipts; else numbers are missing between two of its own."""
 
 
-def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float) -> Payload:
+def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float, *, alarm: bool = False) -> Payload:
     """Read a payload. Raises wire Malformed when it is no sequence of numbered readings, or the kind is not known."""
     items, oldest = readings.unpack(payload)
     module = _kind(kind)
@@ -83,13 +96,31 @@ def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float) -> Pay
             bad.append(Unreadable(dev_eui, _seq(item, error), cbor.dumps(item), str(error)))
             continue
         time_s, source = _time(sent_s, age_s, received_at)
-        good.append(Reading(dev_eui, seq, kind, time_s, source, values, received_at))
+        rank = Rank.ALARM if alarm else rank_of(kind, values)
+        good.append(Reading(dev_eui, seq, kind, time_s, source, values, received_at, rank=rank))
     return Payload(tuple(good), tuple(bad), oldest)
 
 
 @lru_cache(maxsize=64)
 def _kind(name: str) -> Kind:
     return kinds.load(name)
+
+
+def rank_of(kind: str, values: Mapping[str, object]) -> Rank:
+    """Return the rank of a reading with these fields. What is outside the vocabulary has no say."""
+    restricted, internal = _held_back(kind)
+    if not restricted.isdisjoint(values):
+        return Rank.RESTRICTED
+    return Rank.OPEN if internal.isdisjoint(values) else Rank.INTERNAL
+
+
+@lru_cache(maxsize=64)
+def _held_back(kind: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the fields of a kind that are restricted, and those that are internal."""
+    levels = {name: term.release for name, term in terms(kind).items()}
+    return tuple(  # type: ignore[return-value]
+        frozenset(name for name, level in levels.items() if level == held) for held in ("restricted", "internal")
+    )
 
 
 def _seq(item: object, error: Malformed) -> int:

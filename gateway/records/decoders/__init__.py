@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from firmware.wire.errors import Malformed
 from firmware.wire.kinds.terms import terms
 from gateway.errors import UnknownPlugin
-from gateway.records.reading import ABSOLUTE_S, Measured, Payload, Reading, Unreadable
+from gateway.records.reading import ABSOLUTE_S, Measured, Payload, Reading, Unreadable, rank_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,8 @@ def read(name: str, dev_eui: bytes, kind: str, seq: int, frame: tuple[int, bytes
         lost = Unreadable(dev_eui, seq, bytes([fport]) + payload, f"decoder {name}: {error}")
         return Payload((), (lost,), seq, numbered=False)
     time_s = max(round(received_at, 3), float(ABSOLUTE_S))
-    reading = Reading(dev_eui, seq, kind, time_s, "gateway", decoded.values, received_at, decoded.measured)
+    rank = rank_of(kind, decoded.values)
+    reading = Reading(dev_eui, seq, kind, time_s, "gateway", decoded.values, received_at, decoded.measured, rank)
     # Nothing below is still to come: a session's frames come in order, and a new session ends the old one.
     return Payload((reading,), (), seq, numbered=False)
 
