@@ -126,20 +126,20 @@ class Air:
         return device.take_accept((await self.next()).phy)
 
 
-def lora_config(city: City, port: int, network: str = "") -> Path:
-    """A gateway.toml with a LoRa link, and a broker that is not there."""
+def lora_config(city: City, port: int, network: str = "", link: str = "") -> Path:
+    """A gateway.toml with a LoRa link, and a broker that is not there; *network* and *link* add to their tables."""
     gateways = "".join(f'[[links.gateways]]\neui = "{eui.hex()}"\n' for eui in EUIS)
-    extra = f'[[links]]\ntype = "lora"\nname = "air"\nbind = "127.0.0.1:{port}"\n{gateways}'
+    extra = f'[[links]]\ntype = "lora"\nname = "air"\nbind = "127.0.0.1:{port}"\n{link}\n{gateways}'
     path = city.config(city.folder / "no-port", 1, extra)
     path.write_text(path.read_text().replace("net_id = 0x000001", f"net_id = 0x000001\n{network}"))
     return path
 
 
 @asynccontextmanager
-async def on_air(city: City, network: str = QUIET) -> AsyncIterator[Air]:
+async def on_air(city: City, network: str = QUIET, link: str = "") -> AsyncIterator[Air]:
     """The daemon as a process, and forwarders that it knows the way to."""
     port = free_udp_port()
-    daemon = Daemon(lora_config(city, port, network))
+    daemon = Daemon(lora_config(city, port, network, link))
     try:
         await asyncio.to_thread(daemon.wait_for, "lora_open")
         async with _listening(Air(port, daemon)) as air:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.wire import frame
+from firmware.wire import frame, maccommands
 from gateway.intake import Intake
 from gateway.network.options import ProfileRule
 from gateway.network.quarantine import Quarantine
@@ -172,6 +172,19 @@ def test_what_its_decoder_cannot_read_is_kept_acknowledged_and_not_published(rig
     assert rig.count("readings", "unreadable") == 1
     rig.hear(up(device, WARM))
     assert len(rig.readings()) == 1
+
+
+def test_mac_commands_that_are_cut_short_cost_no_reading(rig: Rig) -> None:
+    """TS001 section 5: what cannot be parsed ends the commands; the frame around them is authentic."""
+    device = rig.sensor()
+    fopts = maccommands.link_check_req() + bytes([maccommands.DEV_STATUS, 200])
+    phy = device.live.seal_uplink(2, WARM, confirmed=True, fopts=fopts)
+    (planned,) = rig.hear(phy)
+    received = device.take(planned.phy)
+    assert received.ack
+    assert maccommands.parse(received.fopts, uplink=False)[0][0] == maccommands.LINK_CHECK
+    assert len(rig.readings()) == 1
+    assert rig.count("mac_refused", "malformed_commands") == 1
 
 
 def test_ports_that_are_not_for_applications_bring_no_reading(rig: Rig) -> None:

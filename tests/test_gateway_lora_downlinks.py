@@ -47,6 +47,24 @@ def test_a_downlink_goes_to_the_last_pull_data_only() -> None:
     run(body())
 
 
+def test_a_gateway_with_a_better_antenna_is_asked_for_less_power() -> None:
+    """The limits of ERC/REC 70-03 are radiated power; ``powe`` is what goes into the antenna."""
+
+    async def body() -> None:
+        gateways = [{"eui": A.hex(), "antenna_dbi": 8.0}, {"eui": B.hex(), "antenna_dbi": -1.0}]
+        async with running(gateways=gateways) as rig:
+            for eui, power_dbm in ((A, 8), (B, 14)):
+                forwarder = rig.forwarder(eui)
+                await forwarder.pull()
+                sending = await downlink(rig, eui)
+                token, txpk = await forwarder.pull_resp()
+                assert txpk["powe"] == power_dbm
+                forwarder.tx_ack(token)
+                assert (await sending).sent
+
+    run(body())
+
+
 @pytest.mark.parametrize(
     ("report", "outcome"),
     [

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
-from firmware.wire import frame
+from firmware.wire import frame, maccommands
 from gateway.errors import (
     FrameNotAuthentic,
     MalformedFrame,
@@ -252,6 +252,8 @@ class NetworkServer:
         self.queue.heard(session.dev_eui, uplink.heard_at_s, ack=received.ack)
         try:
             mac.observe(session.mac, session.radio, uplink, received.fcnt, adr_bit=received.adr)
+            if len(_commands(received)) < len(_carried(received)):
+                self._refusals.append("malformed_commands")
             mac.apply(session.mac, session.radio, _commands(received), uplink.received_at)
         finally:
             self._refusals += session.mac.refusals
@@ -349,4 +351,17 @@ def _kept(uplink: Uplink) -> Uplink:
 
 
 def _commands(received: Received) -> bytes:
+    """Return a frame's MAC commands up to the first that is cut short: the frame is authentic, its readings count."""
+    commands = _carried(received)
+    while commands:
+        try:
+            maccommands.parse(commands, uplink=True)
+        except wire_errors.Malformed:
+            commands = commands[:-1]
+        else:
+            break
+    return commands
+
+
+def _carried(received: Received) -> bytes:
     return received.payload if received.fport == 0 else received.fopts

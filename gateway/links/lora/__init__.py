@@ -32,6 +32,8 @@ class ForwarderSettings(BaseModel):
     """EUI-64 as its ``gateway_ID``, 16 lower-case hex digits."""
     allow: list[str] = []
     """Addresses or networks that it may send from (``192.0.2.7``, ``10.8.0.0/16``); empty: any."""
+    antenna_dbi: Annotated[float, Field(ge=-20, le=30)] = 2.15
+    """Gain of its antenna, less the loss of its cable. The limits are e.r.p., that of a dipole, which has 2.15 dBi."""
 
     @field_validator("allow")
     @classmethod

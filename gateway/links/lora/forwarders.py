@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 
 MAX_PENDING = 32
 """Downlinks of one forwarder without an answer yet. Its own queue holds 32 (JIT_QUEUE_MAX) or fewer."""
+DIPOLE_DBI = 2.15
 _NEVER_S = float("-inf")
+
+
+def reduction_db(antenna_dbi: float) -> int:
+    """Return by how many whole decibels a gateway must stay below the limits, which are e.r.p.: that of a dipole."""
+    return max(0, math.ceil(antenna_dbi - DIPOLE_DBI))
 
 
 class Forwarder:
@@ -27,6 +34,8 @@ class Forwarder:
 
     def __init__(self, eui: bytes, allow: tuple[Network, ...]) -> None:
         self.eui = eui
+        self.reduce_db = 0
+        """By how much less than the limit it is asked to send."""
         self.host: Host | None = None
         """Where it sends from."""
         self.heard_at_s = _NEVER_S

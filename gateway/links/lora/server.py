@@ -8,6 +8,7 @@ import asyncio
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from gateway.links import Uplink
 from gateway.links.lora import semtech
 from gateway.links.lora.addresses import host, parse_bind, source
 from gateway.links.lora.errors import MalformedDatagram, WrongLength
-from gateway.links.lora.forwarders import Forwarder
+from gateway.links.lora.forwarders import Forwarder, reduction_db
 from gateway.links.lora.rate import RateLimit
 from gateway.operate.logs import EventLog, Seldom
 from gateway.radio import TxOutcome
@@ -99,6 +100,7 @@ class LoraLink:
             eui, allow = bytes.fromhex(gateway.eui), tuple(ip_network(text) for text in gateway.allow)
             forwarder = self._forwarders[eui] = known.pop(eui) if eui in known else Forwarder(eui, allow)
             forwarder.allow = allow
+            forwarder.reduce_db = reduction_db(gateway.antenna_dbi)
         for gone in known.values():
             gone.give_up()
 
@@ -125,6 +127,8 @@ class LoraLink:
         forwarder = self._forwarders.get(_eui(address))
         if forwarder is None:
             raise LinkError(f"{self.name}: no gateway {address!r} is registered; add it under [[links.gateways]]")
+        if forwarder.reduce_db:
+            when = replace(when, power_dbm=max(0, when.power_dbm - forwarder.reduce_db))
         answer: asyncio.Future[TxOutcome] = asyncio.get_running_loop().create_future()
         to = forwarder.way_down(self._clock.monotonic_s(), self._settings.away_s)
         token = forwarder.expect(answer)
