@@ -9,6 +9,7 @@ import pytest
 
 from firmware.wire import macnetwork
 from firmware.wire.frame import CONFIRMED_UP
+from firmware.wire.maccommands import DEVICE_TIME, LINK_CHECK, parse
 from hil_tests.conftest import Devices
 from hil_tests.network import FASTEST, Network
 
@@ -140,3 +141,19 @@ def test_the_port_closes_for_good(devices: Devices, joined: Network) -> None:
     _tell(joined, ECHO + b"\x01")
     assert joined.exchange().data.fport != FPORT
     assert joined.exchange().data.fport != FPORT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cid", "command"), [(0x20, LINK_CHECK), (0x21, DEVICE_TIME)])
+def test_it_asks_the_network_when_told_to(joined: Network, cid: int, command: int) -> None:
+    _tell(joined, bytes([cid]))
+    heard = joined.exchange()
+    assert command in [found for found, _ in parse(heard.data.fopts, True)]
+
+
+@pytest.mark.slow
+def test_what_a_device_without_class_b_does_not_know_changes_nothing(joined: Network) -> None:
+    """PingSlotInfoReq (0x22) and SwitchClass to B: no answer, no other class, and the next command is obeyed."""
+    for command in (bytes((0x22, 0x00)), bytes((SWITCH_CLASS, 1)), b"\x55"):
+        _tell(joined, command)
+    assert _ask(joined, ECHO + b"\x07") == ECHO + b"\x08"

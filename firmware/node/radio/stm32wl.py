@@ -22,6 +22,14 @@ def open_radio(settings):
 class Stm32Wl(SX126x):
     """An SX126x whose interrupt is a level: the port switches it off when it comes, until it is asked for again."""
 
+    def _start_transmit(self, timeout_us: int) -> None:
+        super()._start_transmit(timeout_us)
+        stm.subghz_irq(self.on_edge)  # what came while nobody asked for its flags has switched it off
+
+    def _warm_up(self) -> None:
+        super()._warm_up()
+        stm.subghz_irq(self.on_edge)
+
     def _take_flags(self) -> int:
         flags = super()._take_flags()
         stm.subghz_irq(self.on_edge)
