@@ -20,7 +20,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: help demo test hil lora-city lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: help demo test hil lora-city screenshots lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -42,6 +42,10 @@ lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, ev
 hil: ## every conformance test of a LoRaWAN device: a virtual one, or the one of RIG=bench.toml
 	@tools/venv.sh run test
 	@$(BIN)/python -m pytest hil_tests -m "" -s --timeout 600 --rig $(RIG) $(ARGS)
+
+screenshots: ## pictures of the status page, light and dark, on a desk and on a phone, into build/screenshots
+	@tools/venv.sh run test
+	@PYTHONPATH=. $(BIN)/python tools/screenshots.py
 
 lint: lint-style lint-imports lint-words lint-types lint-firmware ## style, import direction, spelling, types, types per board port
 

@@ -16,6 +16,7 @@ from gateway.errors import IdentityError
 from gateway.network.channels import MAX_ADDED
 from gateway.network.options import DEFAULT_RX2_DR, GATEWAY_CHANNELS, Channel, Options, ProfileRule
 from gateway.outbox.store import Limits
+from gateway.operate.web.settings import OperateSection
 from gateway.plugins import Settings, settings_type
 from gateway.records import decoders
 from provisioning import strict_toml
@@ -224,6 +225,7 @@ class Config(_Section):
     network: NetworkSection = NetworkSection()
     records: RecordsSection = RecordsSection()
     outbox: OutboxSection = OutboxSection()
+    operate: OperateSection = OperateSection()
     links: Annotated[list[LinkSettings], Field(min_length=1)]
     platforms: list[PlatformSettings] = []
 

@@ -38,8 +38,11 @@ from gateway.operate.counters import Counters
 from gateway.operate.history import EVERY_S, History
 from gateway.operate.lock import only_one
 from gateway.operate.logs import EventLog, Seldom
+from gateway.operate.metrics import Metrics
 from gateway.operate.sightings import Sightings
 from gateway.operate.stages import Stages
+from gateway.operate.web.app import Source
+from gateway.operate.web.server import StatusPage
 from gateway.outbox.recovery import recover
 from gateway.outbox.store import Limits, Outbox
 from gateway.overview import Overview, Parts
@@ -96,6 +99,8 @@ class Daemon:
         self._ends.take(self._ends.build(loaded, self._identity))
         self._reloader = Reloader(self._ends, self._clock, self._counters)
         self._tasks: Supervisor | None = None
+        self._metrics = Metrics()
+        self._page = StatusPage(Source(self.status, self.reload, self._metrics))
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Any]] = set()
         network = loaded.config.network
@@ -159,6 +164,8 @@ class Daemon:
             self._ends.start(tasks, self._sink)
             tasks.start("housekeeping", self._housekeep)
             tasks.start("downlinks", self._send_queued)
+            self._page.configure(self._loaded.config.operate, self._loaded.base, self._loaded.secret)
+            tasks.start("status page", self._page.run)
             tasks.start("watchdog", lambda: watchdog.watch(self._stages, self._probe))
             notify.ready(f"{len(self._ends.links)} links, {len(self._ends.platforms)} platforms")
             await self._stop.wait()
@@ -174,7 +181,7 @@ class Daemon:
         await pump
         await self._sender.finish()
         links, publishing = self._ends.task_names()
-        await tasks.stop(*links, "housekeeping", "downlinks", "watchdog")
+        await tasks.stop(*links, "housekeeping", "downlinks", "watchdog", "status page")
         await self._last_pubacks()
         await tasks.stop(*publishing)
         for feed in self._ends.feeds.values():
@@ -208,6 +215,7 @@ class Daemon:
             self._outbox.reconfigure(names, self._limits())
 
         await self._in_writer(reconfigure)
+        self._page.configure(loaded.config.operate, loaded.base, loaded.secret)
 
     def _open(self, stack: ExitStack) -> tuple[Intake, Outbox]:
         """Open the register and the databases. Runs in the thread that owns them."""
@@ -279,7 +287,8 @@ class Daemon:
             last = None in batch
             uplinks = [uplink for uplink in batch if uplink is not None and not isinstance(uplink, _Probe)]
             if uplinks:
-                downlinks = await self._in_writer(partial(self._process, uplinks))
+                with self._metrics.commit_s.time():
+                    downlinks = await self._in_writer(partial(self._process, uplinks))
                 rows = self._intake.take_stored()
                 for feed in self._ends.feeds.values():
                     feed.offer(rows)
@@ -353,16 +362,10 @@ class Daemon:
                     pass  # some at a time, so that frames do not wait for it
 
     def _save_small_files(self) -> None:
-        state_dir = self._loaded.state_dir
-        self._counters.save(state_dir)
+        at, directory = (self._clock.wall_s(), self._clock.monotonic_s()), self._loaded.state_dir
+        self._counters.save(directory)
         try:
-            refused = self._quarantine.changed()
-            if refused is not None:
-                state_files.save(state_dir / state_files.QUARANTINE_FILE, refused)
-            if self._budget.changed:
-                self._budget.changed = False
-                at = (self._clock.wall_s(), self._clock.monotonic_s())
-                state_files.save_duty(state_dir / state_files.DUTY_FILE, self._budget, *at)
+            state_files.save_changed(directory, self._quarantine, self._budget, at)
         except OSError as error:  # the disk is full or failing; the outbox says so louder
             self._log.debug("not_saved", why=error)
 

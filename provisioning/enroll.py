@@ -194,6 +194,10 @@ type = "mqtt"
 name = "city"
 host = {toml_string(broker.host)}
 port = {broker.port}
+
+# The status page, metrics and health, for a browser on this computer.
+[operate]
+listen = "127.0.0.1:8470"
 """.encode()
 
 

@@ -2,18 +2,20 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
 #
-# Programs that the tests use and that no Python package brings: a standard MQTT broker (mosquitto), libfaketime and the
-# server of PostgreSQL, which the tests start themselves on a port and in a directory of their own.
+# Programs that the tests use and that no Python package brings: a standard MQTT broker (mosquitto), libfaketime,
+# a browser (Chromium) and the server of PostgreSQL, which the tests start themselves on a port and in a directory of their own.
 # Installed with apt-get where that needs no password; otherwise this says what to install and fails.
 set -euo pipefail
 
 has_mosquitto() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null; }
 has_faketime() { compgen -G '/usr/lib*/*/faketime/libfaketime.so.1' >/dev/null || compgen -G '/usr/lib*/faketime/libfaketime.so.1' >/dev/null; }
+has_chromium() { command -v chromium >/dev/null || command -v google-chrome >/dev/null; }
 has_postgresql() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 
 missing=()
 has_mosquitto || missing+=(mosquitto)
 has_faketime || missing+=(libfaketime)
+has_chromium || missing+=(chromium)
 has_postgresql || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.network.duty import DutyBudget
+    from gateway.network.quarantine import Quarantine
 
 DUTY_FILE = "duty.json"
 QUARANTINE_FILE = "quarantine.json"
@@ -48,3 +49,13 @@ def restore_duty(path: Path, budget: DutyBudget, wall_s: float, monotonic_s: flo
     except (TypeError, KeyError, ValueError):
         return
     budget.restore(spent, int(monotonic_s * 1_000_000))
+
+
+def save_changed(directory: Path, quarantine: Quarantine, budget: DutyBudget, at: tuple[float, float]) -> None:
+    """Write what changed since the last call; *at* is the wall and the monotonic clock. Raises OSError."""
+    refused = quarantine.changed()
+    if refused is not None:
+        save(directory / QUARANTINE_FILE, refused)
+    if budget.changed:
+        budget.changed = False
+        save_duty(directory / DUTY_FILE, budget, *at)

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""uvicorn inside the daemon: opened again when its port cannot be had, closed at once when the daemon ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from gateway.errors import GatewayError
+from gateway.operate.logs import EventLog, Seldom
+from gateway.operate.web.access import Guard
+from gateway.operate.web.app import Pages, Source, read_positions
+from gateway.operate.web.settings import OperateSection, parse_listen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_RETRY_S = 5.0
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the daemon."""
+        yield
+
+
+class StatusPage:
+    """The server of one configuration after the other."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._log = EventLog("operate.web")
+        self._seldom = Seldom(60.0)
+        self._changed = asyncio.Event()
+        self._settings = OperateSection()
+        self._base: Path | None = None
+        self._secret: Callable[[str], bytes] = lambda _: b""
+        self.bound: tuple[str, int] | None = None
+        """Where it listens now."""
+
+    def configure(self, settings: OperateSection, base: Path, secret: Callable[[str], bytes]) -> None:
+        """Go on with these settings, and with what their files say now."""
+        self._settings, self._base, self._secret = settings, base, secret
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            self._changed.clear()
+            if self._settings.listen:
+                try:
+                    await self._serve(self._settings)
+                except (OSError, ValueError, GatewayError) as error:
+                    if self._seldom.allow("absent") is not None:
+                        self._log.warning("status_page_absent", listen=self._settings.listen, why=error)
+                    await self._wait(_RETRY_S)
+            else:
+                await self._changed.wait()
+
+    async def _serve(self, settings: OperateSection) -> None:
+        address, port = parse_listen(settings.listen)
+        password, token = (None if each is None else self._secret(each) for each in (settings.password, settings.token))
+        pages = Pages(self._source, token, settings.devices, self._positions(settings))
+        hosts = {*_LOOPBACK_NAMES, str(address), *settings.hosts}
+        opened = socket.create_server((str(address), port), family=_family(address.version))
+        try:
+            config = uvicorn.Config(
+                Guard(pages.app(), hosts, password),
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="none",
+                http="h11",
+                limit_concurrency=64,
+                timeout_graceful_shutdown=1,
+                timeout_keep_alive=15,
+                ssl_certfile=self._file(settings, "cert"),
+                ssl_keyfile=self._file(settings, "key"),
+            )
+            server = _Server(config)
+            self.bound = opened.getsockname()[:2]
+            self._log.info("status_page", listen=f"{self.bound[0]}:{self.bound[1]}", tls=settings.tls is not None)
+            serving = asyncio.ensure_future(server.serve(sockets=[opened]))
+            changed = asyncio.ensure_future(self._changed.wait())
+            try:
+                await asyncio.wait([serving, changed], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+                pages.ended.set()
+                server.should_exit = True
+                await serving
+        finally:
+            self.bound = None
+            opened.close()
+
+    def _file(self, settings: OperateSection, name: str) -> str | None:
+        return None if settings.tls is None or self._base is None else str(self._base / getattr(settings.tls, name))
+
+    def _positions(self, settings: OperateSection) -> dict[str, tuple[float, float]]:
+        if settings.positions is None or self._base is None:
+            return {}
+        path = self._base / settings.positions
+        try:
+            return read_positions(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:  # a map without devices is better than no page
+            self._log.warning("positions_unread", file=path, why=error)
+            return {}
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+
+
+def _family(version: int) -> socket.AddressFamily:
+    return socket.AF_INET if version == 4 else socket.AF_INET6
