@@ -15,8 +15,8 @@ from gateway import identity, links, platforms
 from gateway.errors import IdentityError
 from gateway.network.channels import MAX_ADDED
 from gateway.network.options import DEFAULT_RX2_DR, GATEWAY_CHANNELS, Channel, Options, ProfileRule
-from gateway.outbox.store import Limits
 from gateway.operate.web.settings import OperateSection
+from gateway.outbox.store import Limits
 from gateway.plugins import Settings, settings_type
 from gateway.records import decoders
 from provisioning import strict_toml
