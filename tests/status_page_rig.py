@@ -60,24 +60,25 @@ def device(number: int) -> dict[str, Any]:
     }
 
 
+def _forwarder(number: int) -> dict[str, Any]:
+    return {
+        "eui": f"0200000000000a0{number}",
+        "host": "10.8.0.7",
+        "heard_s": 0.4 * number,
+        "pulled_s": 3.0,
+        "away": False,
+        "uplinks": 84_210 // number,
+        "pending": 0,
+        "latitude_deg": 58.41 + number / 150,
+        "longitude_deg": 15.60 + number / 60,
+        "temperature_c": 21.0,
+    }
+
+
 def overview(devices: int = 9) -> dict[str, Any]:
     """A gateway that works, in a small town, at dusk."""
     wave = [4 + 2 * math.sin(index / 11) + (index % 7) / 5 for index in range(180)]
-    forwarders = [
-        {
-            "eui": f"0200000000000a0{number}",
-            "host": "10.8.0.7",
-            "heard_s": 0.4 * number,
-            "pulled_s": 3.0,
-            "away": False,
-            "uplinks": 84_210 // number,
-            "pending": 0,
-            "latitude_deg": 58.41 + number / 150,
-            "longitude_deg": 15.60 + number / 60,
-            "temperature_c": 21.0,
-        }
-        for number in (1, 2)
-    ]
+    forwarders = [_forwarder(number) for number in (1, 2)]
     return {
         "version": "0.1.0",
         "gateway": "aabbccddeeff0011",
@@ -103,6 +104,20 @@ def overview(devices: int = 9) -> dict[str, Any]:
             "links": {"air_push_data": 126_310},
             "platforms": {"city_connected": 1},
         },
+        **_ends(forwarders),
+        "devices": [device(number) for number in range(devices)],
+        "history": {
+            "every_s": 5.0,
+            "frames_per_s": wave,
+            "readings_per_s": [value * 0.93 for value in wave],
+            "queued_frames": [6 if 80 < index < 96 else index // 9 % 3 for index in range(180)],
+        },
+        "reload": None,
+    }  # fmt: skip
+
+
+def _ends(forwarders: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
         "links": [
             {"name": "air", "type": "lora", "runs": True, "open": True, "at": "UDP 10.8.0.1:1700",
              "gateways": forwarders},
@@ -119,14 +134,6 @@ def overview(devices: int = 9) -> dict[str, Any]:
             {"gateway": "0200000000000a01", "low_hz": 869_400_000, "high_hz": 869_650_000, "used_ms": 41_000.0,
              "limit_ms": 360_000.0},
         ],
-        "devices": [device(number) for number in range(devices)],
-        "history": {
-            "every_s": 5.0,
-            "frames_per_s": wave,
-            "readings_per_s": [value * 0.93 for value in wave],
-            "queued_frames": [6 if 80 < index < 96 else index // 9 % 3 for index in range(180)],
-        },
-        "reload": None,
     }  # fmt: skip
 
 
