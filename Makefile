@@ -6,6 +6,8 @@ FOR ?=
 # How its boards reach the gateway, and how many: make demo DEVICES=30 FOR=60, make demo LINK=serial
 LINK ?= lora
 DEVICES ?= 1
+# What they are: street_light, waste_bin or traffic.
+KIND ?= street_light
 # The size of `make lora-city`: devices, and simulated hours.
 CITY ?= 3000
 HOURS ?= 2
@@ -27,7 +29,7 @@ help: ## what can be made
 
 demo: ## boards, a gateway, a broker and a verifier on this computer, until Ctrl-C or FOR=30; DEVICES=30, LINK=serial
 	@tools/venv.sh run
-	@$(BIN)/lykta demo --link $(LINK) --devices $(DEVICES) $(if $(FOR),--for $(FOR))
+	@$(BIN)/lykta demo --link $(LINK) --devices $(DEVICES) --kind $(KIND) $(if $(FOR),--for $(FOR))
 
 test: ## every test (installs mosquitto, libfaketime and Node.js if it may; otherwise says so). ARGS="-k cobs" chooses
 	@tools/venv.sh run test

@@ -40,7 +40,7 @@ def make_board_image(
     dev_eui: bytes,
     image: Path,
     *,
-    board: str = "virtual",
+    board: str | None = None,
     link: str = "serial",
     interval_ms: int = DEFAULT_INTERVAL_MS,
     console: bool = True,
@@ -49,7 +49,7 @@ def make_board_image(
 ) -> Device:
     """Build the firmware, add the identity of the device and write the image with mode 0600.
 
-    receipt_every: readings from one receipt to the next; None: what suits the link. lorawan: class, adr, certification
+    board: None: the virtual one of the device's kind. receipt_every: readings from one receipt to the next; None: what suits the link. lorawan: class, adr, certification
     and so on (boards/schema_lorawan.py), on top of what the board's file and the kind say.
 
     Raises UnknownDevice, AlreadyExists where `image` exists, BoardError for everything about boards.
@@ -64,6 +64,7 @@ def make_board_image(
                 value=urn(dev_eui),
                 next_step="lykta devices lists the registered ones; lykta register adds one",
             )
+        board = board or default_board(device.kind)
         identity = {
             "dev_eui": device.dev_eui,
             "join_eui": device.join_eui,
@@ -118,6 +119,12 @@ def _build(folder: Path, board: str, identity: dict[str, object], image: Path) -
         os.link(staged, image)  # unlike rename(), refuses a name that was taken in the meantime
     except OSError as error:
         raise BoardError(f"The image cannot be put in its place: {error.strerror}.", value=image) from error
+
+
+def default_board(kind: str) -> str:
+    """Return the virtual board of a kind: with its sensors, where there is such a file, else the plain one."""
+    own = f"virtual_{kind}"
+    return own if own in schema.names() else "virtual"
 
 
 def default_receipt_every(link: str, interval_ms: int) -> int:

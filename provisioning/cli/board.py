@@ -11,7 +11,7 @@ import typer
 
 from provisioning.cli.output import note, of, say
 from provisioning.identities import parse_eui
-from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, exec_board, make_board_image
+from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, default_board, exec_board, make_board_image
 
 app = typer.Typer(no_args_is_help=True, help="Make and run boards.", rich_markup_mode=None)
 
@@ -21,7 +21,9 @@ def make(
     ctx: typer.Context,
     dev_eui: Annotated[str, typer.Argument(metavar="DEV_EUI", help="A registered device.")],
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The file to make.")],
-    board: Annotated[str, typer.Option("--board", help="Which board, as boards/<name>.toml.")] = "virtual",
+    board: Annotated[
+        str | None, typer.Option("--board", help="Which board, as boards/<name>.toml; default: a virtual one.")
+    ] = None,
     link: Annotated[str, typer.Option("--link", help=f"How it talks to its gateway: {', '.join(LINKS)}.")] = "serial",
     interval_ms: Annotated[
         int, typer.Option("--interval-ms", min=50, max=86_400_000, help="Time from one reading to the next.")
@@ -59,7 +61,9 @@ def make(
     )
     say(str(image))
     note(f"{image} holds the key of {device.name}: keep it as you would keep the board")
-    note(f"next: lykta board run {image} --port PATH" + (" --air SOCKET" if link == "lora" else ""))
+    made_for = board or default_board(device.kind)
+    options = f"{'' if made_for == 'virtual' else f' --board {made_for}'}{' --air SOCKET' if link == 'lora' else ''}"
+    note(f"next: lykta board run {image} --port PATH{options}")
 
 
 @app.command("run")

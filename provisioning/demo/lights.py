@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The street lights of the demo: register them, make their flash, look into it when they are switched off."""
+"""The boards of the demo, street lights unless told otherwise: register them, make their flash, look into it when they are switched off."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from typing import Final
 
 from provisioning.city import City
 from provisioning.demo.flash import FlashQueue, read_queue
-from provisioning.demo.plan import Plan
+from provisioning.demo.plan import KINDS, Plan
 from provisioning.demo.processes import Child
-from provisioning.demo.view import KIND
-from provisioning.images import board_command, make_board_image
+from provisioning.images import board_command, default_board, make_board_image
 
 _AT_ONCE: Final = 4  # flash images in the making; each is a short process or two
 _SCENARIO: Final = "demo"  # a day in minutes, so that there is something to see
@@ -30,27 +29,30 @@ class Light:
     dev_eui: bytes
     image: Path
     port: Path
+    board: str
 
     def command(self, options: Sequence[str]) -> list[str]:
         """The command that runs it."""
-        extra = ["--scenario", _SCENARIO, "--seed", str(self.number), *options]
+        extra = ["--board", self.board, "--scenario", _SCENARIO, "--seed", str(self.number), *options]
         return board_command(self.image, self.port, extra)
 
 
 def make_lights(city: City, home: Path, plan: Plan) -> list[Light]:
-    """Register the plan's street lights and make an image for each."""
+    """Register the plan's boards and make an image for each."""
     lights = []
+    board = default_board(plan.kind)
     with city.registry() as registry:
         for number in range(1, plan.devices + 1):
             name = "board" if plan.devices == 1 else f"board-{number}"
-            device = registry.register_device(KIND, name=f"demo street light {number}", owner="demo")
-            lights.append(Light(number, name, device.dev_eui, home / f"{name}.image", home / f"{name}.tty"))
+            device = registry.register_device(plan.kind, name=f"demo {KINDS[plan.kind]} {number}", owner="demo")
+            lights.append(Light(number, name, device.dev_eui, home / f"{name}.image", home / f"{name}.tty", board))
 
     def make(light: Light) -> None:
         make_board_image(
             city,
             light.dev_eui,
             light.image,
+            board=light.board,
             link=plan.link,
             interval_ms=round(1000 * plan.interval_s),
             receipt_every=plan.receipt_every,
@@ -64,7 +66,7 @@ def make_lights(city: City, home: Path, plan: Plan) -> list[Light]:
 def read_queues(lights: Sequence[Light]) -> dict[str, FlashQueue]:
     """What each board that is switched off holds, by DevEUI. Raises BoardError."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        queues = list(pool.map(lambda light: read_queue(light.image), lights))
+        queues = list(pool.map(lambda light: read_queue(light.image, light.board), lights))
     return {light.dev_eui.hex(): queue for light, queue in zip(lights, queues, strict=True)}
 
 

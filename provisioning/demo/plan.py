@@ -10,6 +10,7 @@ from typing import Final
 from provisioning.errors import DemoError
 
 LINKS: Final = ("lora", "serial")
+KINDS: Final = {"street_light": "street light", "waste_bin": "waste bin", "traffic": "traffic sensor"}
 MAX_DEVICES: Final = 200  # each is a process or two on this computer
 
 _SERIAL_INTERVAL_S: Final = 1.0
@@ -30,6 +31,7 @@ class Plan:
     interval_s: float = _SERIAL_INTERVAL_S
     receipt_every: int = _SERIAL_RECEIPT_EVERY
     first_reading_s: float = 20.0
+    kind: str = "street_light"
 
     @property
     def radio(self) -> bool:
@@ -37,28 +39,31 @@ class Plan:
         return self.link == "lora"
 
     def boards(self) -> str:
-        """How many street lights, in words."""
-        return "one street light" if self.devices == 1 else f"{self.devices} street lights"
+        """How many of which kind, in words."""
+        word = KINDS[self.kind]
+        return f"one {word}" if self.devices == 1 else f"{self.devices} {word}s"
 
     def lines(self) -> list[str]:
         """What a person should know before it begins."""
         if not self.radio:
             return []
         return [
-            f"each light reports every {self.interval_s:g} s: a device may use 1 % of a band's time, "
+            f"each {KINDS[self.kind].split()[-1]} reports every {self.interval_s:g} s: a device may use 1 % of a band's time, "
             f"and one gateway's receipts must fit as well"
         ]
 
 
-def make_plan(link: str = LINKS[0], devices: int = 1) -> Plan:
-    """The demo for this link and number of boards. Raises DemoError."""
+def make_plan(link: str = LINKS[0], devices: int = 1, kind: str = "street_light") -> Plan:
+    """The demo for this link, number and kind of boards. Raises DemoError."""
+    if kind not in KINDS:
+        raise DemoError("This kind is not known.", value=repr(kind), next_step=f"choose one of: {', '.join(KINDS)}")
     if link not in LINKS:
         raise DemoError("This link is not known.", value=repr(link), next_step=f"choose one of: {', '.join(LINKS)}")
     if not 1 <= devices <= MAX_DEVICES:
         raise DemoError(f"The demo runs 1 to {MAX_DEVICES} boards.", value=devices)
     if link == "lora":
         interval_s = max(_LORA_INTERVAL_S, _LORA_INTERVAL_PER_DEVICE_S * devices)
-        return Plan(link, devices, interval_s, _LORA_RECEIPT_EVERY, first_reading_s=60.0)
+        return Plan(link, devices, interval_s, _LORA_RECEIPT_EVERY, first_reading_s=60.0, kind=kind)
     if devices > 1:
         raise DemoError(
             "On a serial line there is one board.",
@@ -66,4 +71,4 @@ def make_plan(link: str = LINKS[0], devices: int = 1) -> Plan:
             reason="Each would need a port of its own; over the air a gateway hears them all.",
             next_step=f"lykta demo --link lora --devices {devices}",
         )
-    return Plan()
+    return Plan(kind=kind)

@@ -20,16 +20,32 @@ from firmware.wire.kinds.terms import terms
 from provisioning.demo.radio import Heard
 from provisioning.verification import reading_line
 
-KIND: Final = "street_light"
 _SHOWN: Final = 16
-_COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (  # title, field of the kind, format
-    ("lamp", "lamp_on", ""),
-    ("dim", "dim_pct", "{:.0%}"),
-    ("power", "power_w", "{:.1f} W"),
-    ("energy", "energy_wh", "{:.0f} Wh"),
-    ("temp", "temperature_c", "{:.1f} °C"),
-    ("light", "illuminance_lx", "{:.0f} lx"),
-)
+_COLUMNS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {  # kind: title, field, format
+    "street_light": (
+        ("lamp", "lamp_on", ""),
+        ("dim", "dim_pct", "{:.0%}"),
+        ("power", "power_w", "{:.1f} W"),
+        ("energy", "energy_wh", "{:.0f} Wh"),
+        ("temp", "temperature_c", "{:.1f} °C"),
+        ("light", "illuminance_lx", "{:.0f} lx"),
+    ),
+    "waste_bin": (
+        ("fill", "fill_pct", "{:.0%}"),
+        ("temp", "temperature_c", "{:.1f} °C"),
+        ("battery", "battery_v", "{:.2f} V"),
+        ("lid", "lid_openings", "{:.0f}"),
+        ("full", "full", ""),
+    ),
+    "traffic": (
+        ("a", "count_a", "{:.0f}"),
+        ("b", "count_b", "{:.0f}"),
+        ("heavy a", "heavy_a", "{:.0f}"),
+        ("heavy b", "heavy_b", "{:.0f}"),
+        ("speed", "speed_mean_kmh", "{:.1f} m/s"),
+        ("occupied", "occupancy_pct", "{:.0%}"),
+    ),
+}
 
 _RADIO_COLUMNS: Final = ("link", "RSSI dBm", "SNR dB")
 _RADIO_LEAVES_OUT: Final[str] = "energy_wh"  # so that a line fits 118 columns
@@ -50,13 +66,13 @@ class View(Protocol):
 
 
 @contextmanager
-def open_view(console: Console) -> Iterator[View]:
+def open_view(console: Console, kind: str = "street_light") -> Iterator[View]:
     """A live table when the console is a terminal, plain lines otherwise."""
     if not console.is_terminal:
         yield _PlainView(console)
         return
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        yield _TableView(live)
+        yield _TableView(live, kind)
 
 
 class _PlainView:
@@ -77,8 +93,9 @@ class _PlainView:
 
 
 class _TableView:
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, kind: str) -> None:
         self._live = live
+        self._kind = kind
         self._readings: deque[tuple[VerifiedReading, Heard | None]] = deque(maxlen=_SHOWN)
         self._note = ""
         self._head = ""
@@ -107,13 +124,13 @@ class _TableView:
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
         radio = _RADIO_COLUMNS if any(heard for _, heard in self._readings) else ()
-        columns = [column for column in _COLUMNS if not radio or column[1] != _RADIO_LEAVES_OUT]
+        columns = [column for column in _COLUMNS[self._kind] if not radio or column[1] != _RADIO_LEAVES_OUT]
         values = tuple(title for title, _, _ in columns)
         for title in ("time (UTC)", "device", "seq", *values, *radio, "record", "signature"):
             table.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
         for reading, heard in self._readings:
             moment = datetime.fromtimestamp(reading.time, UTC).strftime("%H:%M:%S")
-            cells = [_cell(reading, name, form) for _, name, form in columns]
+            cells = [_cell(reading, self._kind, name, form) for _, name, form in columns]
             mark = Text("duplicate", style="red") if reading.duplicate else Text("valid", style="green")
             cells += _radio_cells(heard) if radio else []
             table.add_row(moment, reading.dev_eui, str(reading.seq), *cells, str(reading.record), mark)
@@ -126,8 +143,8 @@ def _radio_cells(heard: Heard | None) -> list[str]:
     return [f"LoRa SF{heard.sf}", f"{heard.rssi_dbm:.0f}", f"{heard.snr_db:+.1f}"]
 
 
-def _cell(reading: VerifiedReading, name: str, form: str) -> str:
-    value = reading.values.get(terms(KIND)[name].senml_name)
+def _cell(reading: VerifiedReading, kind: str, name: str, form: str) -> str:
+    value = reading.values.get(terms(kind)[name].senml_name)
     if value is None:
         return "–"
     if isinstance(value, bool):
