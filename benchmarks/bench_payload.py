@@ -4,7 +4,7 @@
 
 Prints one JSON object. SenML (RFC 8428) has base name, base time, and the names and units of our terms. Cayenne LPP has
 a channel and a type a value, the types of its extended list; it has none for a sequence number and for a truth value
-that is no input, so a generic number and a digital input stand for them. Both carry what ours does: values, time, number.
+that is no input, so a generic number and a digital input stand for them. All carry the same: values, time, number.
 """
 
 import json

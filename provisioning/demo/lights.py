@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The boards of the demo, street lights unless told otherwise: register them, make their flash, look into it when they are switched off."""
+"""The boards of the demo: register them, make their flash, look into it when they are switched off."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ class Plan:
         if not self.radio:
             return []
         return [
-            f"each {KINDS[self.kind].split()[-1]} reports every {self.interval_s:g} s: a device may use 1 % of a band's time, "
-            f"and one gateway's receipts must fit as well"
+            f"each {KINDS[self.kind].split()[-1]} reports every {self.interval_s:g} s: a device may use 1 % of "
+            f"a band's time, and one gateway's receipts must fit as well"
         ]
 
 
