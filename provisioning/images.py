@@ -50,7 +50,8 @@ def make_board_image(
     """Build the firmware, add the identity of the device and write the image with mode 0600.
 
     board: None: the virtual one of the device's kind. receipt_every: readings from one receipt to the next; None: what
-    suits the link. lorawan: class, adr, certification and so on (boards/schema_lorawan.py), on top of what the board's file and the kind say.
+    suits the link. lorawan: class, adr, certification and so on (boards/schema_lorawan.py), on top of what the board's
+    file and the kind say.
 
     Raises UnknownDevice, AlreadyExists where `image` exists, BoardError for everything about boards.
     """
