@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 from firmware.wire import maccommands
 from firmware.wire.session import Session
@@ -23,6 +22,7 @@ from gateway.network.live import Joined, Opened
 from gateway.network.register import KnownDevices
 from gateway.network.server import NetworkServer
 from gateway.network.sessions import SessionStore
+from provisioning.register import moves
 from provisioning.registry import Registry
 from tests.gateway_rig import City, Device
 from tests.outbox_rig import TestClock
@@ -244,8 +244,8 @@ def test_a_retired_device_is_refused_within_seconds(network: Network) -> None:
     device = network.city.device()
     network.join(device)
     network.opened(device.readings(1))
-    with network.registry._engine.begin() as connection:
-        connection.execute(text("UPDATE devices SET state = 'retired'"))
+    with network.registry.change() as change:
+        moves.retire(change, device.dev_eui.hex(), by="test")
     network.clock.sleep(20)
     with pytest.raises(errors.RetiredDevice):
         network.hear(device.readings(2))

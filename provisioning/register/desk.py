@@ -21,7 +21,7 @@ from provisioning.private_files import write_new
 from provisioning.register import records, tables
 from provisioning.register.papers import add_paper
 from provisioning.register.registration import Options, Result, register, unknown
-from provisioning.register.signing import MAX_ENVELOPE_BYTES, sign
+from provisioning.register.signing import MAX_ENVELOPE_BYTES, opened, sign
 from provisioning.secret_refs import load_secret
 
 if TYPE_CHECKING:
@@ -141,13 +141,11 @@ def envelope_of(path: Path, kind: PaperType, signer: str | None, key: Path | Non
 
 def hand_in(registry: Registry, envelope: bytes, kind: PaperType) -> tuple[Paper, Signature]:
     """Add a signed paper of this type. Raises PaperError, DuplicateEntry."""
+    paper, _ = opened(envelope, {})
+    if paper.type != kind:
+        raise PaperError(f"This is no {kind}.", value=f"{paper.type} {paper.id}", next_step=f"lykta {paper.type} add")
     with registry.change() as change:
-        paper, signature = add_paper(change, envelope)
-        if paper.type != kind:
-            raise PaperError(
-                f"This is no {kind}.", value=f"{paper.type} {paper.id}", next_step=f"lykta {paper.type} add"
-            )
-    return paper, signature
+        return add_paper(change, envelope)
 
 
 @dataclass(frozen=True)
