@@ -21,7 +21,9 @@ if typing.TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=BaseModel)
-_SECRET_NAME = re.compile(r"key|secret|pass|token|kek|credential", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"key|secret|pass|token|kek|credential|fingerprint", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
+"""A key that was written where something else belongs."""
 _MAX_SHOWN = 60
 
 
@@ -92,6 +94,8 @@ def _shown(path: str, value: object) -> str:
     if isinstance(value, (dict, list)):
         return f"a {'table' if isinstance(value, dict) else 'list'}"
     text = json.dumps(value, default=str, ensure_ascii=False)
+    if _SECRET_VALUE.search(text):
+        return f"a {type(value).__name__} that could be a key (not shown)"
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, insert, select, update
@@ -56,18 +57,20 @@ def refuse_used(connection: Connection, keys: Keys, app_key: bytes) -> None:
         )
 
 
-def store(change: Change, keys: Keys, record: DeviceRecord, app_key: bytes) -> None:
-    """Seal the key of a device that is in the register by now."""
-    dev_eui = bytes.fromhex(record.dev_eui or "")
-    change.connection.execute(
-        insert(tables.credentials).values(
-            dev_eui=dev_eui.hex(),
-            purpose=PURPOSE_APP_KEY,
-            sealed=keys.box.seal(PURPOSE_APP_KEY, dev_eui, app_key),
-            fingerprint=keys.fingerprint(app_key),
-            rotated_at_s=change.at_s,
-        )
-    )
+def store_all(change: Change, keys: Keys, held: Sequence[tuple[DeviceRecord, bytes]]) -> None:
+    """Seal the keys of devices that are in the register by now."""
+    rows = [
+        {
+            "dev_eui": record.dev_eui,
+            "purpose": PURPOSE_APP_KEY,
+            "sealed": keys.box.seal(PURPOSE_APP_KEY, bytes.fromhex(record.dev_eui or ""), app_key),
+            "fingerprint": keys.fingerprint(app_key),
+            "rotated_at_s": change.at_s,
+        }
+        for record, app_key in held
+    ]
+    if rows:
+        change.connection.execute(insert(tables.credentials), rows)
 
 
 def exchange(change: Change, keys: Keys, record: DeviceRecord, app_key: bytes) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
@@ -33,7 +33,6 @@ PREFIXES: Final[dict[Kind, str]] = {
     "other": "OVR",
 }
 """The letters of the ids that devices of a kind are given."""
-_MAX_NUMBER: Final = 999_999
 
 
 def state_of(stage: Stage) -> str:
@@ -67,30 +66,6 @@ def load(text: str) -> DeviceRecord:
 def input_digest(record: DeviceRecord) -> bytes:
     """A digest of a record as it was handed in: who hands in the same one again meant the same device."""
     return hashlib.sha256(canonical(dump(record)).encode()).digest()
-
-
-def next_id(change: Change, kind: Kind, reserved: Collection[str] = ()) -> str:
-    """Give out the next free id of a kind; `reserved` ones are about to be written."""
-    prefix = PREFIXES[kind]
-    connection, table = change.connection, tables.counters
-    last = connection.execute(select(table.c.last).where(table.c.prefix == prefix)).scalar_one_or_none()
-    number = (last or 0) + 1
-    while number <= _MAX_NUMBER and (
-        f"{prefix}-{number:04}" in reserved or _taken(connection, f"{prefix}-{number:04}")
-    ):
-        number += 1
-    if number > _MAX_NUMBER:
-        raise RegisterError("All numbers of this kind of device are given out.", value=prefix)
-    if last is None:
-        connection.execute(insert(table).values(prefix=prefix, last=number))
-    else:
-        connection.execute(update(table).where(table.c.prefix == prefix).values(last=number))
-    return f"{prefix}-{number:04}"
-
-
-def _taken(connection: Connection, device_id: str) -> bool:
-    query = select(tables.devices.c.id).where(tables.devices.c.id == device_id)
-    return connection.execute(query).scalar_one_or_none() is not None
 
 
 def columns(record: DeviceRecord) -> dict[str, Any]:
@@ -138,14 +113,16 @@ def refuse_duplicate(connection: Connection, record: DeviceRecord) -> None:
             )
 
 
-def add(change: Change, record: DeviceRecord, *, action: str, input_sha256: bytes | None = None) -> int:
-    """Write a new record, which has an id and a name by now. Returns its revision."""
-    if record.id is None:
-        raise ValueError("a record is written under an id")
-    revision = change.log(action, record.id, {"record": dump(record)})
-    row = {**columns(record), "revision": revision, "created_at_s": change.at_s, "input_sha256": input_sha256}
-    change.connection.execute(insert(tables.devices).values(row))
-    return revision
+def add_all(change: Change, found: Sequence[tuple[DeviceRecord, bytes | None]], *, action: str) -> None:
+    """Write new records, which have ids and names by now, each with the digest of its input."""
+    rows = []
+    for record, digest in found:
+        if record.id is None:
+            raise ValueError("a record is written under an id")
+        revision = change.log(action, record.id, {"record": dump(record)})
+        rows.append({**columns(record), "revision": revision, "created_at_s": change.at_s, "input_sha256": digest})
+    if rows:
+        change.connection.execute(insert(tables.devices), rows)
 
 
 def replace(change: Change, record: DeviceRecord, *, action: str, extra: dict[str, Any] | None = None) -> int:
@@ -168,15 +145,4 @@ def find(connection: Connection, what: str) -> DeviceRecord | None:
         text = connection.execute(select(table.c.record).where(column == value)).scalar_one_or_none()
         if text is not None:
             return load(text)
-    return None
-
-
-def find_input(connection: Connection, record: DeviceRecord, digest: bytes) -> DeviceRecord | None:
-    """The registered record of the same device, when it was handed in exactly as it is now."""
-    table = tables.devices
-    for column, value in ((table.c.dev_eui, record.dev_eui), (table.c.id, record.id), (table.c.name, record.name)):
-        if value is not None:
-            query = select(table.c.record).where(column == value, table.c.input_sha256 == digest)
-            text = connection.execute(query).scalar_one_or_none()
-            return None if text is None else load(text)
     return None

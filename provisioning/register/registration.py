@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from provisioning.errors import (
-    DuplicateEntry,
     InvalidIdentity,
     ProvisioningError,
     RefusedByRules,
@@ -25,6 +24,7 @@ from provisioning.model.verdict import Judge, Verdict
 from provisioning.register import credentials, records
 from provisioning.register.bench import MAX_NAME, check_name
 from provisioning.register.credentials import Keys
+from provisioning.register.known import Ids, Known
 from provisioning.register.log import Change
 from provisioning.register.stock import DatabaseStock
 
@@ -68,73 +68,101 @@ def register(change: Change, keys: Keys, inputs: Sequence[DeviceRecord], options
 
     Records that are refused are not written and do not hold up the others: the caller decides whether that is enough.
     """
+    desk = _Desk(change, keys, options, Known(change, inputs), Ids(change, inputs))
     prepared: list[_Prepared | Result] = []
-    taken: set[tuple[str, str]] = set()
-    reserved = {record.id for record in inputs if record.id is not None}
     for record in inputs:
         try:
-            prepared.append(_prepare(change, keys, record, options, taken, reserved))
+            prepared.append(desk.prepare(record))
         except ProvisioningError as error:
             prepared.append(Result(None, error=error))
     ready = [each for each in prepared if isinstance(each, _Prepared)]
     verdicts = iter(_judged(change, [each.record for each in ready], options.judge))
-    return [
-        _write(change, keys, each, next(verdicts), options) if isinstance(each, _Prepared) else each
-        for each in prepared
-    ]
+    results = [desk.decide(each, next(verdicts)) if isinstance(each, _Prepared) else each for each in prepared]
+    desk.write("device.register")
+    return results
 
 
 def register_bench(change: Change, keys: Keys, record: DeviceRecord, app_key: bytes | None) -> DeviceRecord:
     """Register a device for the bench as it is. Raises DuplicateEntry, InvalidIdentity."""
     options = Options(app_keys={} if app_key is None else {record.dev_eui or "": app_key}, keep_stage=True)
-    ready = _prepare(change, keys, record, options, set(), set())
+    desk = _Desk(change, keys, options, Known(change, [record]), Ids(change, [record]))
+    ready = desk.prepare(record)
     if isinstance(ready, Result) or ready.app_key is None:
         raise InvalidIdentity("A device for the bench has a DevEUI of its own.", value=record.dev_eui)
-    records.add(change, ready.record, action="device.bench")
-    credentials.store(change, keys, ready.record, ready.app_key)
+    desk.accepted.append((ready, ready.record, None))
+    desk.write("device.bench")
     return ready.record
 
 
-def _prepare(
-    change: Change, keys: Keys, record: DeviceRecord, options: Options, taken: set[tuple[str, str]], reserved: set[str]
-) -> _Prepared | Result:
-    digest = records.input_digest(record)
-    before = known_already(change, record, digest)
-    if before is not None:
-        return Result(before, already=True)
-    if not options.keep_stage and record.lifecycle.stage not in _FIRST_STAGES:
-        raise WrongStage(
-            "A record that comes in is planned or registered; the register itself says when it is more.",
-            value=f"lifecycle.stage = {record.lifecycle.stage}",
-            next_step="leave lifecycle.stage out; to take over devices that stand already: lykta import --keep-stage",
-        )
-    records.refuse_duplicate(change.connection, record)
-    _refuse_twice(record, taken)
-    record, app_key = _with_key(change, keys, _with_identity(record), options, taken)
-    device_id = record.id or records.next_id(change, record.kind, reserved)
-    name = record.name or f"{records.wire_kind(record)}-{record.dev_eui or device_id}"
-    urn = record.urn or f"urn:ngsi-ld:Device:{device_id}"
-    return _Prepared(record.model_copy(update={"id": device_id, "name": name[:MAX_NAME], "urn": urn}), app_key, digest)
+@dataclass
+class _Desk:
+    """The registration of one batch: what is known, what was accepted and is to be written."""
 
+    change: Change
+    keys: Keys
+    options: Options
+    known: Known
+    ids: Ids
+    accepted: list[tuple[_Prepared, DeviceRecord, bytes | None]] = field(default_factory=list)
 
-def known_already(change: Change, record: DeviceRecord, digest: bytes) -> DeviceRecord | None:
-    """The registered form of a record that was handed in before exactly as it is now."""
-    return records.find_input(change.connection, record, digest)
-
-
-def _refuse_twice(record: DeviceRecord, taken: set[tuple[str, str]]) -> None:
-    """Refuse what two records of one batch both claim."""
-    for what, value in (("DevEUI", record.dev_eui), ("id", record.id), ("name", record.name)):
-        if value is None:
-            continue
-        if (what, value) in taken:
-            raise DuplicateEntry(
-                f"Two records of this batch have the same {what}.",
-                value=value,
-                reason="Readings of two devices under one identity could not be told apart.",
-                next_step="correct one of them",
+    def prepare(self, record: DeviceRecord) -> _Prepared | Result:
+        """Check a record's form and give it id, name and key. Raises what refuses it."""
+        digest = records.input_digest(record)
+        before = self.known.same_input(record, digest)
+        if before is not None:
+            return Result(records.find(self.change.connection, before), already=True)
+        if not self.options.keep_stage and record.lifecycle.stage not in _FIRST_STAGES:
+            raise WrongStage(
+                "A record that comes in is planned or registered; the register itself says when it is more.",
+                value=f"lifecycle.stage = {record.lifecycle.stage}",
+                next_step="leave lifecycle.stage out; to take over a standing stock: lykta import --keep-stage",
             )
-        taken.add((what, value))
+        self.known.claim(record)
+        full, app_key = self._with_key(_with_identity(record))
+        if record.id is not None:
+            self.ids.saw(record.id)
+        device_id = record.id or self.ids.next(record.kind)
+        name = record.name or f"{records.wire_kind(record)}-{record.dev_eui or device_id}"
+        urn = record.urn or f"urn:ngsi-ld:Device:{device_id}"
+        full = full.model_copy(update={"id": device_id, "name": name[:MAX_NAME], "urn": urn})
+        return _Prepared(full, app_key, digest)
+
+    def _with_key(self, record: DeviceRecord) -> tuple[DeviceRecord, bytes | None]:
+        """Give a device with a DevEUI its key, unless its record says that the key is kept elsewhere."""
+        held = record.credentials
+        elsewhere = held is not None and held.store_ref is not None and not held.store_ref.startswith("register:")
+        given = (self.options.app_keys or {}).get(record.dev_eui or "")
+        if record.dev_eui is None or (elsewhere and given is None) or (held is not None and held.kind != "otaa"):
+            return record, None
+        app_key = new_app_key() if given is None else given
+        identity = record.identity
+        join_eui = bytes.fromhex((identity.join_eui if identity else None) or "")
+        credentials.check_app_key(app_key, bytes.fromhex(record.dev_eui), join_eui)
+        if given is not None:
+            credentials.refuse_used(self.change.connection, self.keys, app_key)
+        stated = credentials.credentials_of(self.keys, app_key, self.change.at_s)
+        fingerprint = str(stated.fingerprint)
+        self.known.once("AppKey", fingerprint, "Two devices of this batch have the same AppKey.")
+        self.known.keep("AppKey", fingerprint)
+        return record.model_copy(update={"credentials": stated}), app_key
+
+    def decide(self, ready: _Prepared, verdict: Verdict | None) -> Result:
+        """Accept a record or refuse it."""
+        if verdict is not None and verdict.outcome == "blocked" and not self.options.keep_stage:
+            return Result(None, verdict, refused(ready.record, verdict))
+        stage: Stage = "registered" if verdict is None else _STAGES.get(verdict.outcome, "registered")
+        record = judged_record(self.change, ready.record, verdict)
+        if not self.options.keep_stage:
+            record = at_stage(record, stage)
+        self.accepted.append((ready, record, ready.digest))
+        return Result(record, verdict)
+
+    def write(self, action: str) -> None:
+        """Write what was accepted."""
+        records.add_all(self.change, [(record, digest) for _, record, digest in self.accepted], action=action)
+        held = [(record, ready.app_key) for ready, record, _ in self.accepted if ready.app_key is not None]
+        credentials.store_all(self.change, self.keys, held)
+        self.ids.store()
 
 
 def _with_identity(record: DeviceRecord) -> DeviceRecord:
@@ -151,49 +179,10 @@ def _with_identity(record: DeviceRecord) -> DeviceRecord:
     return record.model_copy(update={"identity": full})
 
 
-def _with_key(
-    change: Change, keys: Keys, record: DeviceRecord, options: Options, taken: set[tuple[str, str]]
-) -> tuple[DeviceRecord, bytes | None]:
-    """Give a device with a DevEUI its key, unless its record says that the key is kept elsewhere."""
-    held = record.credentials
-    elsewhere = held is not None and held.store_ref is not None and not held.store_ref.startswith("register:")
-    given = (options.app_keys or {}).get(record.dev_eui or "")
-    if record.dev_eui is None or (elsewhere and given is None) or (held is not None and held.kind != "otaa"):
-        return record, None
-    app_key = new_app_key() if given is None else given
-    identity = record.identity
-    join_eui = bytes.fromhex((identity.join_eui if identity else None) or "")
-    credentials.check_app_key(app_key, bytes.fromhex(record.dev_eui), join_eui)
-    credentials.refuse_used(change.connection, keys, app_key)
-    stated = credentials.credentials_of(keys, app_key, change.at_s)
-    if ("key", str(stated.fingerprint)) in taken:
-        raise DuplicateEntry(
-            "Two devices of this batch have the same AppKey.",
-            value=f"DevEUI {record.dev_eui}",
-            reason="One key per device: whoever opens one device could speak for the other.",
-            next_step="ask the vendor for a list with a key for each device",
-        )
-    taken.add(("key", str(stated.fingerprint)))
-    return record.model_copy(update={"credentials": stated}), app_key
-
-
 def _judged(change: Change, ready: Sequence[DeviceRecord], judge: Judge | None) -> Sequence[Verdict | None]:
     if judge is None or not ready:
         return [None] * len(ready)
     return judge(ready, DatabaseStock(change.connection, datetime.fromtimestamp(change.at_s, UTC)))
-
-
-def _write(change: Change, keys: Keys, ready: _Prepared, verdict: Verdict | None, options: Options) -> Result:
-    if verdict is not None and verdict.outcome == "blocked" and not options.keep_stage:
-        return Result(None, verdict, refused(ready.record, verdict))
-    stage: Stage = "registered" if verdict is None else _STAGES.get(verdict.outcome, "registered")
-    record = judged_record(change, ready.record, verdict)
-    if not options.keep_stage:
-        record = at_stage(record, stage)
-    records.add(change, record, action="device.register", input_sha256=ready.digest)
-    if ready.app_key is not None:
-        credentials.store(change, keys, record, ready.app_key)
-    return Result(record, verdict)
 
 
 def judged_record(change: Change, record: DeviceRecord, verdict: Verdict | None) -> DeviceRecord:
