@@ -35,3 +35,7 @@ class Forked(ConsumerError, ValueError):
 
 class LimitReached(ConsumerError, RuntimeError):
     """More gateways or streams than this verifier is allowed to remember."""
+
+
+class LedgerError(ConsumerError, OSError):
+    """The database of a durable consumer refuses: it cannot be opened, is full, or is not a ledger."""
