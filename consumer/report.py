@@ -11,7 +11,7 @@ from typing import Any
 from consumer.senml import Value
 
 
-class _Json:
+class Json:
     """Gives a dataclass its JSON text."""
 
     __slots__ = ()
@@ -26,7 +26,7 @@ class _Json:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedReading(_Json):
+class VerifiedReading(Json):
     """One reading of one device whose signature, certificate and place were checked.
 
     `dev_eui` is 16 hexadecimal digits, `time` Unix seconds, `values` and `units` go by SenML name, `record` is
@@ -44,7 +44,7 @@ class VerifiedReading(_Json):
 
 
 @dataclass(frozen=True, slots=True)
-class Verified(_Json):
+class Verified(Json):
     """A message that passed every check. `redelivered`: its records came before and must not count again."""
 
     gateway: str
@@ -60,7 +60,7 @@ class Verified(_Json):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamReport(_Json):
+class StreamReport(Json):
     """One stream: `missing` records in `missing_ranges` (the first ones), `envelopes` and `records` accepted.
 
     `lost` records are not missing: the gateway said, signed, that it gave them up.
@@ -82,7 +82,7 @@ class StreamReport(_Json):
 
 
 @dataclass(frozen=True, slots=True)
-class Report(_Json):
+class Report(Json):
     """Everything a verifier has seen. `refused` counts messages by the type of their error."""
 
     gateways: int

@@ -10,10 +10,11 @@ from typing import Final
 
 from cryptography import x509
 
-from consumer import cose, envelope, senml
-from consumer.certificates import GatewayCertificate, TrustStore
+from consumer import senml
+from consumer.authenticate import Authenticator
+from consumer.certificates import GatewayCertificate
 from consumer.envelope import Envelope, Loss
-from consumer.errors import ConsumerError, Forked, LimitReached, Malformed, UnknownGateway, UntrustedCertificate
+from consumer.errors import ConsumerError, Forked, LimitReached, UnknownGateway
 from consumer.intervals import IntervalSet
 from consumer.report import Report, StreamReport, Verified, VerifiedReading
 from consumer.stream import Link, StreamChain
@@ -40,9 +41,8 @@ class Verifier:
         max_streams: int = MAX_STREAMS,
         max_devices: int = MAX_DEVICES,
     ) -> None:
-        self._trust = TrustStore(ca_certificates)
+        self._authenticator = Authenticator(ca_certificates, accept_eddsa=accept_eddsa)
         self._from_start = from_start
-        self._algorithms = cose.ALLOWED | ({cose.EDDSA} if accept_eddsa else frozenset())
         self._max_streams = max_streams
         self._max_devices = max_devices
         self._streams: dict[tuple[str, bytes], StreamChain] = {}
@@ -56,7 +56,7 @@ class Verifier:
     def add_certificate(self, pem: bytes) -> GatewayCertificate:
         """Add the certificate of a gateway. Raises Malformed, UntrustedCertificate or LimitReached."""
         try:
-            return self._trust.add(pem)
+            return self._authenticator.add_certificate(pem)
         except ConsumerError as error:
             self._count_refusal(error)
             raise
@@ -95,19 +95,9 @@ class Verifier:
         )
 
     def _check(self, message: bytes) -> Verified:
-        received = envelope.parse(message)
-        certificate = self._trust.find(received.certificate_sha256)
-        if certificate is None:
-            raise UnknownGateway(f"no certificate of {received.gateway} with this fingerprint is known")
-        if certificate.gateway != received.gateway:
-            raise UntrustedCertificate(f"the certificate is for {certificate.gateway}, not for {received.gateway}")
-        certificate.check_valid_at(received.iat_s)
-        cose.check_signature(received.sign1, certificate.public_key, allowed=self._algorithms)
+        received, measured = self._authenticator.open(message)
         if received.loss is not None:
             return self._lost(received, received.loss)
-        measured = senml.decode(received.sign1.payload)
-        if len(measured) != received.last - received.first + 1:
-            raise Malformed(f"{len(measured)} readings as records {received.first} to {received.last}")
         redelivered, new_stream = self._place(received)
         return Verified(
             gateway=received.gateway,

@@ -119,3 +119,7 @@ class ImportRefused(ProvisioningError, ValueError):
 
 class NotInstalled(ProvisioningError, ImportError):
     """A command needs a package of the extra set."""
+
+
+class ReceiverError(ProvisioningError, OSError):
+    """The store of received readings cannot be opened or written."""

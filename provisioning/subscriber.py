@@ -3,7 +3,8 @@
 """Subscribe to signed messages over MQTT: version 5, or 3.1.1 where the broker speaks nothing newer.
 
 One thread, no queue: a message is acknowledged after its handler returned, so that a broker with a persistent
-session keeps what was not handled. A broker that is absent or goes away is waited for.
+session keeps what was not handled. With a `commit` handler messages are acknowledged in batches, after it returned. A
+broker that is absent or goes away is waited for.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 8.0
 _UNSUPPORTED_VERSION: Final = 132  # MQTT 5, 2.4
 _AT_LEAST_ONCE: Final = 1
+_BATCH: Final = 200  # messages made durable together
 # What paho's parser raises for bytes that are no MQTT. Handlers raise none of these.
 _NOT_MQTT: Final = (MQTTException, struct.error, IndexError, KeyError)
 _GRANTED_QOS_0: Final = 0
@@ -50,6 +52,10 @@ class Handlers:
     message: Callable[[bytes], None]
     certificate: Callable[[bytes], None]
     status: Callable[[str], None] = field(default=lambda _text: None)
+    commit: Callable[[], None] | None = None
+    """Make durable what was handed over; OSError: it is not, and has to come again."""
+    outgoing: Callable[[], list[tuple[str, bytes]]] = field(default=list)
+    """What to publish now, retained: topic below the prefix, and payload."""
 
 
 class Subscriber:
@@ -67,6 +73,7 @@ class Subscriber:
         self._answered = False  # by this connection
         self._refusal = ""
         self._pause_s = _FIRST_PAUSE_S
+        self._unacknowledged: list[int] = []
         self.subscribed = False
 
     def run(self, until: Callable[[], bool]) -> None:
@@ -114,10 +121,31 @@ class Subscriber:
 
     def _loop(self, client: Client) -> MQTTErrorCode:
         try:
-            return client.loop(_POLL_S)
+            code = client.loop(_POLL_S)
+            taken = 0
+            while taken < len(self._unacknowledged) < _BATCH and code == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                taken = len(self._unacknowledged)
+                code = client.loop(0)
+            return code if self._commit(client) else MQTTErrorCode.MQTT_ERR_UNKNOWN
         except _NOT_MQTT as error:
             self._handlers.status(f"what {self._broker} sends is not MQTT ({type(error).__name__}); trying again")
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
+
+    def _commit(self, client: Client) -> bool:
+        """Make durable, then acknowledge, then publish. False when the connection must begin anew."""
+        if self._handlers.commit is not None:
+            try:
+                self._handlers.commit()
+            except OSError as error:
+                self._handlers.status(f"{error}; what came is not acknowledged, and comes again")
+                return False
+        for mid in self._unacknowledged:
+            client.ack(mid, _AT_LEAST_ONCE)
+        self._unacknowledged = []
+        if self.subscribed:
+            for topic, payload in self._handlers.outgoing():
+                client.publish(f"{self._prefix}/{topic}", payload, _AT_LEAST_ONCE, retain=True)
+        return True
 
     def _change_protocol(self) -> None:
         newer = self._protocol == MQTTProtocolVersion.MQTTv5
@@ -145,7 +173,9 @@ class Subscriber:
             client_id=self._client_id,
             clean_session=None if five else not self._persistent,
             protocol=self._protocol,
+            manual_ack=self._handlers.commit is not None,
         )
+        self._unacknowledged = []
         client.connect_timeout = _CONNECT_TIMEOUT_S
         self._unsaid = ""
         client.on_connect = self._on_connect
@@ -189,6 +219,8 @@ class Subscriber:
                 self._handlers.status(self._unsaid)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        if self._handlers.commit is not None and message.qos:
+            self._unacknowledged.append(message.mid)
         if message.topic.endswith(f"/{CERTIFICATE}"):
             self._handlers.certificate(bytes(message.payload))
         else:

@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography.x509 import Certificate
+
+from consumer.authenticate import Authenticator
 from consumer.certificates import load_authorities
 from consumer.errors import ConsumerError
 from consumer.inbox import Inbox, Outcome
@@ -121,8 +124,8 @@ class Verification:
             self._on_reading(verified.gateway, reading)
 
 
-def build_verifier(city: City | None, ca: Path | None, *, from_start: bool, accept_eddsa: bool) -> Verifier:
-    """A verifier that trusts the authority in `ca`, else that of the city, and knows the city's gateways."""
+def authorities(city: City | None, ca: Path | None) -> list[Certificate]:
+    """The authorities in the file `ca`, else that of the city. Raises PkiError."""
     if ca is not None:
         try:
             pem = ca.read_bytes()
@@ -137,14 +140,41 @@ def build_verifier(city: City | None, ca: Path | None, *, from_start: bool, acce
             next_step="name it with --ca FILE, or run this in the city's directory (-C DIR)",
         )
     try:
-        verifier = Verifier(load_authorities(pem), from_start=from_start, accept_eddsa=accept_eddsa)
+        return load_authorities(pem)
     except ConsumerError as error:
-        raise PkiError(f"The CA certificate cannot be used: {error}", value=ca or "the city's") from error
-    if city is not None and ca is None:
-        with city.registry() as registry:
-            for gateway in registry.gateways():
-                verifier.add_certificate(gateway.certificate_pem.encode())
+        raise _unusable(error, ca) from error
+
+
+def gateway_certificates(city: City | None, ca: Path | None) -> list[bytes]:
+    """The certificates that the city's register knows, as PEM; none where another authority is named."""
+    if city is None or ca is not None:
+        return []
+    with city.registry() as registry:
+        return [gateway.certificate_pem.encode() for gateway in registry.gateways()]
+
+
+def build_verifier(city: City | None, ca: Path | None, *, from_start: bool, accept_eddsa: bool) -> Verifier:
+    """A verifier that trusts the authority in `ca`, else that of the city, and knows the city's gateways."""
+    trusted = authorities(city, ca)
+    try:
+        verifier = Verifier(trusted, from_start=from_start, accept_eddsa=accept_eddsa)
+    except ConsumerError as error:
+        raise _unusable(error, ca) from error
+    for pem in gateway_certificates(city, ca):
+        verifier.add_certificate(pem)
     return verifier
+
+
+def build_authenticator(city: City | None, ca: Path | None, *, accept_eddsa: bool = False) -> Authenticator:
+    """The same trust for checks that need no memory. Raises PkiError."""
+    try:
+        return Authenticator(authorities(city, ca), accept_eddsa=accept_eddsa)
+    except ConsumerError as error:
+        raise _unusable(error, ca) from error
+
+
+def _unusable(error: ConsumerError, ca: Path | None) -> PkiError:
+    return PkiError(f"The CA certificate cannot be used: {error}", value=ca or "the city's")
 
 
 def reading_line(gateway: str, reading: VerifiedReading) -> str:

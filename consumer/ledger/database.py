@@ -91,10 +91,12 @@ class PostgresDatabase:
             raise LedgerError(f"{self.name} cannot be opened: {str(error).strip()}") from error
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
-        return self._run(sql, values).rowcount
+        changed: int = self._run(sql, values).rowcount
+        return changed
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._run(sql, values).fetchall()
+        found: list[tuple[Any, ...]] = self._run(sql, values).fetchall()
+        return found
 
     def tables(self) -> set[str]:
         query = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
@@ -130,7 +132,12 @@ def open_database(url: str) -> Database:
 
 
 def _dialect(sql: str) -> str:
-    return re.sub(r"\bBLOB\b", "BYTEA", sql).replace("INTEGER", "BIGINT").replace("REAL", "DOUBLE PRECISION").replace("?", "%s")
+    return (
+        re.sub(r"\bBLOB\b", "BYTEA", sql)
+        .replace("INTEGER", "BIGINT")
+        .replace("REAL", "DOUBLE PRECISION")
+        .replace("?", "%s")
+    )
 
 
 @contextmanager

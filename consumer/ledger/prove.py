@@ -131,15 +131,16 @@ class _Stream:
     def _messages(self, first: int, last: int) -> Iterator[tuple[int, bytes]]:
         """The message before the period (to see the seam), then those of the period in their order."""
         before = "SELECT serial, message FROM envelope WHERE stream = ? AND last = ?"
-        yield from ((int(serial), bytes(data)) for serial, data in self._rows(before, (self._number, first - 1)))
+        for serial, data in self._ledger.database.rows(before, (self._number, first - 1)):
+            yield int(serial), bytes(data)
         at = first
-        page = "SELECT serial, message, last FROM envelope WHERE stream = ? AND first >= ? AND first <= ? ORDER BY first LIMIT 500"
-        while rows := self._rows(page, (self._number, at, last)):
+        page = (
+            "SELECT serial, message, last FROM envelope WHERE stream = ? AND first >= ? AND first <= ? "
+            "ORDER BY first LIMIT 500"
+        )
+        while rows := self._ledger.database.rows(page, (self._number, at, last)):
             yield from ((int(serial), bytes(data)) for serial, data, _ in rows)
             at = int(rows[-1][2]) + 1
-
-    def _rows(self, query: str, values: tuple[int, ...]) -> list[tuple[int, bytes]] | list[tuple[int, bytes, int]]:
-        return self._ledger.database.rows(query, values)  # type: ignore[return-value]  # columns as asked for
 
     def _check(self, serial: int, message: bytes, bounds: tuple[int, int]) -> None:
         try:
@@ -227,7 +228,9 @@ class _Stream:
             self._report("forked", int(fork_first), int(fork_last), str(why))
         query = "SELECT record, dev_eui, seq FROM duplicate WHERE stream = ? AND record >= ? AND record <= ?"
         for record, dev_eui, seq in self._ledger.database.rows(query, (self._number, first, last)):
-            self._report("duplicate", int(record), int(record), f"reading {seq} of {dev_eui} came in another record too")
+            self._report(
+                "duplicate", int(record), int(record), f"reading {seq} of {dev_eui} came in another record too"
+            )
 
     def _report(self, kind: str, first: int, last: int, what: str) -> None:
         self._proof.add(Finding(kind, self._found.gateway, self._found.stream_id, first, last, what))

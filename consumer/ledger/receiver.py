@@ -9,6 +9,7 @@ The caller feeds messages and certificates as they come and calls `commit` when 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +27,9 @@ MAX_WAITING_BYTES: Final = 64 << 20
 
 @dataclass
 class Committed:
-    """What became durable. `receipts`: (gateway URN, signed receipt), to be sent now, the newest of each stream."""
+    """What became durable: new readings, each with the URN of its gateway."""
 
     readings: list[tuple[str, VerifiedReading]] = field(default_factory=list)
-    receipts: list[tuple[str, bytes]] = field(default_factory=list)
     duplicates: int = 0
     redelivered: int = 0
     problems: list[str] = field(default_factory=list)
@@ -37,6 +37,8 @@ class Committed:
 
 class Receiver:
     """Joins the checks, the ledger and the receipts. `signer` None: no receipts are given."""
+
+    receipt_every_s = 1.0
 
     def __init__(
         self,
@@ -49,10 +51,17 @@ class Receiver:
         self._ledger = ledger
         self._signer = signer
         self._now_s = now_s
+        self._touched: set[int] = set()
+        self._last_receipts_s = -math.inf
         self._messages: list[bytes] = []
         self._certificates: list[bytes] = []
         for pem in ledger.certificates():
             authenticator.add_certificate(pem)
+
+    @property
+    def platform(self) -> str:
+        """The name in the receipts; empty when none are given."""
+        return "" if self._signer is None else self._signer.platform
 
     @property
     def pending(self) -> int:
@@ -76,9 +85,22 @@ class Receiver:
             messages = [*self._take_certificates(done), *self._messages]
             for data in messages:
                 self._store(data, done, touched)
-            done.receipts = [self._receipt(stream) for stream in sorted(touched)] if self._signer else []
-        self._messages, self._certificates = [], []
+        self._touched |= touched
+        self.forget()
         return done
+
+    def forget(self) -> None:
+        """Drop what was taken and is not durable: its sender has no acknowledgement and sends it again."""
+        self._messages, self._certificates = [], []
+
+    def receipts(self) -> list[tuple[str, bytes, bytes]]:
+        """(gateway URN, stream id, signed receipt) for what has become durable; at most once a second."""
+        now_s = time.monotonic()
+        if self._signer is None or not self._touched or now_s - self._last_receipts_s < self.receipt_every_s:
+            return []
+        given = [self._receipt(stream, self._signer) for stream in sorted(self._touched)]
+        self._touched, self._last_receipts_s = set(), now_s
+        return given
 
     def _take_certificates(self, done: Committed) -> Sequence[bytes]:
         """Add them; return the messages that waited for one."""
@@ -121,13 +143,12 @@ class Receiver:
         self._ledger.refuse(type(error).__name__, str(error))
         done.problems.append(f"{type(error).__name__}: {error}")
 
-    def _receipt(self, stream: int) -> tuple[str, bytes]:
-        assert self._signer is not None
+    def _receipt(self, stream: int, signer: ReceiptSigner) -> tuple[str, bytes, bytes]:
         gateway, stream_id = self._ledger.stream_of(stream)
         held = tuple(self._ledger.held(stream, MAX_RANGES))
         digest = self._ledger.digest_at(stream, held[0][1]) if held else b""
-        receipt = Receipt(self._signer.platform, gateway, stream_id, held, digest, int(self._now_s()))
-        return gateway, self._signer.sign(receipt)
+        receipt = Receipt(signer.platform, gateway, stream_id, held, digest, int(self._now_s()))
+        return gateway, stream_id, signer.sign(receipt)
 
 
 def _reading(measured: Measurement, record: int) -> VerifiedReading:

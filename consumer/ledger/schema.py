@@ -43,6 +43,10 @@ _TABLES: Final = (
     "last INTEGER NOT NULL, received REAL NOT NULL, why TEXT NOT NULL, message BLOB NOT NULL)",
     # Messages whose gateway's certificate has not come yet.
     "CREATE TABLE waiting (digest BLOB PRIMARY KEY, received REAL NOT NULL, message BLOB NOT NULL)",
+    # What was written to files besides: up to which envelope, and how long each file is.
+    "CREATE TABLE exported (folder TEXT PRIMARY KEY, serial INTEGER NOT NULL)",
+    "CREATE TABLE exported_file (folder TEXT NOT NULL, file TEXT NOT NULL, size INTEGER NOT NULL, "
+    "PRIMARY KEY (folder, file))",
     "CREATE TABLE refused (reason TEXT PRIMARY KEY, messages INTEGER NOT NULL, example TEXT NOT NULL)",
 )
 

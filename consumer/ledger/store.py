@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from consumer.envelope import Envelope
+from consumer.envelope import Envelope, Loss
 from consumer.errors import Forked
 from consumer.ledger import schema
 from consumer.ledger.database import Database
@@ -73,7 +73,7 @@ class Ledger:
             self._keep_fork(stream, envelope, message, str(error), now_s)
             raise
         if envelope.loss is not None:
-            return self._store_loss(stream, envelope, message, now_s)
+            return self._store_loss(stream, envelope, envelope.loss, message, now_s)
         serial = self._one("SELECT COALESCE(MAX(serial), 0) + 1 FROM envelope")
         self.database.execute(
             "INSERT INTO envelope (stream, first, last, serial, iat, received, previous, digest, message) "
@@ -143,9 +143,7 @@ class Ledger:
             )
         return bool(new)
 
-    def _store_loss(self, stream: int, envelope: Envelope, message: bytes, now_s: float) -> Placed:
-        loss = envelope.loss
-        assert loss is not None
+    def _store_loss(self, stream: int, envelope: Envelope, loss: Loss, message: bytes, now_s: float) -> Placed:
         new = self.database.execute(
             "INSERT INTO loss (stream, first, last, iat, received, previous, tail, why, message) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -203,15 +201,13 @@ class Ledger:
 
     def _stream(self, gateway: str, stream_id: bytes) -> int:
         query = "SELECT number FROM stream WHERE gateway = ? AND stream_id = ?"
-        found = self._one(query, (gateway, stream_id))
-        if found is None:
+        if not (found := self.database.rows(query, (gateway, stream_id))):
             self.database.execute(
                 "INSERT INTO stream (number, gateway, stream_id) SELECT COALESCE(MAX(number), 0) + 1, ?, ? FROM stream",
                 (gateway, stream_id),
             )
-            found = self._one(query, (gateway, stream_id))
-        assert found is not None
-        return int(found[0])
+            found = self.database.rows(query, (gateway, stream_id))
+        return int(found[0][0])
 
     def _one(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         found = self.database.rows(query, values)

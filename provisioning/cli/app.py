@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from provisioning.cli import batches, board, demo, devices, gateway, init, papers, people, upkeep, verify
+from provisioning.cli import batches, board, demo, devices, gateway, init, papers, people, receive, upkeep, verify
 from provisioning.cli.output import Context, complain
 from provisioning.errors import ProvisioningError
 
@@ -63,6 +63,8 @@ app.add_typer(upkeep.keys_app, name="keys")
 app.command("upgrade")(upkeep.upgrade)
 app.add_typer(gateway.app, name="gateway")
 app.command("verify")(verify.verify)
+app.command("receive")(receive.receive)
+app.command("prove")(receive.prove)
 app.add_typer(board.app, name="board")
 app.command("demo")(demo.demo)
 

@@ -63,7 +63,7 @@ def verify(
     """Check signed readings; exit 0 only if all are authentic and none is missing, forked or duplicated."""
     if (broker is None) == (file is None):
         raise typer.BadParameter("give either --broker HOST:PORT or --file FILE")
-    verifier = build_verifier(_city(ctx), ca, from_start=from_start, accept_eddsa=accept_eddsa)
+    verifier = build_verifier(city_or_none(ctx), ca, from_start=from_start, accept_eddsa=accept_eddsa)
     run = Verification(Inbox(verifier), _show_json if as_json else _show, note)
     for path in certificate or []:
         run.certificate(path.read_bytes())
@@ -97,7 +97,8 @@ def _conclude(judgement: Judgement, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _city(ctx: typer.Context) -> City | None:
+def city_or_none(ctx: typer.Context) -> City | None:
+    """The city in this directory, if it is one."""
     try:
         return of(ctx).city()
     except NotACity:  # a platform has no city's directory, only its certificate

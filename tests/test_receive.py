@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""`lykta receive` and `lykta prove` as a platform uses them: killed at any moment, each reading kept once."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.city import City, running_city, wait_until
+from tests.conftest import Mosquitto
+
+pytestmark = [pytest.mark.apart, pytest.mark.timeout(240)]
+
+
+@contextmanager
+def receiving(city: City, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "provisioning.cli", "-C", str(city.folder / "city"), "receive"]
+    where = ["--broker", f"127.0.0.1:{city.broker_port}", "--name", "office", "--keys", str(city.folder / "keys")]
+    with (city.folder / "receive.out").open("w") as out, (city.folder / "receive.err").open("a") as err:
+        process = subprocess.Popen([*command, *where, *store(city), *options], stdout=out, stderr=err)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(20)
+
+
+def store(city: City) -> list[str]:
+    return ["--store", f"sqlite:{city.folder / 'received.sqlite'}"]
+
+
+def kept(city: City) -> list[int]:
+    try:
+        with closing(sqlite3.connect(f"file:{city.folder / 'received.sqlite'}?mode=ro", uri=True)) as connection:
+            return [seq for (seq,) in connection.execute("SELECT seq FROM reading ORDER BY seq")]
+    except sqlite3.OperationalError:  # not made yet
+        return []
+
+
+def test_killed_again_and_again_it_keeps_each_reading_once(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    with running_city(tmp_path, mosquitto.port, interval_ms=100, seed=seed) as city:
+        days = ["--files", str(tmp_path / "days")]
+        with receiving(city, *days):
+            wait_until(lambda: (tmp_path / "keys" / "office.cert.pem").exists(), "the platform's key")
+            wait_until(lambda: "connected" in (tmp_path / "receive.err").read_text(), "a session at the broker")
+            city.start_gateway()
+            city.start_board()
+            wait_until(lambda: len(kept(city)) >= 3, "the first readings")
+        for _ in range(4):
+            goal = len(kept(city)) + 1
+            with receiving(city, *days):
+                wait_until(lambda goal=goal: len(kept(city)) >= goal, "more readings")  # type: ignore[misc]
+                time.sleep(rng.uniform(0, 0.5))  # the random instant is the point of this test
+        city.stop("board")
+        wait_until(lambda: city.stats()["waiting"] == {"city": 0}, "the outbox to be empty")
+        durable = city.stats()["durable"]
+        with receiving(city, *days, "--json") as process:
+            wait_until(lambda: len(kept(city)) >= durable, "everything that the gateway holds")
+            process.terminate()
+            assert process.wait(30) == 0
+        assert kept(city) == list(range(1, durable + 1))
+        lines = [json.loads(line) for path in (tmp_path / "days").iterdir() for line in path.read_text().splitlines()]
+        assert [line["seq"] for line in lines] == kept(city)
+        proof = json.loads(city.lykta("prove", "--from", "2026-01-01", *store(city), "--json"))
+        assert proof["whole"]
+        assert proof["counts"] == {}
+        assert sum(stream["records"] for stream in proof["streams"]) == durable
+
+
+def test_a_period_without_records_is_not_proven(tmp_path: Path, free_port: int) -> None:
+    with running_city(tmp_path, free_port) as city:
+        said = city.lykta("prove", "--from", "2026-01-01", "--to", "2026-01-02T00:00Z", *store(city), code=1)
+        assert "nothing is proven" in said
+        city.lykta("prove", "--from", "yesterday", *store(city), code=2)
+        city.lykta("prove", "--from", "2026-01-02", "--to", "2026-01-01", *store(city), code=2)
+        refused = city.lykta("receive", "--broker", "127.0.0.1:1", "--name", "office", "--store", "mysql:x", code=1)
+        assert refused == ""
