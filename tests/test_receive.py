@@ -66,7 +66,10 @@ def test_killed_again_and_again_it_keeps_each_reading_once(tmp_path: Path, mosqu
         city.stop("board")
         wait_until(lambda: city.stats()["waiting"] == {"city": 0}, "the outbox to be empty")
         durable = city.stats()["durable"]
+        said = tmp_path / "receive.err"
+        before = said.read_text().count("connected to")
         with receiving(city, *days, "--json") as process:
+            wait_until(lambda: said.read_text().count("connected to") > before, "its session at the broker")
             wait_until(lambda: len(kept(city)) >= durable, "everything that the gateway holds")
             process.terminate()
             assert process.wait(30) == 0
