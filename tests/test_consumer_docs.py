@@ -23,24 +23,34 @@ sys.meta_path.insert(0, Guard())
 """
 
 
-def test_the_example_runs(tmp_path: Path) -> None:
+def run_example(folder: Path, number: int) -> list[str]:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/consuming.md").read_text(), re.DOTALL)
-    assert len(blocks) == 1
+    assert len(blocks) == 2
     city = City()
     gateway = city.gateway()
-    (tmp_path / "ca.cert.pem").write_bytes(city.pem)
-    (tmp_path / "gateway.cert.pem").write_bytes(gateway.pem)
-    (tmp_path / "message.cose").write_bytes(gateway.sign_next(2))
+    (folder / "ca.cert.pem").write_bytes(city.pem)
+    (folder / "gateway.cert.pem").write_bytes(gateway.pem)
+    (folder / "message.cose").write_bytes(gateway.sign_next(2))
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FORBIDDEN.format(root=str(ROOT)) + blocks[0]],
-        cwd=tmp_path,
+        [sys.executable, "-W", "error", "-c", FORBIDDEN.format(root=str(ROOT)) + blocks[number]],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_the_example_runs(tmp_path: Path) -> None:
+    lines = run_example(tmp_path, 0)
     assert lines[0].startswith(f"{DEVICE} 1 ")
     assert len(lines) == 3
     assert '"clean":true' in lines[2]
+
+
+def test_the_durable_example_runs(tmp_path: Path) -> None:
+    lines = run_example(tmp_path, 1)
+    assert [line.split()[1:3] for line in lines] == [[DEVICE, "1"], [DEVICE, "2"]]
+    assert (tmp_path / "received.sqlite").exists()
