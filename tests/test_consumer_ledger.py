@@ -25,7 +25,7 @@ from tests.signing_gateway import DEVICE, TIME_S, pack
 pytestmark = pytest.mark.xdist_group("postgres")
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Platform]:
     url = f"sqlite:{tmp_path / 'ledger'}"
     if request.param == "postgresql":

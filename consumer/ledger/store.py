@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consumer.envelope import Envelope, Loss
-from consumer.errors import Forked
+from consumer.errors import ConsumerError, Forked
 from consumer.ledger import schema
 from consumer.ledger.database import Database
 from consumer.senml import Measurement
@@ -37,7 +37,11 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        schema.prepare(database)
+        try:
+            schema.prepare(database)
+        except ConsumerError:
+            database.close()
+            raise
 
     def close(self) -> None:
         """Let go of the database."""
