@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from firmware.wire import cbor, cobs, crypto, frame, maccommands, readings
 from firmware.wire.errors import CounterExhausted, Malformed, NotAuthentic, Replayed, WireError
-from firmware.wire.kinds import load, street_light
+from firmware.wire.kinds import fields, load, street_light
 from firmware.wire.kinds.terms import names, terms
 from firmware.wire.session import FCNT_END, Session
 from gateway.network.aes import ecb, ecb_decrypt
@@ -283,11 +283,11 @@ def test_kinds_are_found_by_name_and_have_terms_for_each_field() -> None:
     for kind in names():
         module = load(kind)
         assert kind == module.KIND
-        assert set(terms(kind)) == {field[0] for field in module.FIELDS}
-        field_keys = [field[1] for field in module.FIELDS]
+        assert set(terms(kind)) == {field[0] for field in fields(module)}
+        field_keys = [field[1] for field in fields(module)]
         assert len(set(field_keys)) == len(field_keys)
         assert min(field_keys, default=readings.FIRST_FIELD_KEY) >= readings.FIRST_FIELD_KEY
-    for wrong in ("lamp", "terms", "street_light_terms", "../street_light", ""):
+    for wrong in ("lamp", "terms", "common", "street_light_controls", "street_light_terms", "../street_light", ""):
         with pytest.raises(Malformed):
             load(wrong)
         with pytest.raises(Malformed):

@@ -19,6 +19,7 @@ from firmware.node.mac import Mac
 from firmware.node.network import Network
 from firmware.node.queue import ReadingQueue
 from firmware.node.segments import TIME_UNIX, TIME_UPTIME
+from firmware.node.service import Service
 from firmware.node.store import Slots, decode
 from firmware.node.watchdog import Watchdog
 from firmware.wire import cbor, kinds, readings
@@ -58,6 +59,8 @@ class Node:
         self._raised = asyncio.Event()
         self._alarm_at = -_ALARM_EVERY_MS
         role.alarm = self._raised.set
+        self.service = Service(files, settings.kind, role, link, self.clock, self._watchdog, self._keep_body)
+        self.service.attach(self.network)
         self._ended = asyncio.Event()
         self._reason = LeaveToRepl()  # type: BaseException
 
@@ -70,6 +73,8 @@ class Node:
             ("sample", self._sample),
             ("uplink", self.network.uplink),
             ("downlink", self.network.downlink),
+            ("answer", self.service.answer),
+            ("report", self.service.report),
             ("watchdog", self._watchdog.run),
         )
         tasks = [asyncio.create_task(self._keep(name, job)) for name, job in jobs]
@@ -105,12 +110,14 @@ class Node:
     async def _control(self) -> None:
         while True:
             self._role.control()
+            urgent = self.service.alarms()
+            if urgent:
+                self._keep_values(urgent, True)
             wait_ms = getattr(self._role, "control_ms", _CONTROL_MS)
             self._watchdog.expect("control", wait_ms + _GRACE_MS)
             await asyncio.sleep_ms(wait_ms)
 
     async def _sample(self) -> None:
-        interval_ms = self._settings.interval_ms
         wait_ms = getattr(self._role, "wait_ms", None)  # a role with its own idea of when
         count = 0
         due = self.clock.monotonic_ms()
@@ -122,6 +129,7 @@ class Node:
                 log("node", "%d readings wait; heap: %d bytes used, %d free" % ((self.queue.held(),) + memory))
             count += 1
             now = self.clock.monotonic_ms()
+            interval_ms = self.service.interval_ms(self._settings.interval_ms)
             due = due + interval_ms if wait_ms is None else now + wait_ms(interval_ms)
             due = max(due, now)  # never a burst to make up for lost time
             while await self._alarm_before(due):
@@ -146,14 +154,11 @@ class Node:
             await asyncio.sleep_ms(min(rest, max(0, due - self.clock.monotonic_ms())))
 
     async def _make_reading(self, alarm: bool = False) -> None:
-        values = await self._role.measure()
-        at_s = self.clock.uptime_s()
-        unix_s = self.clock.unix_s(at_s)
+        self._keep_values(await self._role.measure(), alarm)
+
+    def _keep_values(self, values: dict, alarm: bool = False) -> None:
         try:
-            if unix_s is None:
-                seq = self.queue.append(self.boot, TIME_UPTIME, at_s, self._body(values))
-            else:
-                seq = self.queue.append(self.boot, TIME_UNIX, unix_s, self._body(values))
+            seq = self._keep_body(self._body(values))
         except OSError as error:
             self._unmade += 1
             log_error("sample: %d readings were not kept" % self._unmade, error)
@@ -162,7 +167,17 @@ class Node:
             log("node", "alarm: reading %d" % seq)
             self._alarms.add(seq)
             self.network.hurry()
+
+    def _keep_body(self, body: bytes) -> int:
+        """Put a reading on flash with the time of now, have it sent, and return its number. Raises OSError."""
+        at_s = self.clock.uptime_s()
+        unix_s = self.clock.unix_s(at_s)
+        if unix_s is None:
+            seq = self.queue.append(self.boot, TIME_UPTIME, at_s, body)
+        else:
+            seq = self.queue.append(self.boot, TIME_UNIX, unix_s, body)
         self.network.wake()
+        return seq
 
     def _body(self, values: dict[str, float]) -> bytes:
         """Return the reading as it lies on flash: the number and the time are put in when it is sent."""

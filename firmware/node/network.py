@@ -21,6 +21,7 @@ _HURRY_EVERY_MS = 30000
 _HURRIES = 24  # so often a sign of life may cut a long wait short; one comes back every hour
 _HURRY_REFILL_MS = 3600000
 _MAX_FOPTS = 15
+_REQUESTS = (readings.FPORT_COMMANDS, readings.FPORT_SETTINGS)
 
 
 class Network:
@@ -49,6 +50,9 @@ class Network:
         self._pause_end = 0
         self._hurry_at = -_HURRY_EVERY_MS
         self.refused = 0
+        self.contact_ms = clock.monotonic_ms()  # when an authentic frame came the last time, or the start
+        self.outgoing = []  # type: list[tuple[int, bytes]]  # FPort and payload of answers that wait
+        self.on_request = None  # what takes FPort and payload of a request
         link.on_heard = self._heard
         if self._layer is not None and mac is not None:
             self._layer.attach(mac, clock.monotonic_ms)
@@ -112,6 +116,10 @@ class Network:
         if alarm is not None:
             self._delivery.skip(self._alarms.sent)
             await self._send(readings.FPORT_ALARMS, alarm, fopts, asks_time, True)
+            return
+        if self.outgoing and len(self.outgoing[0][1]) + len(fopts) <= self._link.max_payload:
+            fport, answer = self.outgoing.pop(0)
+            await self._send(fport, answer, fopts, asks_time)
             return
         payload = self._delivery.next_frame(now, self._link.max_payload - len(fopts))
         if payload is None and not self._mac.ack_due and not (layer is not None and layer.urgent):
@@ -228,6 +236,7 @@ class Network:
             return OURS
         received = self._mac_or_refuse().open(phy)
         self._alive_at = self._delivery.unanswered
+        self.contact_ms = self._clock.monotonic_ms()
         self._wake.set()
         heard = OURS
         if received.ack:
@@ -240,6 +249,8 @@ class Network:
             self._obey(received.payload if received.fport == 0 else received.fopts)
         if received.fport == readings.FPORT_RECEIPTS:
             self._receipt(received.payload)
+        elif received.fport in _REQUESTS and self.on_request is not None:
+            self.on_request(received.fport, received.payload)
         elif received.fport:
             log("downlink", "nothing here listens on FPort %d" % received.fport)
         return heard

@@ -8,7 +8,7 @@ integers. A payload on the readings port is a CBOR sequence of such maps, ended 
 asks for a receipt: the oldest sequence number that it still holds.
 """
 
-from firmware.wire import cbor
+from firmware.wire import cbor, kinds
 from firmware.wire.errors import Malformed
 
 TYPE_CHECKING = False  # MicroPython has no typing module
@@ -71,7 +71,7 @@ def decode_reading(kind: "Kind", item: object) -> "tuple[int, int | None, int | 
     age_s = _uint(item, KEY_AGE, "age")
     if time_s is not None and age_s is not None:
         raise Malformed("reading %d: both a time and an age" % seq)
-    fields = {field[1]: field for field in kind.FIELDS}
+    fields = {field[1]: field for field in kinds.fields(kind)}
     values: "dict[str, float | bool]" = {}
     for key in item:
         if key in (KEY_SEQ, KEY_TIME, KEY_AGE):

@@ -177,9 +177,9 @@ class World:
         assert len(set(server.fcnts)) == len(server.fcnts), "frame counter used twice"
         assert len(set(server.joins)) == len(server.joins), "DevNonce used twice"
         held = {record.seq for record in self.node.queue.read(0, self.node.queue.next_seq)}
-        told = {item[6] for item in server.readings.values()}
-        for record in self.node.queue.read(0, self.node.queue.next_seq):
-            told.add(cbor.loads(record.body)[6])
+        bodies = list(server.readings.values())
+        bodies += [cbor.loads(record.body) for record in self.node.queue.read(0, self.node.queue.next_seq)]
+        told = {item[6] for item in bodies if 6 in item}  # the others tell about the board itself
         assert told == set(range(1, self.role.made + 1)), (sorted(told), self.role.made)
         return held
 

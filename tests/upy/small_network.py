@@ -4,7 +4,7 @@
 
 import sys
 
-from firmware.wire import frame, maccommands, readings
+from firmware.wire import frame, maccommands, readings, requests
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.errors import NotAuthentic, WireError
 from firmware.wire.session import Session
@@ -50,6 +50,7 @@ class Server:
         self.confirm = False
         self.deaf = False
         self.alarms = []  # (sequence numbers, whether confirmed) of each frame on the port of alarms
+        self.answers = []  # (FPort, map) of what came on other ports than readings
 
     def uplink(self, phy):
         """Take a frame and return what goes down."""
@@ -108,11 +109,17 @@ class Server:
                 self.alarms.append(([item[0] for item in items], received.confirmed))
             if oldest is not None and self.receipts:
                 receipt = self._receipt(oldest)
+        elif received.fport in (readings.FPORT_COMMANDS, readings.FPORT_SETTINGS):
+            self.answers.append((received.fport, requests.decode(received.payload)))
         if receipt is None and not fopts and not received.confirmed:
             return []
         port = None if receipt is None else readings.FPORT_RECEIPTS
         ack = received.confirmed
         return [self.session.seal_downlink(port, receipt or b"", confirmed=self.confirm, ack=ack, fopts=fopts)]
+
+    def ask(self, fport, payload):
+        """Return the frame that brings a request to the device."""
+        return self.session.seal_downlink(fport, payload)
 
     def _keep(self, item):
         seq = item[0]

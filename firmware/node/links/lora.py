@@ -74,6 +74,11 @@ class LoraLink:
         self._network = network
 
     @property
+    def works(self) -> bool:
+        """Whether the radio did what it was told the last time."""
+        return self._faults_in_row == 0
+
+    @property
     def max_payload(self) -> int:
         """Application bytes that one frame may carry now, FOpts included; depends on the data rate."""
         return self.layer.max_payload

@@ -39,4 +39,5 @@ def terms(kind: str) -> dict[str, Term]:
     """Return the terms of *kind* by field name. Raises Malformed when there is no such kind."""
     if kind not in names():
         raise Malformed(f"kind {kind!r} is not known; there are: {', '.join(names())}")
-    return cast("dict[str, Term]", import_module(f"firmware.wire.kinds.{kind}_terms").TERMS)
+    own = cast("dict[str, Term]", import_module(f"firmware.wire.kinds.{kind}_terms").TERMS)
+    return own | cast("dict[str, Term]", import_module("firmware.wire.kinds.common_terms").TERMS)

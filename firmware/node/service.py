@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What every role gets from the node: settings from afar, commands, maintenance, the daily report about the board.
+
+A role may have, beside what roles/__init__.py asks of it:
+
+- ``attach(service)``: called once; from then on it may use ``settings``, ``clock``, ``contact_s()``, ``maintained()``;
+- ``alarms()``: field values that must not wait for the next reading, {} when there are none; asked every second;
+- ``command(name, arguments)``: obey a command of its kind, return a status of wire.requests;
+- ``await status()``: values of its own fields for the daily report;
+- ``await self_test()``: WORKS, BROKEN or ABSENT by the name of each component.
+"""
+
+import asyncio
+
+import machine
+
+from firmware.node.lazy import borrowed
+from firmware.node.log import log, log_error
+from firmware.node.settings import Settings
+from firmware.wire import kinds
+
+TYPE_CHECKING = False  # MicroPython has no typing module
+if TYPE_CHECKING:
+    from typing import Any  # noqa: F401  in a comment that names a type
+
+_MAX_REQUESTS = 4
+_MAX_ANSWERS = 12
+_FIRST_REPORT_MS = 3000  # after the start: let the first readings go, and the session come
+_ASLEEP_MS = 60000
+_GRACE_MS = 30000
+
+
+class Service:
+    """*keep* takes the body of a reading and puts it on flash."""
+
+    def __init__(self, files, kind: str, role, link, clock, watchdog, keep) -> None:
+        self.files = files
+        self.kind = kind
+        self.role = role
+        self.link = link
+        self.clock = clock
+        self.settings = Settings(files, kinds.controls(kind))
+        self.failed = 0  # components that the last self-test found broken, as bits
+        self._watchdog = watchdog
+        self._keep = keep
+        self._network = None  # type: Any
+        self._requests = []  # type: list[tuple[int, bytes]]
+        self._asked = asyncio.Event()
+        self._report = asyncio.Event()
+        self._maintained_until_s = 0
+        self._restart = None  # type: asyncio.Task | None
+        with borrowed("status") as status:
+            self.boots = status.count_boot(files)
+        if hasattr(role, "attach"):
+            role.attach(self)
+
+    def attach(self, network) -> None:
+        """Take the network, whose requests come here."""
+        self._network = network
+        network.on_request = self._take
+
+    def interval_ms(self, made_ms: int) -> int:
+        """Return how long to wait from reading to reading; *made_ms* is what the board was made with."""
+        return self.settings["interval_s"] * 1000 or made_ms
+
+    def contact_s(self) -> int:
+        """Return for how long nothing authentic was heard from the network."""
+        if self._network is None:
+            return self.clock.uptime_s()
+        return (self.clock.monotonic_ms() - self._network.contact_ms) // 1000
+
+    def contact_lost(self) -> bool:
+        """Tell whether the network was silent for longer than the settings allow."""
+        return self.contact_s() > self.settings["contact_lost_h"] * 3600
+
+    def maintain(self, minutes: int) -> None:
+        """A person works at the device: no alarms for so long; 0 ends it."""
+        self._maintained_until_s = self.clock.uptime_s() + 60 * minutes
+        log("service", "maintenance for %d minutes" % minutes)
+
+    def maintained(self) -> bool:
+        """Tell whether a person works at the device."""
+        return self.clock.uptime_s() < self._maintained_until_s
+
+    def alarms(self) -> dict:
+        """Return what the role has to say at once."""
+        take = getattr(self.role, "alarms", None)
+        values = {} if take is None else take()
+        if values and self.maintained():
+            log("service", "maintenance: not reported: %s" % ", ".join(values))
+            return {}
+        return values
+
+    def report_status(self) -> None:
+        """Make a status report soon."""
+        self._report.set()
+
+    async def self_test(self) -> dict:
+        """Test all components; return results by key."""
+        with borrowed("status") as status:
+            results = await status.self_test(self)
+            self.failed = status.failed_bits(results)
+        return results
+
+    def restart(self, after_ms: int) -> None:
+        """Start anew, once what waits to be sent has had its time."""
+        log("service", "restart in %d ms" % after_ms)
+        self._restart = asyncio.create_task(_restart(after_ms))
+
+    async def report(self) -> None:
+        """Task: one report soon after the start, then one a day, and whenever one is asked for."""
+        due_ms = self.clock.monotonic_ms() + _FIRST_REPORT_MS
+        while True:
+            left_ms = due_ms - self.clock.monotonic_ms()
+            self._watchdog.expect("report", min(max(left_ms, 0), _ASLEEP_MS) + _GRACE_MS)
+            try:
+                await asyncio.wait_for_ms(self._report.wait(), min(max(left_ms, 0), _ASLEEP_MS))
+            except asyncio.TimeoutError:
+                if self.clock.monotonic_ms() < due_ms:
+                    continue
+            self._report.clear()
+            await self._make_report()
+            due_ms = self.clock.monotonic_ms() + self.settings["status_every_h"] * 3600000
+
+    async def answer(self) -> None:
+        """Task: obey what the network asks, one request after the other."""
+        while True:
+            self._watchdog.expect("answer", _ASLEEP_MS + _GRACE_MS)
+            try:
+                await asyncio.wait_for_ms(self._asked.wait(), _ASLEEP_MS)
+            except asyncio.TimeoutError:
+                continue
+            self._asked.clear()
+            while self._requests:
+                fport, payload = self._requests.pop(0)
+                with borrowed("desk") as desk:
+                    answers = await desk.Desk(self).answer(fport, payload)
+                for each in answers:
+                    if len(self._network.outgoing) < _MAX_ANSWERS:
+                        self._network.outgoing.append((fport, each))
+                self._network.wake()
+
+    async def _make_report(self) -> None:
+        with borrowed("status") as status:
+            for body in await status.bodies(self):
+                try:
+                    self._keep(body)
+                except OSError as error:
+                    log_error("service: a status report was not kept", error)
+
+    def _take(self, fport: int, payload: bytes) -> None:
+        if len(self._requests) >= _MAX_REQUESTS:
+            log("service", "too many requests; one is not answered")
+            return
+        self._requests.append((fport, payload))
+        self._asked.set()
+
+
+async def _restart(after_ms: int) -> None:
+    await asyncio.sleep_ms(after_ms)
+    machine.reset()
