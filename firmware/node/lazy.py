@@ -9,20 +9,23 @@ import sys
 class borrowed:  # noqa: N801  reads as a word of the language
     """``with borrowed("status") as status:`` loads ``firmware.node.status`` and forgets it afterwards.
 
-    Nothing of the module may be kept: no class, no function, no instance.
+    With it go *also*, modules of ``firmware.wire`` that nothing else on the board needs all the time. Nothing of them
+    may be kept: no class, no function, no instance.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = "firmware.node." + name
+    def __init__(self, name: str, *also: str) -> None:
+        self._names = ["firmware.node." + name]
+        self._names += ["firmware.wire." + each for each in also]
 
     def __enter__(self):
         gc.collect()
-        return __import__(self._name, None, None, ["__name__"])
+        return __import__(self._names[0], None, None, ["__name__"])
 
     def __exit__(self, *error) -> None:
-        sys.modules.pop(self._name, None)
-        package, _, name = self._name.rpartition(".")
-        parent = sys.modules.get(package)
-        if hasattr(parent, name):
-            delattr(parent, name)
+        for each in self._names:
+            sys.modules.pop(each, None)
+            package, _, name = each.rpartition(".")
+            parent = sys.modules.get(package)
+            if hasattr(parent, name):
+                delattr(parent, name)
         gc.collect()

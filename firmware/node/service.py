@@ -18,7 +18,6 @@ import machine
 from firmware.node.lazy import borrowed
 from firmware.node.log import log, log_error
 from firmware.node.settings import Settings
-from firmware.wire import kinds
 
 TYPE_CHECKING = False  # MicroPython has no typing module
 if TYPE_CHECKING:
@@ -40,7 +39,8 @@ class Service:
         self.role = role
         self.link = link
         self.clock = clock
-        self.settings = Settings(files, kinds.controls(kind))
+        self.settings = Settings(files, kind)
+        self._controls = "kinds." + kind + "_controls"
         self.failed = 0  # components that the last self-test found broken, as bits
         self._watchdog = watchdog
         self._keep = keep
@@ -50,7 +50,7 @@ class Service:
         self._report = asyncio.Event()
         self._maintained_until_s = 0
         self._restart = None  # type: asyncio.Task | None
-        with borrowed("status") as status:
+        with self._status() as status:
             self.boots = status.count_boot(files)
         if hasattr(role, "attach"):
             role.attach(self)
@@ -98,7 +98,7 @@ class Service:
 
     async def self_test(self) -> dict:
         """Test all components; return results by key."""
-        with borrowed("status") as status:
+        with self._status() as status:
             results = await status.self_test(self)
             self.failed = status.failed_bits(results)
         return results
@@ -134,15 +134,18 @@ class Service:
             self._asked.clear()
             while self._requests:
                 fport, payload = self._requests.pop(0)
-                with borrowed("desk") as desk:
+                with borrowed("desk", "requests", "shapes", "kinds.common_controls", self._controls) as desk:
                     answers = await desk.Desk(self).answer(fport, payload)
                 for each in answers:
                     if len(self._network.outgoing) < _MAX_ANSWERS:
                         self._network.outgoing.append((fport, each))
                 self._network.wake()
 
+    def _status(self) -> borrowed:
+        return borrowed("status", "kinds.common", "kinds.common_controls", self._controls)
+
     async def _make_report(self) -> None:
-        with borrowed("status") as status:
+        with self._status() as status:
             for body in await status.bodies(self):
                 try:
                     self._keep(body)

@@ -92,7 +92,7 @@ async def scenario_settings_are_taken_reported_and_survive(seed):
     (answer,) = await asked(world, FPORT_SETTINGS, requests.settings(7, values))
     assert answer[requests.ID] == 7 and answer[requests.STATUS_KEY] == requests.DONE
     assert answer[requests.VALUES] == values, answer
-    again = Settings(world.files, MODULES)
+    again = Settings(world.files, "street_light")
     assert not again.damaged and again["fade_ms"] == 1500 and again.crc() == answer[requests.CRC]
     assert again["program_0"][1][1] == [0, 60, 40] and again.changed() == sorted(values)
 
@@ -123,7 +123,7 @@ async def scenario_a_request_with_one_bad_value_changes_nothing(seed):
     ], got
     empty = answers[0][requests.CRC]
     assert [answer[requests.CRC] == empty for answer in answers] == [True, True, True, True, True, False, True]
-    assert Settings(world.files, MODULES).changed() == []
+    assert Settings(world.files, "street_light").changed() == []
 
 
 async def scenario_a_long_report_comes_in_frames_that_fit_the_slowest_rate(seed):
@@ -249,12 +249,12 @@ async def scenario_settings_survive_a_cut_at_every_flash_operation(seed):
         content[:] = b"\xff" * len(content)
         flash = TornFlash(content=content)
         files = mount(flash)
-        assert Settings(files, MODULES).apply(first)[0] == requests.DONE
+        assert Settings(files, "street_light").apply(first)[0] == requests.DONE
         flash.writes, flash.cut = 0, cut
-        status = Settings(files, MODULES).apply(second)[0]
+        status = Settings(files, "street_light").apply(second)[0]
         through = flash.writes <= cut
         flash.cut = None
-        after = Settings(mount(flash, False), MODULES)
+        after = Settings(mount(flash, False), "street_light")
         pair = (after["fade_ms"], after["hot_c"])
         assert after.damaged is False and pair in ((100, 70), (200, 71)), (cut, pair)
         assert status == requests.NOT_STORED or pair == (200, 71), (cut, status, pair)
@@ -267,26 +267,26 @@ async def scenario_settings_survive_a_cut_at_every_flash_operation(seed):
 
 async def scenario_damaged_settings_are_defaults_and_say_so(seed):
     files = mount(RamFlash())
-    Settings(files, MODULES).apply({KEYS["fade_ms"]: 100})
+    Settings(files, "street_light").apply({KEYS["fade_ms"]: 100})
     for slot in ("settings.a", "settings.b"):
         raw = bytearray(files.read(slot))
         raw[12] ^= 1
         files.write(slot, bytes(raw))
-    damaged = Settings(files, MODULES)
+    damaged = Settings(files, "street_light")
     assert damaged.damaged and damaged["fade_ms"] == 3000
     assert damaged.apply({KEYS["hot_c"]: 90})[0] == requests.DONE and not damaged.damaged
-    assert Settings(files, MODULES).changed() == [KEYS["hot_c"]]
+    assert Settings(files, "street_light").changed() == [KEYS["hot_c"]]
     for payload in (b"\xa1\x18\x1d\x00" + b"\x01", cbor.dumps({29: -1}), cbor.dumps({98: 1}), cbor.dumps([1]), b"\xff"):
-        settings = Settings(files, MODULES)
+        settings = Settings(files, "street_light")
         settings._slots.write(payload)
-        assert Settings(files, MODULES).damaged, payload
+        assert Settings(files, "street_light").damaged, payload
 
 
 async def scenario_every_default_is_possible(seed):
     for module in MODULES:
         for name, key, _shape, default in module.SETTINGS:
-            assert service.Settings(mount(RamFlash()), MODULES).apply({key: default})[0] == requests.DONE, name
-    assert kinds.controls("street_light") == MODULES and kinds.controls("no_such_kind") == (common_controls,)
+            assert Settings(mount(RamFlash()), "street_light").apply({key: default})[0] == requests.DONE, name
+    assert len(kinds.controls("street_light")) == 2 and len(kinds.controls("no_such_kind")) == 1
 
 
 async def scenario_too_many_requests_lose_nothing_but_themselves(seed):
