@@ -32,7 +32,7 @@ from gateway.network.duty import Priority
 from gateway.network.live import Joined
 from gateway.operate.logs import EventLog, Seldom
 from gateway.outbox.devices import Arrival
-from gateway.records import decoders, reading
+from gateway.records import decoders, reading, replies
 from provisioning.errors import ProvisioningError
 
 if TYPE_CHECKING:
@@ -174,6 +174,10 @@ class Intake:
         if frame.profile.decoder is not None:
             return self._decode_foreign(frame, frame.fport, frame.profile.decoder)
         try:
+            if frame.fport in replies.FPORTS:
+                self._log.info("answer", dev_eui=dev_eui, **replies.describe(frame.kind, frame.fport, frame.payload))
+                self._counters.add("frames", "answers")
+                return None
             if frame.fport not in (FPORT_READINGS, FPORT_ALARMS):
                 raise UnsupportedPort(f"nothing is taken on FPort {frame.fport}", dev_eui=dev_eui)
             alarm = frame.fport == FPORT_ALARMS
