@@ -30,5 +30,5 @@ def test_the_firmware_tells_the_version_of_the_project() -> None:
     found = VERSION.search((ROOT / "pyproject.toml").read_text())
     assert found is not None
     major, minor, patch = (int(part) for part in found.groups())
-    status = (ROOT / "firmware" / "node" / "status.py").read_text()
+    status = (ROOT / "firmware" / "node" / "boots.py").read_text()
     assert f"\nVERSION = {major * 10000 + minor * 100 + patch} " in status

@@ -36,7 +36,7 @@ _ALARM_EVERY_MS = 60000  # a cause that comes and goes must not use up the air t
 class Node:
     """Joins the parts. *role*, *link* and *wdt* are open already; ``run`` returns only by an exception."""
 
-    def __init__(self, files, settings, role, link, wdt) -> None:
+    def __init__(self, files, settings, role, link, wdt, boots=None) -> None:
         self.clock = Clock(time.ticks_ms, time.ticks_diff)
         self.boot = int.from_bytes(os.urandom(4), "little")
         self._settings = settings
@@ -59,7 +59,7 @@ class Node:
         self._raised = asyncio.Event()
         self._alarm_at = -_ALARM_EVERY_MS
         role.alarm = self._raised.set
-        self.service = Service(files, settings.kind, role, link, self.clock, self._watchdog, self._keep_body)
+        self.service = Service(files, settings.kind, role, link, self.clock, self._watchdog, self._keep_body, boots)
         self.service.attach(self.network)
         self._ended = asyncio.Event()
         self._reason = LeaveToRepl()  # type: BaseException

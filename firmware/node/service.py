@@ -31,9 +31,9 @@ _GRACE_MS = 30000
 
 
 class Service:
-    """*keep* takes the body of a reading and puts it on flash."""
+    """*keep* takes the body of a reading and puts it on flash, *boots* is what ``boots.facts`` told."""
 
-    def __init__(self, files, kind: str, role, link, clock, watchdog, keep) -> None:
+    def __init__(self, files, kind: str, role, link, clock, watchdog, keep, boots=None) -> None:
         self.files = files
         self.kind = kind
         self.role = role
@@ -50,8 +50,7 @@ class Service:
         self._report = asyncio.Event()
         self._maintained_until_s = 0
         self._restart = None  # type: asyncio.Task | None
-        with self._status() as status:
-            self.boots = status.count_boot(files)
+        self.boots = boots or (0,) * 6
         if hasattr(role, "attach"):
             role.attach(self)
 

@@ -14,6 +14,7 @@ import micropython
 from firmware.node import config, log
 from firmware.node.errors import ConfigError, LeaveToRepl, NodeError
 from firmware.node.files import Files
+from firmware.node.lazy import borrowed
 from firmware.node.links import open_link
 from firmware.node.links.breaks import BREAK, MAYBE, BreakWatch
 from firmware.node.roles import open_role
@@ -71,9 +72,11 @@ def _run(board: _Board) -> None:
     _remember_pins(files, settings)
     if "wdt_ms" in settings.board:
         board.wdt = machine.WDT(timeout=config.board_int(settings.board, "wdt_ms"))
+    with borrowed("boots", "kinds.common") as boots:
+        facts = boots.facts(files)
     from firmware.node.app import Node  # after the light is on: loading takes a while
 
-    node = Node(files, settings, board.role, open_link(settings.link, settings), board.wdt)
+    node = Node(files, settings, board.role, open_link(settings.link, settings), board.wdt, facts)
     gc.collect()
     gc.threshold(-1)
     asyncio.run(node.run())

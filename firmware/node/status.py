@@ -3,63 +3,15 @@
 """What a board tells about itself: why it started, how often, what its code is, what works. Loaded when needed."""
 
 import gc
-import hashlib
 import os
-import struct
 
-import machine
-
-from firmware.node.log import log, log_error
-from firmware.node.store import Slots
 from firmware.wire import kinds, readings
 from firmware.wire.kinds import common
 from firmware.wire.kinds.common_controls import ABSENT, BROKEN, WORKS
 
-VERSION = 100  # 0.1.0: major * 10000 + minor * 100 + patch
-_COUNTS = "<III"  # boots, supply failures, watchdog resets
-_CODE = "/firmware"
-_CHUNK_BYTES = 512
 _LITTLE_HEAP_BYTES = 8192
 _PROBE = "probe"
 _READING_BYTES = 44  # the smallest frame of EU868 takes 51
-
-
-def count_boot(files) -> tuple:
-    """Count this boot on flash; return (reason, boots, supply failures, watchdog resets).
-
-    A power-on after the first is a supply that failed: MicroPython does not tell a brown-out from a cut.
-    """
-    reason = _reason()
-    counts = [0, 0, 0]
-    slots = Slots(files, "boots")
-    if slots.payload is not None and len(slots.payload) == 12:
-        counts = list(struct.unpack(_COUNTS, slots.payload))
-    failed = reason == common.POWER_ON and counts[0] > 0
-    counts[0] += 1
-    counts[1] += 1 if failed else 0
-    counts[2] += 1 if reason == common.WATCHDOG else 0
-    try:
-        slots.write(struct.pack(_COUNTS, *counts))
-    except OSError as error:
-        log_error("status: this boot is not counted", error)
-    log(
-        "status",
-        "boot %d, reason %d; %d supply failures, %d watchdog resets" % (counts[0], reason, counts[1], counts[2]),
-    )
-    return (reason, counts[0], counts[1], counts[2])
-
-
-def _reason() -> int:
-    for name, reason in (
-        ("PWRON_RESET", common.POWER_ON),
-        ("HARD_RESET", common.HARD_RESET),
-        ("WDT_RESET", common.WATCHDOG),
-        ("DEEPSLEEP_RESET", common.DEEP_SLEEP),
-        ("SOFT_RESET", common.SOFT_RESET),
-    ):
-        if hasattr(machine, "reset_cause") and machine.reset_cause() == getattr(machine, name, None):
-            return reason
-    return 0
 
 
 def values(node) -> dict:
@@ -71,49 +23,14 @@ def values(node) -> dict:
         "supply_failures": node.boots[2],
         "watchdog_resets": node.boots[3],
         "late_windows": getattr(node.link, "late_windows", 0),
-        "firmware_version": VERSION,
-        "firmware_hash": code_hash(_CODE),
+        "firmware_version": node.boots[4],
+        "firmware_hash": node.boots[5],
         "selftest_failed": node.failed,
         "settings_crc": node.settings.crc(),
         "settings_damaged": node.settings.damaged,
         "maintenance": node.maintained(),
         "heap_free_bytes": gc.mem_free(),
     }
-
-
-def code_hash(root: str) -> int:
-    """Return the first four bytes of a SHA-256 over the code below *root*.
-
-    That of each file goes into it behind the file's path and a zero byte, sorted by path, folders where their names
-    stand. 0 on a board whose code is frozen into the interpreter: there is no folder.
-    """
-    whole = hashlib.sha256()
-    found = False
-    for path in _walk(root):
-        part = hashlib.sha256()
-        with open(path, "rb") as file:
-            chunk = file.read(_CHUNK_BYTES)
-            while chunk:
-                part.update(chunk)
-                chunk = file.read(_CHUNK_BYTES)
-        whole.update(path[len(root) :].encode() + b"\0" + part.digest())
-        found = True
-    return struct.unpack(">I", whole.digest()[:4])[0] if found else 0
-
-
-def _walk(folder: str) -> list[str]:
-    found = []
-    try:
-        entries = sorted(os.listdir(folder))
-    except OSError:
-        return found
-    for name in entries:
-        path = folder + "/" + name
-        if os.stat(path)[0] & 0x4000:
-            found += _walk(path)
-        else:
-            found.append(path)
-    return found
 
 
 def chunks(module, values: dict, room_bytes: int) -> list:

@@ -6,7 +6,7 @@ import asyncio
 
 import vfs
 
-from firmware.node import config, log
+from firmware.node import boots, config, log
 from firmware.node.app import Node
 from firmware.node.files import Files
 from firmware.wire import cbor
@@ -156,7 +156,7 @@ class World:
         self.server = server or Server()
         self.link = Pipe(self.server)
         self.role = role or Role()
-        self.node = Node(self.files, settings(**changed), self.role, self.link, None)
+        self.node = Node(self.files, settings(**changed), self.role, self.link, None, boots.facts(self.files))
 
     async def until(self, condition, what, timeout_ms=60000):
         """Let the node work until *condition()*. The time-out only keeps a broken test from running for ever."""
