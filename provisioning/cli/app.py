@@ -11,7 +11,23 @@ from typing import Annotated
 
 import typer
 
-from provisioning.cli import batches, board, demo, devices, gateway, init, papers, people, receive, upkeep, verify
+from provisioning.cli import (
+    audit,
+    batches,
+    board,
+    check,
+    demo,
+    devices,
+    gateway,
+    init,
+    papers,
+    people,
+    receive,
+    rules,
+    upkeep,
+    verify,
+)
+from provisioning.cli.guideline_options import GuidelineCommand
 from provisioning.cli.output import Context, complain
 from provisioning.errors import ProvisioningError
 
@@ -67,6 +83,10 @@ app.command("receive")(receive.receive)
 app.command("prove")(receive.prove)
 app.add_typer(board.app, name="board")
 app.command("demo")(demo.demo)
+app.command("check", cls=GuidelineCommand)(check.check)
+app.command("audit", cls=GuidelineCommand)(audit.audit)
+app.command("snapshot")(audit.snapshot)
+app.add_typer(rules.app, name="rules")
 
 
 def main(arguments: list[str] | None = None) -> int:
