@@ -91,15 +91,13 @@ def export(ctx: typer.Context, pack: PackFile = None) -> None:
 def sign(
     file: Annotated[Path, typer.Argument(metavar="PACK", help="A pack as TOML.")],
     signer: Annotated[str, typer.Option("--as", metavar="ID", help="Id of the role holder who signs: slk or ks.")],
-    key: Annotated[
-        str, typer.Option("--key", metavar="REF", help="Her private key: file:PATH, env:NAME, credential:NAME.")
-    ],
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Her private key, as lykta role key made it.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file.")],
 ) -> None:
     """Sign a pack: it then says who stands for it."""
     found = city_pack.read(file)
     rules_in_force(found.pack)
-    private = pki.load_private_key(load_secret(key, Path()), "signing key")
+    private = pki.load_private_key(load_secret(f"file:{key.absolute()}", Path()), "signing key")
     write_new(out, signed_pack.sign(city_pack.text_of(found), private, signer, datetime.now(UTC)), PUBLIC_MODE)
     say(str(out))
     note(f"rule pack {found.pack.version}, signed by {signer}; next: lykta rules install {out}")
