@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from provisioning.guidelines import city_pack
+from provisioning.guidelines.batch import judge
+
 if TYPE_CHECKING:
     from provisioning.city import City
     from provisioning.model.verdict import Judge
 
 
-def judge_of(_city: City) -> Judge | None:
-    """The judge of this city; None where no rules are in force: records then wait in the stage `registered`."""
-    return None
+def judge_of(city: City) -> Judge:
+    """The judge of this city. As long as it has installed no signed pack, its rules block everything (GOV-1)."""
+    return judge(city_pack.load(city.home))

@@ -64,18 +64,13 @@ def _run(case: dict[str, Any], folder: Path, *more: str) -> int:
 @pytest.mark.parametrize("case", _cases())
 def test_case(case: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = case.get("arguments", [])
-    assert _run(case, tmp_path, "--lang", case.get("lang", "en"), *arguments) == case["exit"]
-    told = capsys.readouterr().out
-    for text in case.get("says", ()):
-        assert text in told
-    for text in case.get("says_not", ()):
-        assert text not in told
-    assert (
-        _run(
-            case, tmp_path, *(each for each in arguments if each not in {"--output", "json"}), "-o", "json", *_all(case)
-        )
-        == case["exit"]
-    )
+    if case.get("says") or case.get("says_not"):
+        assert _run(case, tmp_path, "--lang", case.get("lang", "en"), *arguments) == case["exit"]
+        told = capsys.readouterr().out
+        assert [text for text in case.get("says", ()) if text not in told] == []
+        assert [text for text in case.get("says_not", ()) if text in told] == []
+    others = [each for each in arguments if each not in {"--output", "json"}]
+    assert _run(case, tmp_path, *others, "-o", "json", *_all(case)) == case["exit"]
     findings = [each for device in json.loads(capsys.readouterr().out)["devices"] for each in device["findings"]]
     assert sorted({each["rule_id"] for each in findings if each["status"] in {"fail", "unknown"}}) == sorted(
         case["open"]

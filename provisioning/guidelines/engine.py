@@ -143,7 +143,7 @@ class Guidelines:
         broken = {each.rule_id for each in findings if each.open}
         for each in weighed:
             if each.problem == _EXPIRED and each.rule_id in broken:
-                values = {"id": each.id, "rule": each.rule_id, "until": each.until, "why": each.detail}
+                values = {"waiver": each.id, "rule": each.rule_id, "until": each.until, "why": each.detail}
                 hit = Hit(_EXPIRED, "/waivers", each.id, values=values)
                 yield self._finding(rule, self.pack.entry(rule.id), label(record), hit, Answer())
 

@@ -76,7 +76,19 @@ def remedies(finding: Finding) -> list[str]:
     if finding.hit is None or finding.hit.case == ERROR_CASE:
         return []
     values = {"id": finding.device_id, **finding.hit.values}
-    return [fill(line, values, "en") for line in text_of(finding.rule_id).do]
+    lines = [fill(line, values, "en") for line in text_of(finding.rule_id).do]
+    word = _paper_that_helps(finding)
+    if word is not None:
+        lines.append(f"lykta {word} sign {word.upper()}.toml --as ID --key FILE --out {word.upper()}.cose")
+    return lines
+
+
+def _paper_that_helps(finding: Finding) -> str | None:
+    if not finding.open:
+        return None
+    if finding.severity is Severity.APPROVE and finding.who_can_approve:
+        return "approval"
+    return "waiver" if finding.waiver_possible and finding.severity is Severity.BLOCK else None
 
 
 def whom_to_ask(finding: Finding, pack: Pack, language: Language) -> str:

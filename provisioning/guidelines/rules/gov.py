@@ -26,7 +26,13 @@ def pack_in_force(case: Case) -> Iterator[Hit]:
 def waivers_count(case: Case) -> Iterator[Hit]:
     """Every waiver that names it is one that counts. One whose time is over is found again by its rule."""
     for each in waivers.weigh(case.record, case.stock, case.pack, case.now):
-        values = {"id": each.id, "rule": each.rule_id, "why": each.detail, "until": each.until, "days": each.days_left}
+        values = {
+            "waiver": each.id,
+            "rule": each.rule_id,
+            "why": each.detail,
+            "until": each.until,
+            "days": each.days_left,
+        }
         if each.problem is not None and each.problem != "expired":
             yield Hit(each.problem, "/waivers", each.id, values=values)
         elif each.problem is None and each.days_left <= case.number("warn_days"):

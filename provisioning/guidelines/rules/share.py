@@ -95,7 +95,8 @@ def near_miss(case: Case) -> Iterator[Hit]:
         wide = nearby.candidates(case, stream, case.number("near_miss_factor"))
         beyond = [each for each in wide if each.distance_m > reach]
         if beyond:
-            values = {"property": stream.property, "count": len(beyond), "radius": reach}
+            values: dict[str, object] = {"property": stream.property, "count": len(beyond), "radius": reach}
+            values["candidate"] = beyond[0].device.id
             rows = tuple(each.row() for each in beyond)
             yield Hit("near", f"{pointer}/property", [each.device.id for each in beyond], [], values, rows=rows)
 
