@@ -142,6 +142,14 @@ class House:
         assert done.returncode == 0, f"{' '.join(command)[:200]}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def refused(self, *command: str) -> str:
+        """Run a command that exits 1, and return what it says."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._env, capture_output=True, text=True, timeout=100, check=False
+        )
+        assert done.returncode == 1, f"{' '.join(command)[:200]}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
     @contextmanager
     def running(self, *command: str) -> Iterator[None]:
         """Run a program beside the test, and end it."""
@@ -246,3 +254,34 @@ def test_a_link_is_known_to_the_configuration(house: House) -> None:
         "print(type(TypeAdapter(plugins.settings_type(links)).validate_python(table)).__module__)"
     )
     assert house.run(sys.executable, "-c", script, table) == "gateway.links.tcp\n"
+
+
+def test_a_rule_is_two_new_files_and_an_entry_in_the_pack(house: House) -> None:
+    house.follow("adding-a-rule.md")
+    page = (ROOT / "docs" / "adding-a-rule.md").read_text(encoding="utf-8")
+    house.run("lykta", "init", "--city", "Try", "try")
+    key = house.run("lykta", "role", "key", "slk-1.pem").strip()
+    org = "lykta -C try org add kommunstyrelsen --name Kommunstyrelsen --kind namnd"
+    house.run(*org.split())
+    add = "lykta -C try role add slk-1 --name Astrid --role slk --org kommunstyrelsen --public-key"
+    house.run(*add.split(), key)
+    export, diff, sign, install, explain = _commands("adding-a-rule.md")
+    house.run(*export)
+    (entry,) = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)
+    with (house.folder / "pack.toml").open("a", encoding="utf-8") as pack:
+        pack.write(entry)
+    assert "+ rules.SAFE-1.numbers.least_m = 2.5" in house.refused(*diff)
+    house.run(*sign)
+    house.run(*install)
+    assert "The device hangs {height} m up" in house.run(*explain)
+    record = house.folder / "low.toml"
+    record.write_text(
+        'kind = "air"\nasset = { id = "STOLPE-1", type = "pole" }\n'
+        "location = { lat = 59.3, lon = 18.0, height_m = 2.4 }\n",
+        encoding="utf-8",
+    )
+    assert "The device hangs 2.4 m up; 2.5 m at least." in house.refused(
+        "lykta", "-C", "try", "check", "low.toml", "--lang", "en"
+    )
+    record.write_text(record.read_text(encoding="utf-8").replace("2.4", "2.5"), encoding="utf-8")
+    assert "SAFE-1" not in house.refused("lykta", "-C", "try", "check", "low.toml", "--lang", "en")

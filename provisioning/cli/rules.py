@@ -82,9 +82,18 @@ def diff(
 
 
 @app.command("export", cls=options.GuidelineCommand)
-def export(ctx: typer.Context, pack: PackFile = None) -> None:
+def export(
+    ctx: typer.Context,
+    pack: PackFile = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A new file; default: the screen.")] = None,
+) -> None:
     """Print the pack in force as TOML, to be changed and signed."""
-    typer.echo(city_pack.text_of(_pack(ctx, pack)), nl=False)
+    text = city_pack.text_of(_pack(ctx, pack))
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_new(out, text.encode(), PUBLIC_MODE)
+        note(f"next: change {out}, then lykta rules sign {out} --as ID --key FILE --out pack.cose")
 
 
 @app.command("sign", cls=options.GuidelineCommand)
