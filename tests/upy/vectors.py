@@ -11,7 +11,7 @@ from binascii import hexlify, unhexlify
 
 from firmware.node.roles import fill, passages
 from firmware.node.roles.interval import Interval
-from firmware.wire import airtime, cbor, cobs, crypto, frame, maccommands, macdevice, macnetwork, session
+from firmware.wire import airtime, cbor, cobs, crypto, frame, gatt, maccommands, macdevice, macnetwork, segment, session
 from firmware.wire.errors import WireError
 
 if sys.implementation.name == "micropython":
@@ -144,6 +144,48 @@ def op_cobs(case):
 
 def op_cobs_decode(case):
     return _hex(cobs.decode(unhexlify(case["data"])))
+
+
+def op_segment(case):
+    """Frames cut for one direction, and joined again."""
+    segmenter, reassembler = segment.Segmenter(), segment.Reassembler()
+    pieces, joined = [], []
+    for data in case["frames"]:
+        for piece in segmenter.split(unhexlify(data), case["size"]):
+            pieces.append(_hex(piece))
+            joined.append(reassembler.feed(piece))
+    if [_hex(data) for data in joined if data is not None] != case["frames"]:
+        raise AssertionError("does not join to what it was cut from")
+    return pieces
+
+
+def op_reassemble(case):
+    reassembler = segment.Reassembler(case.get("max_frame", segment.MAX_FRAME))
+    frames = [reassembler.feed(unhexlify(piece)) for piece in case["pieces"]]
+    counts = [reassembler.lost, reassembler.oversized, reassembler.malformed]
+    return [[_hex(data) for data in frames if data is not None], counts]
+
+
+def op_hint_key(case):
+    return _hex(gatt.hint_key(ecb(unhexlify(case["app_key"]))))
+
+
+def op_hint(case):
+    encrypt = ecb(unhexlify(case["hint_key"]))
+    data = gatt.hint(encrypt, case["counter"], case["flags"])
+    if not gatt.is_from(encrypt, data) or gatt.flags_of(data) != case["flags"]:
+        raise AssertionError("is not recognised")
+    if gatt.is_from(ecb(bytes(16)), data):
+        raise AssertionError("is recognised with another key")
+    return _hex(data)
+
+
+def op_hint_flags(case):
+    return gatt.flags_of(unhexlify(case["data"]))
+
+
+def op_advertisement(case):
+    return [_hex(gatt.advertisement(unhexlify(case["hint"]))), _hex(gatt.scan_response())]
 
 
 def op_cbor(case):
