@@ -23,6 +23,7 @@ from provisioning.cli import (
     papers,
     people,
     receive,
+    reports,
     rules,
     upkeep,
     verify,
@@ -77,6 +78,9 @@ app.add_typer(papers.paper_app("dialogue"), name="dialogue")
 app.add_typer(upkeep.log_app, name="log")
 app.add_typer(upkeep.keys_app, name="keys")
 app.command("upgrade")(upkeep.upgrade)
+app.add_typer(reports.report_app, name="report")
+app.add_typer(reports.catalogue_app, name="catalogue")
+app.command("public")(reports.public)
 app.add_typer(gateway.app, name="gateway")
 app.command("verify")(verify.verify)
 app.command("receive")(receive.receive)

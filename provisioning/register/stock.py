@@ -33,7 +33,7 @@ class DatabaseStock:
     """Answers within one open transaction, so that all answers fit together."""
 
     def __init__(self, connection: Connection, as_of: datetime) -> None:
-        self._connection = connection
+        self.connection = connection
         self._as_of = as_of
         self._holders: dict[str, RoleHolder] | None = None
 
@@ -45,7 +45,7 @@ class DatabaseStock:
     @property
     def revision(self) -> int:
         """Number of the last change in the log."""
-        return head(self._connection).seq
+        return head(self.connection).seq
 
     def device(self, device_id: str) -> DeviceRecord | None:
         """See Stock."""
@@ -63,7 +63,7 @@ class DatabaseStock:
             query = query.where(table.c.owner == owner)
         if kind is not None:
             query = query.where(table.c.record_kind == kind)
-        with self._connection.execute(query) as rows:
+        with self.connection.execute(query) as rows:
             for text in rows.scalars():
                 yield records.load(text)
 
@@ -71,7 +71,7 @@ class DatabaseStock:
         """See Stock. Asks for runs of grid cells, so that its time depends on what is near and not on the city."""
         table, found = tables.devices, []
         runs = [table.c.cell.between(first, last) for first, last in geo.cell_ranges(lat, lon, radius_m)]
-        for row in self._connection.execute(select(table.c.lat, table.c.lon, table.c.record).where(or_(*runs))):
+        for row in self.connection.execute(select(table.c.lat, table.c.lon, table.c.record).where(or_(*runs))):
             far = geo.distance_m(lat, lon, row.lat, row.lon)
             if far <= radius_m:
                 found.append(Near(records.load(row.record), far))
@@ -94,21 +94,21 @@ class DatabaseStock:
         return self._many(tables.devices.c.fingerprint == fingerprint)
 
     def _one(self, condition: Any) -> DeviceRecord | None:
-        text = self._connection.execute(select(tables.devices.c.record).where(condition)).scalar_one_or_none()
+        text = self.connection.execute(select(tables.devices.c.record).where(condition)).scalar_one_or_none()
         return None if text is None else records.load(text)
 
     def _many(self, condition: Any) -> list[DeviceRecord]:
         table = tables.devices
         query = select(table.c.record).where(condition).order_by(table.c.id)
-        return [records.load(text) for text in self._connection.execute(query).scalars()]
+        return [records.load(text) for text in self.connection.execute(query).scalars()]
 
     def organisation(self, org_id: str) -> Organisation | None:
         """See Stock."""
-        return object_of(self._connection, tables.organisations, Organisation, org_id)
+        return object_of(self.connection, tables.organisations, Organisation, org_id)
 
     def organisations(self) -> Sequence[Organisation]:
         """See Stock."""
-        return objects(self._connection, tables.organisations, Organisation)
+        return objects(self.connection, tables.organisations, Organisation)
 
     def role_holders(self) -> Sequence[RoleHolder]:
         """See Stock."""
@@ -116,16 +116,16 @@ class DatabaseStock:
 
     def _known_holders(self) -> dict[str, RoleHolder]:
         if self._holders is None:
-            self._holders = {each.id: each for each in objects(self._connection, tables.role_holders, RoleHolder)}
+            self._holders = {each.id: each for each in objects(self.connection, tables.role_holders, RoleHolder)}
         return self._holders
 
     def platform(self, platform_id: str) -> Platform | None:
         """See Stock."""
-        return object_of(self._connection, tables.platforms, Platform, platform_id)
+        return object_of(self.connection, tables.platforms, Platform, platform_id)
 
     def platforms(self) -> Sequence[Platform]:
         """See Stock."""
-        return objects(self._connection, tables.platforms, Platform)
+        return objects(self.connection, tables.platforms, Platform)
 
     def gateways(self) -> Sequence[GatewayEntry]:
         """See Stock."""
@@ -134,7 +134,7 @@ class DatabaseStock:
             GatewayEntry(
                 eui=row.eui, name=row.name, state=row.state, not_after=datetime.fromtimestamp(row.not_after_s, UTC)
             )
-            for row in self._connection.execute(select(table).order_by(table.c.eui))
+            for row in self.connection.execute(select(table).order_by(table.c.eui))
         ]
 
     def dialogues(
@@ -162,7 +162,7 @@ class DatabaseStock:
         platform_id: str | None = None,
     ) -> list[Signed[PaperT]]:
         found = []
-        for envelope in self._connection.execute(_paper_query(kind, device_id, batch_id, platform_id)).scalars():
+        for envelope in self.connection.execute(_paper_query(kind, device_id, batch_id, platform_id)).scalars():
             paper, signature = opened(bytes(envelope), self._known_holders())
             if isinstance(paper, wanted) and _wanted(paper, device_id, batch_id, platform_id):
                 found.append(Signed[wanted](paper=paper, signature=signature))  # type: ignore[valid-type]

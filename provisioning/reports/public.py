@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What everybody may know of the devices in the streets: what stands where, who owns it, what it measures."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from provisioning.errors import AlreadyExists
+from provisioning.model.device import DeviceRecord
+from provisioning.model.organisations import Organisation
+from provisioning.model.stock import Stock
+from provisioning.private_files import PUBLIC_MODE, make_directory, write_new
+
+_STANDS: Final = frozenset({"installed", "operational", "suspended"})
+_DECIMALS: Final = 5
+"""About a metre."""
+_PROTECTED_DECIMALS: Final = 2
+"""About a kilometre: where is not to be known more closely."""
+
+
+def feature(device: DeviceRecord, organisations: Mapping[str, Organisation], feedback: str) -> dict[str, Any] | None:
+    """A device as a GeoJSON feature (RFC 7946); None for one without a place. It names no DevEUI."""
+    place = device.location
+    if place is None:
+        return None
+    digits = _PROTECTED_DECIMALS if place.protected else _DECIMALS
+    owner = organisations.get(device.owner_org or "")
+    personal = device.personal_data
+    properties: dict[str, Any] = {
+        "id": device.id,
+        "kind": device.kind,
+        "owner": owner.name if owner is not None else device.owner_org,
+        "measures": sorted({stream.property for stream in device.streams}),
+        "sensors": list(device.sensing_tech or ()),
+        "personal_data": personal.level if personal is not None else "not stated",
+        "purpose": device.need.summary if device.need is not None else None,
+        "until": device.lifecycle.planned_end.isoformat() if device.lifecycle.planned_end else None,
+        "district": place.district,
+        "address": None if place.protected else place.address,
+        "position": "rounded" if place.protected else "exact",
+        "more": personal.info_url if personal is not None else None,
+        "contact": device.owner.contact if device.owner is not None and device.owner.contact else feedback,
+    }
+    return {
+        "type": "Feature",
+        "id": device.id,
+        "geometry": {"type": "Point", "coordinates": [round(place.lon, digits), round(place.lat, digits)]},
+        "properties": {name: value for name, value in properties.items() if value is not None},
+    }
+
+
+def features(stock: Stock, feedback: str) -> list[dict[str, Any]]:
+    """All devices that stand somewhere."""
+    organisations = {each.id: each for each in stock.organisations()}
+    found = []
+    for device in stock.devices():
+        if device.lifecycle.stage in _STANDS and not device.external:
+            made = feature(device, organisations, feedback)
+            if made is not None:
+                found.append(made)
+    return found
+
+
+def write(stock: Stock, folder: Path, *, city: str, feedback: str) -> int:
+    """Write `devices.geojson`, an index and a page for each device into a new folder; return how many devices."""
+    make_directory(folder)
+    if any(folder.iterdir()):
+        raise AlreadyExists(
+            "The folder for the public pages is not empty. Nothing was changed.",
+            value=folder,
+            reason="A page of a device that is gone would stay.",
+            next_step="choose a new folder, and put it in the place of the old one when it is done",
+        )
+    found = features(stock, feedback)
+    collection = {"type": "FeatureCollection", "features": found}
+    _write(folder / "devices.geojson", json.dumps(collection, ensure_ascii=False, separators=(",", ":")) + "\n")
+    _write(folder / "index.html", _index(city, found))
+    make_directory(folder / "device")
+    for each in found:
+        _write(folder / "device" / f"{each['id']}.html", _page(city, each["properties"], feedback))
+    return len(found)
+
+
+def _write(path: Path, text: str) -> None:
+    write_new(path, text.encode(), PUBLIC_MODE)
+
+
+_STYLE = (
+    "body{font:1rem/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem}"
+    "th{text-align:left;padding-right:2rem}"
+)
+
+
+def _html(title: str, body: str) -> str:
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style></head>\n<body>\n<h1>{html.escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _index(city: str, found: list[dict[str, Any]]) -> str:
+    lines = []
+    for each in found:
+        about = each["properties"]
+        text = f"{about['id']} – {about['kind']}, {about.get('address') or about.get('district') or 'no address'}"
+        lines.append(f'<li><a href="device/{html.escape(about["id"])}.html">{html.escape(text)}</a></li>')
+    listed = f"<ul>\n{chr(10).join(lines)}\n</ul>"
+    return _html(f"Connected devices in {city}", f'<p><a href="devices.geojson">GeoJSON</a></p>\n{listed}')
+
+
+def _page(city: str, about: dict[str, Any], feedback: str) -> str:
+    rows = []
+    for name, value in about.items():
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        rows.append(f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(text)}</td></tr>")
+    table = f"<table>\n{chr(10).join(rows)}\n</table>"
+    back = f'<p>Questions and opinions: {html.escape(feedback)}. <a href="../index.html">All devices</a></p>'
+    return _html(f"{about['id']} in {city}", f"{table}\n{back}")
