@@ -210,12 +210,6 @@ class OutboxSection(_Section):
     max_age_h: Annotated[float, Field(ge=0, le=87600)] = 0
     """How long what no platform took may wait, in hours of use, before it is given up with a notice; 0: for ever."""
 
-    def limits(self, max_batch: int) -> Limits:
-        """Return what the outbox takes."""
-        return Limits(
-            max_batch, self.max_bytes, self.keep_published_h * 3600.0, self.when_full, self.max_age_h * 3600.0
-        )
-
 
 class Config(_Section):
     """The whole file."""
@@ -228,6 +222,17 @@ class Config(_Section):
     operate: OperateSection = OperateSection()
     links: Annotated[list[LinkSettings], Field(min_length=1)]
     platforms: list[PlatformSettings] = []
+
+    def limits(self) -> Limits:
+        """Return what the outbox takes."""
+        return Limits(
+            max_batch=self.records.max_batch,
+            max_bytes=self.outbox.max_bytes,
+            keep_published_s=self.outbox.keep_published_h * 3600.0,
+            when_full=self.outbox.when_full,
+            max_age_s=self.outbox.max_age_h * 3600.0,
+            receipts_from=frozenset(each.name for each in self.platforms if getattr(each, "receipts", ())),
+        )
 
     @model_validator(mode="after")
     def _unique_names(self) -> Self:

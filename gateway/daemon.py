@@ -248,8 +248,7 @@ class Daemon:
         return Intake(server, outbox, self._counters, self._quarantine, self._sightings), outbox
 
     def _limits(self) -> Limits:
-        settings = self._loaded.config
-        return settings.outbox.limits(settings.records.max_batch)
+        return self._loaded.config.limits()
 
     def _name_of(self, dev_eui: bytes) -> str:
         return str(getattr(self._registered.active(dev_eui), "name", ""))

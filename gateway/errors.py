@@ -52,6 +52,10 @@ class OutboxFull(GatewayError, OSError):
     """The outbox holds ``max_bytes`` of unpublished records. Nothing is dropped; nothing more is accepted."""
 
 
+class WrongReceipt(GatewayError, ValueError):
+    """A platform signs for records that this gateway never sent, or sent with other content."""
+
+
 class QueueFull(GatewayError, OSError):
     """As many downlinks as one device may have wait already."""
 

@@ -90,3 +90,43 @@ def test_a_period_without_records_is_not_proven(tmp_path: Path, free_port: int) 
         city.lykta("prove", "--from", "2026-01-02", "--to", "2026-01-01", *store(city), code=2)
         refused = city.lykta("receive", "--broker", "127.0.0.1:1", "--name", "office", "--store", "mysql:x", code=1)
         assert refused == ""
+
+
+def _forget(path: Path, record: int) -> None:
+    """What a platform that was restored from a backup, or a broker that dropped a message, has lost."""
+    with closing(sqlite3.connect(path)) as ledger, ledger:
+        ((first, last),) = ledger.execute(
+            "SELECT first, last FROM envelope WHERE first <= ? AND last >= ?", (record, record)
+        ).fetchall()
+        ledger.execute("DELETE FROM envelope WHERE first = ?", (first,))
+        ledger.execute("DELETE FROM reading WHERE record BETWEEN ? AND ?", (first, last))
+        ((begin, end),) = ledger.execute("SELECT first, last FROM span").fetchall()
+        ledger.execute("DELETE FROM span")
+        for low, high in ((begin, first - 1), (last + 1, end)):
+            if low <= high:
+                ledger.execute("INSERT INTO span (stream, first, last) VALUES (1, ?, ?)", (low, high))
+
+
+def test_what_a_platform_lost_comes_again_because_its_receipts_say_so(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    with running_city(tmp_path, mosquitto.port, interval_ms=100) as city:
+        with receiving(city):
+            wait_until(lambda: (tmp_path / "keys" / "office.cert.pem").exists(), "the platform's key")
+            wait_until(lambda: "connected" in (tmp_path / "receive.err").read_text(), "a session at the broker")
+            platform = f'receipts = ["{tmp_path}/keys/office.cert.pem"]\nresend_after_s = 1.0\n'
+            text = city.config.read_text()
+            assert text.count("[[platforms]]\n") == 1
+            city.config.write_text(text.replace("[[platforms]]\n", f"[[platforms]]\n{platform}"))
+            city.start_gateway()
+            city.start_board()
+            wait_until(lambda: len(kept(city)) >= 10, "readings")
+        _forget(tmp_path / "received.sqlite", 5)
+        assert 5 not in kept(city)
+        with receiving(city):
+            wait_until(lambda: 5 in kept(city), "what was lost")
+        counted = city.stats()["since_start"]["platforms"]
+        assert counted["city_receipts"] >= 2
+        assert counted["city_sent_again"] >= 1
+        assert "city_receipts_refused" not in counted
+        proof = json.loads(city.lykta("prove", "--from", "2026-01-01", *store(city), "--json"))
+        assert set(proof["counts"]) <= {"late"}
+        assert proof["whole"]

@@ -19,6 +19,7 @@ from gateway.outbox.lanes import END, Lanes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.outbox.receipted import Held
     from gateway.outbox.store import Outbox, Row
 
 _Result = TypeVar("_Result")
@@ -61,6 +62,8 @@ class Feed:
         """The disk may hold more of the live lane than was read."""
         self._readings = 0
         self._noted = False
+        self._lacked: set[int] = set()
+        """What the platform did not hold when we looked last."""
         self.idle = False
         """Everything was handed out."""
 
@@ -117,6 +120,27 @@ class Feed:
         if self._lanes.waits(row.row):
             self._arrived.add(row.row)
             self._advance(row.row)
+
+    async def receipted(self, held: Held) -> None:
+        """The platform signed for what it holds. Raises WrongReceipt."""
+        await self._call(lambda outbox: outbox.take_receipt(self._platform, held))
+
+    async def send_again(self) -> int:
+        """Put back into the catch-up lane what the platform lacked now and at the last call; return how much."""
+        live_after = self._lanes.live_after
+        found = await self._call(lambda outbox: outbox.lacking(self._platform, live_after))
+        lacked = {row for row in found if not self._lanes.waits(row)}
+        again, self._lacked = sorted(lacked & self._lacked), lacked
+        count = 0
+        for after, upto in _runs(again):
+            if self._lanes.reopen(after, upto):
+                self._spans[upto] = _Span(after)
+                count += upto - after
+        if count:
+            await self._keep_apart()
+            self._noted = True
+            self.wake()
+        return count
 
     async def flush(self) -> None:
         """Put what was taken on disk. Losing this note costs a repeated publication, never a reading."""
@@ -191,6 +215,17 @@ class Feed:
         if span.exhausted and not span.on_way:
             self._lanes.finished(upto)
             self._noted = True
+
+
+def _runs(rows: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the spans ``(after, upto]`` of neighbouring ids."""
+    runs: list[tuple[int, int]] = []
+    for row in rows:
+        if runs and runs[-1][1] == row - 1:
+            runs[-1] = (runs[-1][0], row)
+        else:
+            runs.append((row - 1, row))
+    return runs
 
 
 def _hand_out(span: _Span) -> Row | None:

@@ -48,6 +48,13 @@ class Lanes:
         self._spans[-1:] = [[live[0], last], [last, END]]
         return True
 
+    def reopen(self, after: int, upto: int) -> bool:
+        """What lies in ``(after, upto]`` was taken and waits again. False when there are spans enough already."""
+        if len(self._spans) >= MAX_SPANS or upto > self.live_after or any(self.waits(row) for row in (after + 1, upto)):
+            return False
+        self._spans = sorted([*self._spans, [after, upto]])
+        return True
+
     def taken(self, row: int) -> None:
         """The platform has *row* and, of the same span, everything before it."""
         for index, (after, upto) in enumerate(self._spans):

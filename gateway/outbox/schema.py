@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 2
+VERSION = 3
 LOSS = 9
 """The rank of a notice of a loss: nothing is given up after it."""
 
@@ -61,6 +61,16 @@ CREATE TABLE IF NOT EXISTS progress (
     at REAL NOT NULL,                  -- on the outbox's own clock
     through INTEGER NOT NULL,
     PRIMARY KEY (platform, at)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipted (
+    platform TEXT NOT NULL,
+    stream INTEGER NOT NULL,
+    held BLOB NOT NULL,                -- ranges of record numbers (receipted.Held)
+    PRIMARY KEY (platform, stream)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipted_through (
+    platform TEXT PRIMARY KEY,
+    through INTEGER NOT NULL           -- every envelope up to this id was receipted by the platform
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ran (
     one INTEGER PRIMARY KEY CHECK (one = 1),

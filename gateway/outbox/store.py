@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gateway.errors import OutboxFull
-from gateway.outbox import losses, retention, stream
+from gateway.outbox import losses, receipted, retention, stream
 from gateway.outbox.age import AgeClock
 from gateway.outbox.devices import Devices
 from gateway.outbox.lanes import END, Lanes
@@ -45,6 +45,8 @@ class Limits:
     """Of what no platform took: take nothing more, or give up the lowest rank to make room."""
     max_age_s: float = 0.0
     """How long that may wait, in seconds of use; 0: for ever."""
+    receipts_from: frozenset[str] = frozenset()
+    """Platforms that sign for what they hold: what they have not signed for stays, what they have may go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ class Outbox:
         now_s = self._age.now_s()
         before_s = now_s - self._limits.keep_published_s
         with durable(self._db):
-            through = retention.published_through(self._db, self._platforms, before_s)
+            through = self._free_through(before_s)
             pruned = retention.prune(self._db, through)
             retention.forget_progress(self._db, before_s)
         if self._limits.max_age_s:
@@ -191,13 +193,39 @@ class Outbox:
         """Close the file. What was committed is on disk already."""
         self._db.close()
 
+    def take_receipt(self, platform: str, held: receipted.Held) -> None:
+        """A platform signed for what it holds. Raises WrongReceipt; then nothing has changed."""
+        with durable(self._db):
+            receipted.take(self._db, platform, held)
+
+    def lacking(self, platform: str, upto: int) -> list[int]:
+        """Return some envelopes up to id *upto* that a platform does not hold although it holds later ones."""
+        with translated(self._db):
+            return receipted.lacking(self._db, platform, upto)
+
+    def _free_through(self, before_s: float | None) -> int:
+        """Return the id up to which nobody needs anything any more."""
+        signing = [each for each in self._platforms if each in self._limits.receipts_from]
+        others = [each for each in self._platforms if each not in self._limits.receipts_from]
+        found = [receipted.through(self._db, each) for each in signing]
+        if others:
+            found.append(retention.published_through(self._db, others, before_s))
+        return min(found, default=0)
+
+    def _wanting(self, platform: str) -> Lanes:
+        """Return what a platform must not lose without a word."""
+        if platform not in self._limits.receipts_from:
+            return self.lanes(platform)
+        with translated(self._db):
+            return Lanes([[receipted.through(self._db, platform), END]])
+
     def _make_room(self) -> None:
         used = self.used_bytes()
         if used < self._limits.max_bytes:
             return
         while used >= self._limits.max_bytes * _ROOM_WANTED:
             with durable(self._db):
-                made = retention.prune(self._db, retention.published_through(self._db, self._platforms))
+                made = retention.prune(self._db, self._free_through(None))
             if not made and self._limits.when_full == "drop":
                 made = self._give_up("outbox_full", None)
             if not made:
@@ -210,7 +238,7 @@ class Outbox:
 
     def _give_up(self, why: losses.Why, before_s: float | None) -> int:
         """Return how many envelopes are not there any more."""
-        lanes = {platform: self.lanes(platform) for platform in self._platforms}
+        lanes = {platform: self._wanting(platform) for platform in self._platforms}
         through = min((each.through for each in lanes.values()), default=0)
         with durable(self._db):
             old = losses.lowest(self._db) if before_s is None else losses.stored_before(self._db, before_s, through)

@@ -104,6 +104,13 @@ class Connection:
             raise PlatformError(f"cannot publish: {paho.error_string(info.rc)}")
         return info.mid
 
+    def subscribe(self, topic: str, on_message: Callable[[bytes], None]) -> None:
+        """Receive what is published under a filter, from now on."""
+        self._client.on_message = lambda _client, _data, message: on_message(bytes(message.payload))
+        code, _ = self._client.subscribe(topic, 1)
+        if code not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
+            raise PlatformError(f"cannot subscribe: {paho.error_string(code)}")
+
     async def watch(self) -> None:
         """Keep the connection alive. Raises PlatformError when it is over."""
         while True:

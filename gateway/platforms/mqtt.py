@@ -18,6 +18,7 @@ from gateway.errors import PlatformError, ProtocolRefused, StoreUnavailable
 from gateway.operate.logs import EventLog, Seldom
 from gateway.platforms._backoff import BackOff
 from gateway.platforms._paho import ClosedEarly, Connection, Target, TlsSocket, Version
+from gateway.platforms._receipts import ReceiptDesk
 from gateway.platforms._window import Window
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Settings(plugins.Settings):
     retry_max_s: Annotated[float, Field(ge=0.5, le=600)] = 15.0
     """The longest pause between two tries."""
     tls: TlsSettings | None = None
+    receipts: Annotated[list[str], Field(default_factory=list)]
+    """PEM files of certificates whose signed receipts count: what they receipt may go, what they lack goes again."""
+    resend_after_s: Annotated[float, Field(ge=1, le=86400)] = 60.0
+    """How long a platform that signs receipts may lack a record before it is sent again."""
 
 
 class Versions:
@@ -106,6 +111,7 @@ class MqttPlatform:
         self._connection: Connection | None = None
         self._feed: Feed | None = None
         self._certificate_mid = -1
+        self._receipts = ReceiptDesk(settings.name, settings.receipts, settings.resend_after_s, context)
         self._room = asyncio.Event()
         self._last_ack_s = 0.0
         self._target = self._read_target()  # now: a password or a file that is missing stops the start, not the night
@@ -138,6 +144,8 @@ class MqttPlatform:
             self._certificate_mid = connection.publish(
                 f"{self._topic}/certificate", self._context.certificate_pem, retain=True
             )
+            if self._receipts.open:
+                connection.subscribe(f"{self._topic}/receipts/+/+", self._receipts.put)
             self._connection = connection
             self._context.counters.add("platforms", f"{self.name}_connected")
             self._log.info("broker_connected", platform=self.name, protocol=version, host=target.host, port=target.port)
@@ -145,6 +153,8 @@ class MqttPlatform:
                 tasks.create_task(connection.watch())
                 tasks.create_task(self._publish(connection, feed))
                 tasks.create_task(self._note(feed))
+                if self._receipts.open:
+                    tasks.create_task(self._receipts.serve(feed))
         finally:
             self._connection = None
             connection.close()
