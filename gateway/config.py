@@ -211,6 +211,15 @@ class OutboxSection(_Section):
     """How long what no platform took may wait, in hours of use, before it is given up with a notice; 0: for ever."""
 
 
+class GuidelinesSection(_Section):
+    """The city's rules, of which this gateway watches those that can be heard."""
+
+    pack: str | None = None
+    """Path of the signed rule pack. None, or no such file: the proposal that comes with the program."""
+    every_s: Annotated[float, Field(ge=0.1, le=86400)] = 60
+    """How often they are asked."""
+
+
 class Config(_Section):
     """The whole file."""
 
@@ -220,6 +229,7 @@ class Config(_Section):
     records: RecordsSection = RecordsSection()
     outbox: OutboxSection = OutboxSection()
     operate: OperateSection = OperateSection()
+    guidelines: GuidelinesSection = GuidelinesSection()
     links: Annotated[list[LinkSettings], Field(min_length=1)]
     platforms: list[PlatformSettings] = []
 
@@ -271,6 +281,11 @@ class Loaded:
     def certificate_path(self) -> Path:
         """The gateway's certificate."""
         return self.base / self.config.gateway.certificate
+
+    def guidelines(self) -> tuple[Path | None, float]:
+        """Where the rule pack is, if it is anywhere, and how often it is asked, in seconds."""
+        settings = self.config.guidelines
+        return None if settings.pack is None else self.base / settings.pack, settings.every_s
 
     def password(self) -> str | None:
         """Fetch the password of the register's database; None where it needs none."""

@@ -20,6 +20,7 @@ from gateway import config, watchdog
 from gateway.clock import StepDetector, SystemClock, plausible
 from gateway.ends import Ends
 from gateway.errors import LinkError, StoreCorrupt
+from gateway.guidelines import Guard
 from gateway.intake import Intake
 from gateway.network import state_files
 from gateway.network.dedup import Deduplicator, Verdict, Window
@@ -39,7 +40,6 @@ from gateway.operate.history import EVERY_S, History
 from gateway.operate.lock import only_one
 from gateway.operate.logs import EventLog, Seldom
 from gateway.operate.metrics import Metrics
-from gateway.operate.sightings import Sightings
 from gateway.operate.stages import Stages
 from gateway.operate.web.app import Source
 from gateway.operate.web.server import StatusPage
@@ -109,7 +109,7 @@ class Daemon:
         self._budget = DutyBudget()
         transmitter = Transmitter(self._send_on, self._budget, self._clock, self._counters)
         self._sender = Sender(transmitter, self._in_writer, self._counters)
-        self._sightings = Sightings()
+        self._sightings = Guard(self._counters, self._clock, self._quarantine, self._identity.eui)
         self._history = History()
         self._overview = Overview(
             Parts(
@@ -164,6 +164,7 @@ class Daemon:
             self._ends.start(tasks, self._sink)
             tasks.start("housekeeping", self._housekeep)
             tasks.start("downlinks", self._send_queued)
+            tasks.start("guidelines", self._sightings.watch)
             self._page.configure(self._loaded.config.operate, self._loaded.base, self._loaded.secret)
             tasks.start("status page", self._page.run)
             tasks.start("watchdog", lambda: watchdog.watch(self._stages, self._probe))
@@ -181,7 +182,7 @@ class Daemon:
         await pump
         await self._sender.finish()
         links, publishing = self._ends.task_names()
-        await tasks.stop(*links, "housekeeping", "downlinks", "watchdog", "status page")
+        await tasks.stop(*links, "housekeeping", "downlinks", "guidelines", "watchdog", "status page")
         await self._last_pubacks()
         await tasks.stop(*publishing)
         for feed in self._ends.feeds.values():
@@ -223,6 +224,7 @@ class Daemon:
         kek = self._loaded.secret(settings.register_.kek)
         registry = Registry.open(settings.register_.url, kek, base=base, password=self._loaded.password())
         stack.callback(registry.close)
+        self._sightings.open(registry, state_dir, *self._loaded.guidelines())
         self._registered = devices = KnownDevices(registry, self._clock)
         sessions = SessionStore(state_dir / SESSIONS_FILE, Keyring(kek))
         stack.callback(sessions.close)

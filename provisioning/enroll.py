@@ -195,6 +195,10 @@ name = "city"
 host = {toml_string(broker.host)}
 port = {broker.port}
 
+# The city's rules, as lykta rules install puts them there: what is heard is watched, and nothing is switched off.
+[guidelines]
+pack = {toml_string(str(city.home / "rules" / "pack.cose"))}
+
 # The status page, metrics and health, for a browser on this computer.
 [operate]
 listen = "127.0.0.1:8470"

@@ -23,6 +23,7 @@ _EVENTS = (
     ("outbox", "lykta_outbox_refusals", "Batches that were not taken, by reason.", "reason"),
     ("downlinks", "lykta_downlinks", "Downlinks by what became of them.", "event"),
     ("reloads", "lykta_reloads", "Reloads, taken and refused.", "result"),
+    ("guidelines", "lykta_guideline_events", "Rules that a device began to break, by rule.", "rule"),
     ("clock", "lykta_clock_events", "Steps of the wall clock.", "event"),
 )
 

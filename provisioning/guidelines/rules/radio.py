@@ -154,9 +154,7 @@ def measured(case: Case) -> Iterator[Hit]:
         yield Hit("limit", "/radio", f"{used:.1f} s/h", f"<= {limit:.1f} s/h", {**values, "limit_s": limit})
         return
     planned = None if radio is None else planned_s_per_h(radio)
-    if planned is None:
-        yield ask.missing("/radio", case="no_plan", **values)
-    elif used > planned * case.number("over_plan"):
+    if planned is not None and used > planned * case.number("over_plan"):
         values |= {"planned_s": planned, "factor": used / planned if planned else 0.0}
         yield Hit("plan", "/radio", f"{used:.1f} s/h", f"<= {planned * case.number('over_plan'):.1f} s/h", values)
 

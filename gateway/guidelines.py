@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Asks the city's guidelines about what is heard: once a minute, and soon after somebody new. Beside the data path.
+
+A device that breaks a rule is counted and logged, once when it begins and once when it ends. It is not silenced: paper
+never switches off a street light. Who may talk at all is decided by the register, in the network stage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from firmware.wire.airtime import time_on_air_us
+from gateway.network import state_files
+from gateway.operate.logs import EventLog
+from gateway.operate.sightings import MAX_DEVICES, Sightings
+from provisioning.errors import ProvisioningError
+from provisioning.guidelines.gatewatch import Event, Observed, load_pack, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from gateway.clock import Clock
+    from gateway.links import Uplink
+    from gateway.network.live import Opened
+    from gateway.network.quarantine import Quarantine
+    from gateway.operate.counters import Counters
+    from gateway.outbox.devices import Arrival
+    from provisioning.registry import Registry
+
+HEARD_FILE = "heard.json"
+"""When each device was heard last, so that a restart does not forget who is silent."""
+_HOUR_S = 3600.0
+_SOON_S = 1.0
+_UNKNOWN = "unknown_device"
+_REJECTED = frozenset({"not_authentic", "replayed", "wrong_nonce"})
+_EUI_DIGITS = 16
+
+
+@dataclass(slots=True)
+class _Heard:
+    """One device, as far as the rules are interested."""
+
+    last_at: float
+    """Unix time."""
+    fields: set[str] = field(default_factory=set)
+    airtime: deque[tuple[float, int]] = field(default_factory=deque)
+    """Of the last hour: Unix time and microseconds, over radio only."""
+    radio: bool = False
+
+
+class Guard(Sightings):
+    """Sightings that the guidelines look at, too. ``note`` is the writer's thread's; the rest runs beside it."""
+
+    def __init__(self, counters: Counters, clock: Clock, quarantine: Quarantine, gateway: str) -> None:
+        super().__init__()
+        self._counters, self._clock, self._quarantine, self._gateway = counters, clock, quarantine, gateway
+        self._log = EventLog("guidelines")
+        self._heard: OrderedDict[str, _Heard] = OrderedDict()
+        self._open: dict[tuple[str, str, str], Event] = {}
+        self._rejected: dict[tuple[str, str], int] = {}
+        self._someone_new = False
+        self._state = "asked"
+
+    def open(self, registry: Registry, state_dir: Path, pack: Path | None, every_s: float) -> None:
+        """Take what is needed; remember who was heard before the last stop."""
+        self._registry, self._file, self._pack, self._every_s = registry, state_dir / HEARD_FILE, pack, every_s
+        saved = state_files.load(self._file)
+        for dev_eui, last_at in saved.items() if isinstance(saved, dict) else ():
+            if isinstance(dev_eui, str) and len(dev_eui) == _EUI_DIGITS and isinstance(last_at, (int, float)):
+                self._heard[dev_eui] = _Heard(float(last_at))
+
+    def note(self, opened: Sequence[Opened], arrivals: Sequence[Arrival | None]) -> None:
+        """See Sightings."""
+        super().note(opened, arrivals)
+        for frame, arrival in zip(opened, arrivals, strict=True):
+            dev_eui = frame.session.dev_eui.hex()
+            heard = self._heard.get(dev_eui)
+            if heard is None:
+                heard = self._heard[dev_eui] = _Heard(frame.uplink.received_at)
+                self._someone_new = True
+                if len(self._heard) > MAX_DEVICES:
+                    self._heard.popitem(last=False)
+            heard.last_at = frame.uplink.received_at
+            _add_airtime(heard, frame.uplink)
+            if arrival is not None:
+                for reading in arrival.payload.readings:
+                    heard.fields |= reading.values.keys()
+
+    async def watch(self) -> None:
+        """Ask until cancelled: every ``every_s`` seconds, and a second after somebody new was heard."""
+        asked_s = float("-inf")
+        while True:
+            await asyncio.sleep(min(_SOON_S, self._every_s))
+            if self._someone_new or self._clock.monotonic_s() - asked_s >= self._every_s:
+                self._someone_new, asked_s = False, self._clock.monotonic_s()
+                await asyncio.to_thread(self._ask)
+
+    def _ask(self) -> None:
+        now_s = self._clock.wall_s()
+        try:
+            state_files.save(self._file, {each: heard.last_at for each, heard in list(self._heard.items())})
+            seen = self._observed(now_s)
+            events = watch(self._registry, load_pack(self._pack), seen, datetime.fromtimestamp(now_s, UTC))
+        except (ProvisioningError, OSError) as error:
+            self._say("not_asked", error)
+            return
+        self._say("asked", None)
+        self._tell({(event.dev_eui, event.rule, event.case): event for event in events})
+
+    def _observed(self, now_s: float) -> list[Observed]:
+        strangers, rejected = self._refused()
+        seen = []
+        for dev_eui, heard in list(self._heard.items()):
+            while heard.airtime and heard.airtime[0][0] < now_s - _HOUR_S:
+                heard.airtime.popleft()
+            airtime_s = sum(airtime_us for _at, airtime_us in list(heard.airtime)) / 1_000_000
+            seen.append(
+                Observed(
+                    self._gateway,
+                    dev_eui,
+                    fields=frozenset(heard.fields),
+                    airtime_s_per_h=airtime_s if heard.radio else None,
+                    silent_s=max(0.0, now_s - heard.last_at),
+                    rejected=rejected.pop(dev_eui, 0),
+                )
+            )
+        seen += [Observed(self._gateway, dev_eui, rejected=count) for dev_eui, count in rejected.items()]
+        return seen + [Observed(self._gateway, dev_eui, registered=False) for dev_eui in strangers]
+
+    def _refused(self) -> tuple[list[str], dict[str, int]]:
+        """Who is not registered, and how many frames of others were rejected since the last time."""
+        strangers: list[str] = []
+        rejected: dict[str, int] = {}
+        before = self._rejected
+        self._rejected = {}
+        for entry in self._quarantine.entries():
+            if len(entry.device) != _EUI_DIGITS:
+                continue
+            if entry.reason == _UNKNOWN:
+                strangers.append(entry.device)
+            elif entry.reason in _REJECTED:
+                key = (entry.device, entry.reason)
+                self._rejected[key] = entry.frames
+                new = entry.frames - before.get(key, 0)
+                if new > 0:
+                    rejected[entry.device] = rejected.get(entry.device, 0) + new
+        return strangers, rejected
+
+    def _tell(self, found: dict[tuple[str, str, str], Event]) -> None:
+        for key, event in found.items():
+            if key not in self._open:
+                self._counters.add("guidelines", event.rule)
+                what: dict[str, Any] = {"rule": event.rule, "case": event.case, "severity": event.severity}
+                self._log.warning(
+                    "rule_broken", dev_eui=event.dev_eui, device=event.device, why=event.text, ask=event.ask, **what
+                )
+        for key in self._open.keys() - found.keys():
+            self._log.info("rule_kept_again", dev_eui=key[0], rule=key[1], case=key[2])
+        self._open = found
+
+    def _say(self, state: str, why: Exception | None) -> None:
+        if why is not None:
+            self._counters.add("guidelines", state)
+        if state != self._state:
+            self._state = state
+            if why is None:
+                self._log.info("guidelines_asked_again")
+            else:
+                self._log.warning("guidelines_not_asked", why=why, effect="readings are taken as before")
+
+
+def _add_airtime(heard: _Heard, uplink: Uplink) -> None:
+    if uplink.radio is not None:
+        heard.radio = True
+        airtime_us = time_on_air_us(uplink.radio.sf, uplink.radio.bw_hz, len(uplink.phy))
+        heard.airtime.append((uplink.received_at, airtime_us))
