@@ -18,11 +18,14 @@ JOBS ?= 4
 # Another interpreter: make demo PYTHON=python3.12
 export PYTHON
 
+# The releases of Debian that `make deb` packs for.
+SUITES ?= bookworm trixie
+
 SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: help demo test hil lora-city screenshots lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: help demo test hil lora-city screenshots deb deb-test lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -44,6 +47,13 @@ lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, ev
 hil: ## every conformance test of a LoRaWAN device: a virtual one, or the one of RIG=bench.toml
 	@tools/venv.sh run test
 	@$(BIN)/python -m pytest hil_tests -m "" -s --timeout 600 --rig $(RIG) $(ARGS)
+
+deb: ## the Debian packages, for bookworm and trixie, into dist/
+	@tools/venv.sh run
+	@for suite in $(SUITES); do tools/deb.sh $$suite || exit 1; done
+
+deb-test: deb ## installs, starts, upgrades and purges them in fresh Debian roots (needs root and systemd-nspawn)
+	@for suite in $(SUITES); do tools/debian_root.sh $$suite && tools/deb_test.sh $$suite || exit 1; done
 
 screenshots: ## pictures of the status page, light and dark, on a desk and on a phone, into build/screenshots
 	@tools/venv.sh run test

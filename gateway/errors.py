@@ -24,6 +24,10 @@ class ReloadRefused(GatewayError, ValueError):
     """The new configuration cannot be taken while the gateway runs; the old one stays."""
 
 
+class InstallError(GatewayError, OSError):
+    """The service cannot be installed here."""
+
+
 class IdentityError(GatewayError, ValueError):
     """The gateway's key and certificate do not fit each other or the configured EUI."""
 

@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import config
 from gateway.cli.output import EXIT_FAILED, say, say_error, with_config
 from gateway.daemon import Daemon
 from gateway.errors import GatewayError
-from gateway.operate import logs
+from gateway.operate import install, logs
 from provisioning.registry import Registry
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 
 def add(commands: Any) -> None:
@@ -49,9 +53,26 @@ def _run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     loaded = config.load(options.config)
-    config.load_identity(loaded)
-    register = loaded.config.register_
-    kek = loaded.secret(register.kek)
-    Registry.open(register.url, kek, base=loaded.base, password=loaded.password()).close()
+    with _credentials():
+        config.load_identity(loaded)
+        register = loaded.config.register_
+        kek = loaded.secret(register.kek)
+        Registry.open(register.url, kek, base=loaded.base, password=loaded.password()).close()
     say(f"{options.config}: OK")
     return 0
+
+
+@contextmanager
+def _credentials() -> Iterator[None]:
+    """For root outside of the service: the installed credentials, under the names that systemd gives them."""
+    if "CREDENTIALS_DIRECTORY" in os.environ or not os.access(install.CREDENTIALS, os.R_OK | os.X_OK):
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for path in install.CREDENTIALS.iterdir():
+            (Path(folder) / f"{install.PREFIX}{path.name}").symlink_to(path)
+        os.environ["CREDENTIALS_DIRECTORY"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["CREDENTIALS_DIRECTORY"]
