@@ -21,11 +21,14 @@ export PYTHON
 # The releases of Debian that `make deb` packs for.
 SUITES ?= bookworm trixie
 
+# How many inputs `make fuzz` tries against each target.
+INPUTS ?= 10000000
+
 SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: help demo test hil lora-city screenshots deb deb-test lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: help demo test hil lora-city screenshots deb deb-test fuzz lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -54,6 +57,10 @@ deb: ## the Debian packages, for bookworm and trixie, into dist/
 
 deb-test: deb ## installs, starts, upgrades and purges them in fresh Debian roots (needs root and systemd-nspawn)
 	@for suite in $(SUITES); do tools/debian_root.sh $$suite && tools/deb_test.sh $$suite || exit 1; done
+
+fuzz: ## INPUTS=10000000 mutated inputs over each of serial, UDP, MQTT and authentic payloads, guided by coverage
+	@tools/venv.sh run test fuzz
+	@for target in serial udp mqtt payload; do PYTHONPATH=. $(BIN)/python -m tests.fuzz.run $$target --inputs $(INPUTS) || exit 1; done
 
 screenshots: ## pictures of the status page, light and dark, on a desk and on a phone, into build/screenshots
 	@tools/venv.sh run test

@@ -8,7 +8,6 @@ sides' own code; only the sockets are missing.
 
 import logging
 import math
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from random import Random
@@ -35,9 +34,7 @@ from gateway.network.transmitter import Transmitter
 from gateway.operate.counters import Counters
 from gateway.outbox.store import Limits, Outbox
 from gateway.radio import RadioDownlink, TxOutcome
-from gateway.records import envelope, senml
-from gateway.records.envelope import Position
-from gateway.records.reading import Reading
+from gateway.sealing import EnvelopeSealer
 from tests.frame_devices import SECOND_US, Timeline
 from tests.gateway_rig import GATEWAY_EUI, City
 from tests.outbox_rig import TestClock
@@ -84,14 +81,10 @@ class Stages(AbstractContextManager["Stages"]):
         return self.counters.snapshot().get(group, {}).get(name, 0)
 
 
-def sealer(city: City, clock: TestClock) -> Callable[[Any, Position], bytes]:
+def sealer(city: City, clock: TestClock) -> EnvelopeSealer:
     key = (city.folder / "gateway.key.pem").read_bytes()
     me = identity.load(GATEWAY_EUI.hex(), key, city.certificate_pem)
-
-    def seal(readings: list[Reading], position: Position) -> bytes:
-        return envelope.seal(senml.encode(readings), position, me.signing_time_s(clock.wall_s()), me.signer)
-
-    return seal
+    return EnvelopeSealer(lambda: me, clock)
 
 
 class RadioGateway:

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Where bytes from outside enter the gateway, each as a function of bytes: a serial line, UDP datagrams, a broker.
+
+Behind each stand the real stages, on disk. What a target lets out is a defect: everything that came from outside has to
+be taken, refused or counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from firmware.wire import cobs, frame, readings
+from gateway.errors import PlatformError
+from gateway.links import Uplink
+from gateway.links.lora import Settings as LoraSettings
+from gateway.links.lora.errors import MalformedDatagram
+from gateway.links.lora.server import LoraLink
+from gateway.network.live import Joined
+from gateway.operate.counters import Counters
+from gateway.platforms._paho import Connection, Target
+from tests.frame_gateway import Stages
+from tests.gateway_rig import City, Device, encoded
+from tests.outbox_rig import TestClock
+
+NAMES = ("serial", "udp", "mqtt", "payload")
+FORWARDER = bytes.fromhex("0200000000000a01")
+_SENDER = ("127.0.0.1", 40000)
+_PORTS = (1, 2, 4, 0, 223, 3, 5, 10)
+
+
+class Gateway:
+    """One gateway to throw bytes at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = TestClock()
+        self.city = City(folder / "city")
+        self.stages = Stages(self.city, folder / "state", self.clock, 1)
+        self.device = self.city.device()
+        self._loop = asyncio.new_event_loop()
+        one = {"type": "lora", "name": "air", "gateways": [{"eui": FORWARDER.hex()}]}
+        settings = LoraSettings.model_validate({**one, "rate_per_s": 1e6, "rate_burst": 1_000_000})
+        self._link = LoraLink(settings, self.clock, Counters())
+        self._join(self.device)
+
+    def close(self) -> None:
+        self._loop.close()
+        self.stages.__exit__()
+        self.city.registry.close()
+
+    def target(self, name: str) -> Callable[[bytes], None]:
+        return {"serial": self.serial, "udp": self.udp, "mqtt": self.mqtt, "payload": self.payload}[name]
+
+    def serial(self, data: bytes) -> None:
+        """What a line may carry: cut anywhere, resynchronised, deframed, processed."""
+        deframer = cobs.Deframer(frame.MAX_PHY)
+        cut = data[0] % (len(data) or 1) if data else 0
+        for part in (data[:cut], data[cut:]):
+            self._process([Uplink("line", "port", phy, self.clock.wall_s()) for phy in deframer.feed(part)])
+
+    def udp(self, data: bytes) -> None:
+        """One datagram, from a registered forwarder's address."""
+        heard: list[Uplink] = []
+        with suppress(MalformedDatagram):
+            self._link._take(data, 0, _SENDER, heard.append)
+        self._process(heard)
+
+    def payload(self, data: bytes) -> None:
+        """What an authentic device may say: MAC commands and any port, under a right integrity code."""
+        if not data:
+            return
+        session, choice = self.device.live, data[0]
+        body = data[1:200]
+        fport = _PORTS[choice % len(_PORTS)]
+        fopts = body[:15] if choice & 0x80 and fport else b""
+        phy = session.seal_uplink(fport, body[len(fopts) :], confirmed=bool(choice & 0x40), fopts=fopts)
+        self._process([Uplink("line", "port", phy, self.clock.wall_s())])
+        if session.fcnt_up > 1_000_000:
+            self._join(self.device)
+
+    def mqtt(self, data: bytes) -> None:
+        """What a broker may send over an open connection."""
+        self._loop.run_until_complete(self._mqtt(data))
+
+    async def _mqtt(self, data: bytes) -> None:
+        ours, theirs = socket.socketpair()
+        version = "5" if data[:1] < b"\x80" else "3.1.1"
+        target = Target("127.0.0.1", 1883, "fuzz", 30, None, None, None)
+        connection = Connection(target, version, lambda *_: None)  # type: ignore[arg-type]
+        client: Any = connection._client
+        try:
+            ours.setblocking(False)
+            client._sock, client._host = ours, "127.0.0.1"
+            connection._attach()
+            connection.publish("a/b", b"first")
+            theirs.sendall(data[1:60_000])
+            theirs.close()
+            for _ in range(1 + len(data)):
+                if connection._closed.done():
+                    break
+                connection._read()
+            if connection._closed.done():
+                assert isinstance(connection._closed.exception(), PlatformError)
+        finally:
+            connection.close()
+            ours.close()
+            theirs.close()
+
+    def _process(self, uplinks: list[Uplink]) -> None:
+        if uplinks:
+            self.stages.intake.process(uplinks)
+            self.stages.server.taken.clear()
+            self.clock.sleep(0.05)
+
+    def _join(self, device: Device) -> None:
+        device.session = None
+        found = self.stages.server.receive(Uplink("line", "port", device.join_request(), self.clock.wall_s()))
+        assert isinstance(found, Joined)
+        self.stages.server.commit()
+        device.take_accept(found.accept)
+
+
+def seeds(name: str, device: Device) -> list[bytes]:
+    """Inputs that go deep, to begin with: those of the corpus, and what a sound peer sends."""
+    path = Path(__file__).parent / "corpus" / f"{name}.txt"
+    found = [bytes.fromhex(line) for line in path.read_text().split() if line] if path.is_file() else []
+    if name == "serial":
+        found += [cobs.frame(device.readings(1, 2, oldest=1)), b"\0" + cobs.frame(device.join_request()) + b"\0\0"]
+    if name == "payload":
+        found += [
+            b"\x00" + readings.pack([encoded(3)], 1),
+            b"\x83" + bytes([2, 0x0D, 6, 255, 20]),
+            b"\x41" + encoded(9),
+        ]
+    return found
