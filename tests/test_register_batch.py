@@ -4,13 +4,11 @@
 
 import io
 import json
-import os
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,14 +203,26 @@ IMPORT = """
 import sys
 from pathlib import Path
 from provisioning.errors import ProvisioningError
-from provisioning.register import files
+from provisioning.register import credentials, files
 from provisioning.register.batch import import_rows
 from provisioning.register.registration import Options
 from provisioning.registry import Registry
 url, base, path, partial = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "partial"
+stop_at, written, store_all = int(sys.argv[5]), [], credentials.store_all
+
+
+def stop(*arguments):
+    # In the middle of a transaction: devices are written, their keys are not.
+    written.append(1)
+    if len(written) == stop_at:
+        print("in the middle", flush=True)
+        sys.stdin.readline()
+    store_all(*arguments)
+
+
+credentials.store_all = stop
 with Registry.open(url, (base / "kek").read_bytes(), base=base) as registry:
     rows = list(files.read(path, "jsonl"))
-    print("ready", flush=True)
     try:
         print(len(import_rows(registry, rows, Options(), partial=partial, part=60)))
     except ProvisioningError as error:
@@ -221,13 +231,15 @@ with Registry.open(url, (base / "kek").read_bytes(), base=base) as registry:
 """
 
 
-def _importing(database: Place, path: Path, mode: str) -> subprocess.Popen[str]:
+def _killed_in_the_middle(database: Place, path: Path, mode: str, stop_at: int) -> None:
+    """Import until the transaction number *stop_at* is half written, then SIGKILL."""
     (database.base / "kek").write_bytes(database.kek)
-    command = [sys.executable, "-c", IMPORT, database.url, str(database.base), str(path), mode]
-    worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "ready\n"
-    return worker
+    command = [sys.executable, "-c", IMPORT, database.url, str(database.base), str(path), mode, str(stop_at)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "in the middle\n"
+        worker.kill()
+        assert worker.wait(timeout=30) == -signal.SIGKILL
 
 
 def _whole(registry: Registry) -> int:
@@ -245,33 +257,22 @@ def _whole(registry: Registry) -> int:
 
 def test_an_import_that_is_killed_leaves_nothing_and_is_run_again(registry: Registry, database: Place) -> None:
     path = database.base / "batch.jsonl"
-    path.write_text(_lines(*(record(number) for number in range(500))))
-    worker = _importing(database, path, "whole")
-    time.sleep(0.15)  # somewhere in the middle; where exactly must not matter
-    worker.kill()
-    worker.wait(timeout=30)
-    assert worker.stdout is not None
-    finished = worker.stdout.read() != ""
-    worker.stdout.close()
-    assert _whole(registry) == (500 if finished else 0)
-    again = _load(registry, path)
-    assert sum(map(len, again.values())) == _whole(registry) == 500
+    path.write_text(_lines(*(record(number) for number in range(200))))
+    _killed_in_the_middle(database, path, "whole", 1)
+    assert _whole(registry) == 0
+    assert _load(registry, path) == {"registered": list(range(1, 201))}
+    assert _whole(registry) == 200
 
 
 def test_a_partial_import_that_is_killed_goes_on_where_it_was(registry: Registry, database: Place) -> None:
     path = database.base / "batch.jsonl"
     path.write_text(_lines(*(record(number) for number in range(4 * PART))))
-    worker = _importing(database, path, "partial")
-    deadline = time.monotonic() + 60
-    while _count(registry) == 0:
-        assert time.monotonic() < deadline
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.wait(timeout=30)
-    assert worker.stdout is not None
-    worker.stdout.close()
-    before = _whole(registry)
-    assert before % PART == 0
-    assert len(_load(registry, path, partial=True)["already"]) == before
+    _killed_in_the_middle(database, path, "partial", 3)
+    assert _whole(registry) == 2 * PART
+    assert {status: len(rows) for status, rows in _load(registry, path, partial=True).items()} == {
+        "already": 2 * PART,
+        "registered": 2 * PART,
+    }
     assert _whole(registry) == 4 * PART
 
 
@@ -282,7 +283,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "batch.jsonl"
     path.write_text(_lines(*(record(number) for number in range(300))))
     limit = (tmp_path / "register.db").stat().st_size + 100_000
-    command = [sys.executable, "-c", IMPORT, place.url, str(tmp_path), str(path), "whole"]
+    command = [sys.executable, "-c", IMPORT, place.url, str(tmp_path), str(path), "whole", "0"]
     done = subprocess.run(
         command,
         capture_output=True,

@@ -4,6 +4,7 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -265,3 +266,19 @@ def test_a_city_in_postgresql_keeps_its_password_apart(cli: Cli, postgres: Postg
     (cli.home / "db-password").write_text("wrong\n")
     cli("devices", code=1)
     assert postgres.password not in written + "".join(cli.printed)
+
+
+def test_an_old_city_is_told_to_upgrade_and_is_upgraded(cli: Cli) -> None:
+    vectors = Path(__file__).parent / "vectors" / "register"
+    (cli.home / "register.db").unlink()
+    database = sqlite3.connect(cli.home / "register.db")
+    database.executescript((vectors / "version-1.sql").read_text())
+    database.close()
+    (cli.home / "kek").write_text(json.loads((vectors / "version-1.json").read_text())["kek"])
+    assert "lykta upgrade" in cli("devices", code=1)
+    cli("upgrade")
+    assert "register.db.before-" in cli.printed[-1]
+    assert len(cli("devices").splitlines()) == 4
+    cli("upgrade")
+    assert "nothing to do" in cli.printed[-1]
+    cli("log", "verify")

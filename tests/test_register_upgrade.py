@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from provisioning.database import open_engine, resolve_url, transaction
 from provisioning.errors import AlreadyExists, ProvisioningError, RegisterError
-from provisioning.register import log, migrate, tables
+from provisioning.register import heads, log, migrate, tables
 from provisioning.registry import Registry
 from tests.register_rig import Place
 
@@ -68,6 +68,7 @@ def test_nothing_of_an_old_register_is_lost(database: Place) -> None:
         assert first.fingerprint == f"hmac:{registry.keys().fingerprint(key).hex()}"
         with registry.reading() as connection:
             assert log.verify(connection).seq == 4
+            heads.check_records(connection)
         assert registry.register_device("street_light").name
         with registry.stock() as stock:
             assert stock.device("LJU-0004") is not None

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from provisioning.database import open_engine, resolve_url, transaction
 from provisioning.errors import AlreadyExists, RegisterError
-from provisioning.register import records, tables
+from provisioning.register import log, records, tables
 from provisioning.register.log import changing
 
 if TYPE_CHECKING:
@@ -89,8 +89,10 @@ def _adopt(connection: Connection, actor: str) -> None:
     with changing(connection, int(time.time()), actor) as change:
         change.log("register.upgrade", tables.HEAD, {"devices": len(rows)})
         for row in rows:
-            revision = change.log("device.adopt", row.id, {"record": records.dump(records.load(row.record))})
-            connection.execute(update(table).where(table.c.id == row.id).values(revision=revision))
+            record = records.dump(records.load(row.record))
+            revision = change.log("device.adopt", row.id, {"record": record})
+            values = {"revision": revision, "record": log.canonical(record)}
+            connection.execute(update(table).where(table.c.id == row.id).values(values))
 
 
 def _backup(engine: Engine, found: str) -> Path | None:
