@@ -282,3 +282,13 @@ def test_an_old_city_is_told_to_upgrade_and_is_upgraded(cli: Cli) -> None:
     cli("upgrade")
     assert "nothing to do" in cli.printed[-1]
     cli("log", "verify")
+
+
+def test_a_device_that_was_changed_behind_the_log_is_found(cli: Cli) -> None:
+    cli("register", "--kind", "street_light", "--name", "lamp")
+    cli("log", "verify")
+    database = sqlite3.connect(cli.home / "register.db")
+    with database:
+        database.execute("UPDATE devices SET record = replace(record, 'lamp', 'other')")
+    database.close()
+    assert "LJU-0001 is not as its last entry" in cli("log", "verify", code=1)
