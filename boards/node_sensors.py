@@ -22,7 +22,7 @@ CHIPS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "lis3dh": (frozenset({"address"}), frozenset({"interrupt_pin"})),
     "qmc5883l": (frozenset({"address"}), frozenset()),
     "rm3100": (frozenset({"address"}), frozenset()),
-    "ntc_adc": (frozenset({"adc"}), frozenset({"series_ohm", "ohm_25", "beta_k"})),
+    "ntc_adc": (frozenset({"adc"}), frozenset({"series_ohm", "ohm_25", "beta_k"}) | _POWER),
     "battery_adc": (frozenset({"adc", "full_scale_mv"}), frozenset({"chemistry", "cells"}) | _POWER),
     "contact": (frozenset({"pin"}), frozenset({"pull_up", "closed_level"})),
 }

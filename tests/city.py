@@ -31,12 +31,22 @@ def wait_until(done: Callable[[], bool], what: str, timeout_s: float = 60) -> No
 
 
 class City:
-    """A register, a certificate authority, one street light and one gateway with a tapped serial line between them."""
+    """A register, a certificate authority, one board and one gateway with a tapped serial line between them."""
 
-    def __init__(self, folder: Path, broker_port: int, interval_ms: int = 200, seed: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker_port: int,
+        interval_ms: int = 200,
+        seed: int = 1,
+        kind: str = "street_light",
+        board: str = "virtual",
+        scenario: str = "street",
+    ) -> None:
         self.folder = folder
         self.broker_port = broker_port
         self.seed = seed
+        self.run_options = ["--board", board, "--scenario", scenario]
         self.image = folder / "board.image"
         self.control = folder / "board.control"
         self.config = folder / "gateway" / "gateway.toml"
@@ -44,13 +54,14 @@ class City:
         self._gateway_port = folder / "gateway.tty"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.lykta("init", str(folder / "city"), "--city", "Teststad")
-        self.dev_eui = self.lykta("register", "--kind", "street_light", "--name", "lamp 1").strip()
+        self.dev_eui = self.lykta("register", "--kind", kind, "--name", "lamp 1").strip()
         self.lykta(
             *("gateway", "enroll", "pole box", "--out", str(self.config.parent)),
             *(*self._gateway_link(), "--broker", f"127.0.0.1:{broker_port}"),
         )
         self.lykta(
-            *("board", "make", self.dev_eui, str(self.image), "--interval-ms", str(interval_ms)), *self._board_link()
+            *("board", "make", self.dev_eui, str(self.image), "--interval-ms", str(interval_ms), "--board", board),
+            *self._board_link(),
         )
         self._connect()
 
@@ -77,7 +88,7 @@ class City:
 
     def start_board(self) -> None:
         """Power on; return when the serial port is there."""
-        command = ["boards.virtual", "run", str(self.image), "--port", str(self.board_port)]
+        command = ["boards.virtual", "run", str(self.image), "--port", str(self.board_port), *self.run_options]
         self._start("board", [*command, "--control", str(self.control), "--seed", str(self.seed)])
         wait_until(self.control.exists, "the board's control socket")
 

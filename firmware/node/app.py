@@ -10,6 +10,7 @@ import time
 
 from firmware.node.alarms import Alarms
 from firmware.node.clock import Clock
+from firmware.node.config import board_int
 from firmware.node.delivery import Delivery
 from firmware.node.ecb import ecb
 from firmware.node.errors import LeaveToRepl, StoreCorrupt
@@ -29,6 +30,7 @@ _GRACE_MS = 30000  # beyond its own waiting, a task may take so long
 _RESTART_MS = 5000
 _MAX_FAILURES = 5  # failures of one task, each soon after the one before, that only a reset may cure
 _FORGIVE_MS = 600000
+_WDT_MS = 60000  # on a board without one
 _STATUS_EVERY = 32  # readings
 _ALARM_EVERY_MS = 60000  # a cause that comes and goes must not use up the air time
 
@@ -61,6 +63,8 @@ class Node:
         role.alarm = self._raised.set
         self.service = Service(files, settings.kind, role, link, self.clock, self._watchdog, self._keep_body, boots)
         self.service.attach(self.network)
+        if getattr(role, "sleeps", False) and hasattr(link, "may_sleep"):
+            self._sleep_between(link)
         self._ended = asyncio.Event()
         self._reason = LeaveToRepl()  # type: BaseException
 
@@ -106,6 +110,12 @@ class Node:
     def _end(self, reason: BaseException) -> None:
         self._reason = reason
         self._ended.set()
+
+    def _sleep_between(self, link) -> None:
+        from firmware.node.rest import sleep_between
+
+        self._watchdog.check_ms = board_int(self._settings.board, "wdt_ms", _WDT_MS) // 3
+        sleep_between(link.may_sleep, self._watchdog.check_ms)
 
     async def _control(self) -> None:
         while True:

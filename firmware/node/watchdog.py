@@ -15,6 +15,7 @@ class Watchdog:
     def __init__(self, wdt, monotonic_ms) -> None:
         self._wdt = wdt
         self._monotonic_ms = monotonic_ms
+        self.check_ms = _CHECK_MS
         self._due = {}  # type: dict[str, int]
 
     def expect(self, task: str, within_ms: int) -> None:
@@ -42,4 +43,4 @@ class Watchdog:
                 self.feed()
             else:
                 log("watchdog", "task %s does not come back; not fed" % late)
-            await asyncio.sleep_ms(_CHECK_MS)
+            await asyncio.sleep_ms(self.check_ms)

@@ -22,10 +22,11 @@ class Config(ModelConfig):
     series_ohm: float = Field(default=10_000.0, gt=0)
     ohm_25: float = Field(default=10_000.0, gt=0)
     beta_k: float = Field(default=3950.0, gt=0)
+    power_pin: int | None = None
 
     def gpio(self) -> dict[str, int]:
         """The ADC pin."""
-        return {"adc": self.adc}
+        return {"adc": self.adc} | ({} if self.power_pin is None else {"power_pin": self.power_pin})
 
 
 class Chip:
@@ -33,12 +34,14 @@ class Chip:
 
     def __init__(self, config: Config, pins: PinBank, buses: Buses, environment: Environment) -> None:
         Bin(environment)
-        self._config, self._environment = config, environment
+        self._config, self._pins, self._environment = config, pins, environment
         pins.attach_adc(config.adc, self.sample)
 
     def sample(self) -> int:
         """0..65535."""
         config = self._config
+        if config.power_pin is not None and self._pins.pin(config.power_pin).level == 0:
+            return 0
         kelvin = self._environment.get("bin_temperature_c") + 273.15
         ohm = config.ohm_25 * math.exp(config.beta_k * (1 / kelvin - 1 / 298.15))
         return round(65535 * ohm / (ohm + config.series_ohm))

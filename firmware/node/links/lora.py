@@ -73,6 +73,10 @@ class LoraLink:
         """Take what ``deliver``, ``left`` and ``alive`` are called on."""
         self._network = network
 
+    def may_sleep(self) -> bool:
+        """Tell whether the processor may sleep: no frame is on its way, and nobody listens."""
+        return not self._sending and not self._class_c()
+
     @property
     def works(self) -> bool:
         """Whether the radio did what it was told the last time."""

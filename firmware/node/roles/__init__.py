@@ -13,6 +13,7 @@ A module ``<kind>.py`` has ``open_role(board, files)``. It returns an object tha
 It may also have:
 
 - ``control_ms``: so often ``control()`` is called instead; may change from time to time;
+- ``sleeps``: true when the processor is to sleep while nothing has to be done, over a link that allows it;
 - ``wait_ms(interval_ms)``: how long to wait from now to the next ``measure()``;
 - ``alarms()``: fields of a reading that must not wait, {} when there are none; what was told is not told again.
 """

@@ -34,6 +34,8 @@ _COMPONENT = {_OPTICAL: "optical", "range": "ultrasonic", "temperature": "thermo
 class WasteBin:
     """The role. *sensors* is a list of (chip, use, driver); a use that is missing is not on this board."""
 
+    sleeps = True
+
     def __init__(self, sensors: list, files) -> None:
         self._sensors = sensors
         self._thermometer = self._first("temperature")

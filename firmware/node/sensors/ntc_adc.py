@@ -8,13 +8,16 @@ The equation of the B parameter: 1/T = 1/T25 + ln(R/R25) / B. Of a common 10 kOh
 
 import errno
 import math
+import time
 
 from machine import ADC, Pin
 
 from firmware.node.config import board_int
+from firmware.node.sensors._opening import open_switch
 
 USE = "temperature"
 
+_SETTLE_MS = 1
 _FULL = 65535
 _OPEN, _SHORT = 65000, 40  # nothing that is whole reads so
 _T25_K = 298.15
@@ -22,16 +25,22 @@ _ZERO_K = 273.15
 
 
 class Ntc:
-    """*adc* is a machine.ADC; *series_ohm* the resistor, *ohm_25* and *beta_k* the thermistor."""
+    """*adc* is a machine.ADC; *power* the pin that feeds both, or None; *series_ohm* the resistor, *ohm_25* and *beta_k* the thermistor."""
 
-    def __init__(self, adc, series_ohm: int, ohm_25: int, beta_k: int) -> None:
+    def __init__(self, adc, power, series_ohm: int, ohm_25: int, beta_k: int) -> None:
         self._adc = adc
+        self._power = power
         self._ratio = series_ohm / ohm_25
         self._beta_k = beta_k
 
     def temperature_c(self) -> float:
         """Return degrees Celsius. Raises OSError when the thermistor is broken or short."""
+        if self._power is not None:  # always on, the two of them would take as much as all else while it sleeps
+            self._power.value(1)
+            time.sleep_ms(_SETTLE_MS)
         raw = self._adc.read_u16()
+        if self._power is not None:
+            self._power.value(0)
         if not _SHORT < raw < _OPEN:
             raise OSError(errno.EIO)
         ratio = self._ratio * raw / (_FULL - raw)
@@ -41,6 +50,5 @@ class Ntc:
 def open_sensor(entry: dict, i2c) -> Ntc:
     """Return the thermistor. Raises ConfigError."""
     adc = ADC(Pin(board_int(entry, "adc")))
-    return Ntc(
-        adc, board_int(entry, "series_ohm", 10000), board_int(entry, "ohm_25", 10000), board_int(entry, "beta_k", 3950)
-    )
+    ohms = board_int(entry, "series_ohm", 10000), board_int(entry, "ohm_25", 10000)
+    return Ntc(adc, open_switch(entry), ohms[0], ohms[1], board_int(entry, "beta_k", 3950))
