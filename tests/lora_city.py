@@ -77,7 +77,15 @@ class LoraCity(City):
 
     def start_board(self) -> None:
         """Power on, with the command that a developer uses."""
-        command = ["provisioning.cli", "board", "run", str(self.image), "--port", str(self.board_port), *self.run_options]
+        command = [
+            "provisioning.cli",
+            "board",
+            "run",
+            str(self.image),
+            "--port",
+            str(self.board_port),
+            *self.run_options,
+        ]
         self._start("board", [*command, "--control", str(self.control), "--air", str(self._air)])
         wait_until(self.control.exists, "the board's control socket")
 

@@ -14,6 +14,7 @@ import typer
 from provisioning.cli import (
     audit,
     batches,
+    battery,
     board,
     check,
     demo,
@@ -87,6 +88,7 @@ app.command("receive")(receive.receive)
 app.command("prove")(receive.prove)
 app.add_typer(board.app, name="board")
 app.command("demo")(demo.demo)
+app.command("battery")(battery.battery)
 app.command("check", cls=GuidelineCommand)(check.check)
 app.command("audit", cls=GuidelineCommand)(audit.audit)
 app.command("snapshot")(audit.snapshot)

@@ -12,7 +12,6 @@ from firmware.node.roles.day_totals import DayTotals
 from firmware.node.roles.interval import Interval
 from firmware.node.roles.passages import A, B, Pairs, Passage, classify
 from firmware.node.sensors._opening import open_sensors
-from firmware.wire.kinds.traffic_controls import COMPONENTS, SETTINGS
 
 TYPE_CHECKING = False  # MicroPython has no typing module
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ _ANSWER_MS = 2000
 _MOMENT_MS = 500
 _BROKEN_LOOKS = 50  # looks in a row without an answer
 _ZONE_MM = {"speed": 6000, "field": 1200, "contact": 2000}  # a beam 6 m above the ground, bumpers, a usual loop
-_WORKS, _BROKEN, _ABSENT = 0, 1, 2
+_WORKS, _BROKEN = 0, 1
 
 
 class Traffic:
@@ -42,6 +41,7 @@ class Traffic:
         self._congestion = Congestion()
         self._days = DayTotals(files)
         self._service: "Any" = None
+        self.settings: "Any" = None
         self._now_ms = 0
         self._last_ticks = time.ticks_ms()
         self._begun_ms = 0
@@ -50,17 +50,16 @@ class Traffic:
         self._asked_ms = None  # type: int | None
         self._occupied = False
         self.failures = {}  # type: dict[str, int]
-        self.configure({name: default for name, _, _, default in SETTINGS})
 
     def attach(self, service) -> None:
         """Take the node's clock and settings."""
         self._service = service
+        self.settings = service.settings
         service.settings.on_change = self._configured
         self._configured()
 
-    def configure(self, values: dict) -> None:
-        """Work with these settings from now on: all of them by name, checked."""
-        self.settings = values
+    def _configured(self) -> None:
+        values = self.settings
         zone_mm = values["zone_mm"] or _ZONE_MM[self._use]
         self._pairs = Pairs(values["spacing_mm"], zone_mm)
         if self._use == "speed":
@@ -120,10 +119,10 @@ class Traffic:
         return values
 
     async def self_test(self) -> dict:
-        """Return for each component 0 when it works, 1 when it is broken, 2 when it is not on this board."""
+        """Return for each component that there is 0 when it works, 1 when it is broken."""
         import asyncio
 
-        result = {name: _ABSENT for name, _ in COMPONENTS}
+        result = {}
         for i in range(len(self._drivers)):
             driver = self._drivers[i]
             name = "radar" if self._use == "speed" else "%s_%d" % (self._use, i + 1)
@@ -243,10 +242,6 @@ class Traffic:
             return None
         clock = self._service.clock
         return clock.unix_ms(clock.monotonic_ms())
-
-    def _configured(self) -> None:
-        settings = self._service.settings
-        self.configure({name: settings[name] for name, _, _, _ in SETTINGS})
 
     def _failed(self, sensor: str, error: OSError) -> None:
         count = self.failures.get(sensor, 0) + 1

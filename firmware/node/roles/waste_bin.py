@@ -12,7 +12,6 @@ from firmware.node.roles.alarms import Alarms
 from firmware.node.roles.bin_counts import BinCounts
 from firmware.node.roles.sparing import Sparing
 from firmware.node.sensors._opening import open_sensors
-from firmware.wire.kinds.waste_bin_controls import COMPONENTS, SETTINGS
 
 TYPE_CHECKING = False  # MicroPython has no typing module
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ _EVERYTHING_EVERY = 24  # readings
 _FIRE_INTERVAL_MS = 60000
 _MAX_RANGE_MM = 10000
 _DEAD_MV = 2000
-_WORKS, _BROKEN, _ABSENT = 0, 1, 2
+_WORKS, _BROKEN = 0, 1
 _OPTICAL = "vl53l1x"
 _COMPONENT = {_OPTICAL: "optical", "range": "ultrasonic", "temperature": "thermometer"}
 
@@ -46,24 +45,20 @@ class WasteBin:
         self._sparing = Sparing(_EVERYTHING_EVERY)
         self._trend = fill.Trend()
         self._service: "Any" = None
+        self.settings: "Any" = None
         self.failures = {}  # type: dict[str, int]
         self._fill_pct = None  # type: float | None
         self._temperature_c = None  # type: float | None
         self._moved_ms: "Any" = None
         self._tilted_looks = 0
         self._apart = 0
-        self.configure({name: default for name, _, _, default in SETTINGS})
 
     def attach(self, service) -> None:
         """Take the node's clock and settings."""
         self._service = service
+        self.settings = service.settings
         service.settings.on_change = self._configured
         self._configured()
-
-    def configure(self, values: dict) -> None:
-        """Work with these settings from now on: all of them by name, checked."""
-        self.settings = values
-        self._geometry = fill.Geometry(values["height_mm"], values["offset_mm"], values["full_mm"], values["taper_pct"])
 
     @property
     def control_ms(self) -> int:
@@ -117,8 +112,8 @@ class WasteBin:
         return values
 
     async def self_test(self) -> dict:
-        """Return for each component 0 when it works, 1 when it is broken, 2 when it is not on this board."""
-        result = {name: _ABSENT for name, _ in COMPONENTS}
+        """Return for each component that there is 0 when it works, 1 when it is broken."""
+        result = {}
         for chip, use, driver in self._sensors:
             try:
                 good = await self._works(use, driver)
@@ -237,8 +232,8 @@ class WasteBin:
         return 0.0 if self._service is None else self._service.clock.uptime_s() / 3600
 
     def _configured(self) -> None:
-        settings = self._service.settings
-        self.configure({name: settings[name] for name, _, _, _ in SETTINGS})
+        depths = [self.settings[name] for name in ("height_mm", "offset_mm", "full_mm", "taper_pct")]
+        self._geometry = fill.Geometry(*depths)
 
     def _failed(self, sensor: str, error: OSError) -> None:
         count = self.failures.get(sensor, 0) + 1

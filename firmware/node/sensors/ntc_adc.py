@@ -25,7 +25,7 @@ _ZERO_K = 273.15
 
 
 class Ntc:
-    """*adc* is a machine.ADC; *power* the pin that feeds both, or None; *series_ohm* the resistor, *ohm_25* and *beta_k* the thermistor."""
+    """*adc* is a machine.ADC; *power* feeds both resistors, or None; *ohm_25* and *beta_k* are the thermistor's."""
 
     def __init__(self, adc, power, series_ohm: int, ohm_25: int, beta_k: int) -> None:
         self._adc = adc
