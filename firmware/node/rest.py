@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Light sleep: while all tasks wait, the processor sleeps. For boards on batteries."""
 
-import asyncio.core
 import time
 
 import machine
@@ -13,7 +12,8 @@ _EARLY_MS = 10  # the last of a wait is spent awake: a task must not come late
 
 def sleep_between(may_sleep, longest_ms: int) -> None:
     """From now on sleep where asyncio waits, when *may_sleep()*, and never longer than the watchdog bears."""
-    wait = asyncio.core.IOQueue.wait_io_event
+    queues = __import__("asyncio.core", None, None, ["IOQueue"]).IOQueue
+    wait = queues.wait_io_event
 
     def rest(queue, wait_ms) -> None:
         if wait_ms < _LEAST_MS or not may_sleep():
@@ -23,4 +23,4 @@ def sleep_between(may_sleep, longest_ms: int) -> None:
         machine.lightsleep(min(wait_ms, longest_ms) - _EARLY_MS)
         wait(queue, max(0, min(_EARLY_MS, wait_ms - time.ticks_diff(time.ticks_ms(), begun))))
 
-    asyncio.core.IOQueue.wait_io_event = rest
+    queues.wait_io_event = rest
