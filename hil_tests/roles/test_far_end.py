@@ -45,7 +45,7 @@ def told(city: City, name: str) -> list[Any]:
     return [reading["values"][name] for reading in readings if name in reading["values"]]
 
 
-def test_the_city_sees_a_bin_fill_burn_and_fall(tmp_path: Path) -> None:
+def test_the_city_sees_a_bin_fill_and_its_collection(tmp_path: Path) -> None:
     with city_of("waste_bin", "virtual_waste_bin", tmp_path, interval_ms=2500) as city:
         city.board("stimulus", name="content_mm", value=300.0)
         wait_until(lambda: any(abs(part - 300 / 1100) < 0.02 for part in told(city, "fill")), "a level of 27 percent")
@@ -54,6 +54,14 @@ def test_the_city_sees_a_bin_fill_burn_and_fall(tmp_path: Path) -> None:
         city.board("stimulus", name="content_mm", value=20.0)
         wait_until(lambda: told(city, "emptyings")[-1:] == [1], "the collection")
         wait_until(lambda: told(city, "full")[-1:] == [False], "the end of the alarm")
+        assert city.board("state")["misuses"] == 0
+        nothing_lost(city)
+
+
+@pytest.mark.slow
+def test_the_city_sees_a_bin_burn_and_fall(tmp_path: Path) -> None:
+    with city_of("waste_bin", "virtual_waste_bin", tmp_path, interval_ms=2500) as city:
+        wait_until(lambda: len(city.verified_seqs()) >= 1, "the first reading")
         city.board("stimulus", name="bin_temperature_c", value=90.0)
         wait_until(lambda: any(told(city, "fire")), "the fire", 90)
         city.board("stimulus", name="bin_tilt_deg", value=85.0)
@@ -93,6 +101,7 @@ def test_a_power_cut_at_night_costs_the_day_an_interval(tmp_path: Path) -> None:
         nothing_lost(city)
 
 
+@pytest.mark.slow
 def test_over_the_air_a_bin_sleeps_and_its_alarm_comes_at_once(tmp_path: Path) -> None:
     with city_of("waste_bin", "virtual_waste_bin", tmp_path, "lora", interval_ms=20000) as city:
         wait_until(lambda: len(city.verified_seqs()) >= 1, "the first reading", JOIN_S)
