@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The energy model: its parts add up, what should take more does, and it counts with what was measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import bench_awake, bench_payload
+from provisioning.battery import CELLS, PROCESSORS, RADIOS, ROLES, Setting, airtime_s, budget, windows_s
+from provisioning.cli import main
+from provisioning.errors import BoardError
+
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "awake.json"
+SF9 = 3
+
+
+def test_it_counts_with_what_was_measured() -> None:
+    measured = bench_awake.measure()
+    assert json.loads(RESULTS.read_text()) == measured
+    assert ROLES["waste_bin"].measure_s == pytest.approx(measured["measurement_s"], abs=0.05)
+    assert ROLES["waste_bin"].reading_bytes == bench_payload.ours("waste_bin", bench_payload.TYPICAL["waste_bin"])
+
+
+def test_airtime_is_that_of_the_frames() -> None:
+    assert airtime_s(34, SF9) == pytest.approx(0.308, abs=0.001)  # 47 bytes at SF9, Semtech's calculator
+    assert airtime_s(34, 0) > 20 * airtime_s(34, 5)
+    assert windows_s(0) > windows_s(5) > 0.19  # RX2 alone is six symbols of SF12
+
+
+def test_the_parts_are_the_whole() -> None:
+    day = budget(Setting(), SF9)
+    assert day.total_mah == pytest.approx(sum(day.parts_mah.values()))
+    cells = CELLS["2xER26500"]
+    assert day.years == pytest.approx(cells.ah * 1000 * cells.usable / day.total_mah / 365.25)
+
+
+@pytest.mark.parametrize("data_rate", range(5))
+def test_slower_data_rates_and_shorter_intervals_cost_years(data_rate: int) -> None:
+    assert budget(Setting(), data_rate).years < budget(Setting(), data_rate + 1).years
+    assert budget(Setting(interval_s=600), data_rate).years < budget(Setting(interval_s=1800), data_rate).years
+    assert budget(Setting(), data_rate).years < budget(Setting(readings_per_frame=3), data_rate).years
+
+
+def test_what_stops_eight_years_is_sleep() -> None:
+    """2 x ER26500, a reading each half hour, SF9: not with a processor that sleeps at 0.24 mA, with one of 3 uA."""
+    esp32 = budget(Setting(), SF9)
+    assert esp32.years < 8
+    assert max(esp32.parts_mah, key=lambda name: esp32.parts_mah[name]) == "sleeping"
+    assert budget(Setting(processor="stm32l4"), SF9).years >= 8
+
+
+def test_every_figure_has_a_source() -> None:
+    for table in (PROCESSORS, RADIOS, CELLS, ROLES):
+        assert all(entry.source for entry in table.values())  # type: ignore[attr-defined]
+
+
+def test_the_command_says_years_for_each_data_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["battery", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["years"]["30"]["SF9"] == round(budget(Setting(), SF9).years, 2)
+    assert main(["battery", "--interval-min", "30", "--processor", "stm32l4"]) == 0
+    assert "Stop 2" in capsys.readouterr().out
+
+
+def test_what_is_not_known_is_refused() -> None:
+    with pytest.raises(BoardError, match="processor"):
+        budget(Setting(processor="abacus"), SF9)
+    assert main(["battery", "--kind", "toaster"]) == 1
