@@ -24,7 +24,8 @@ class Contact:
     def __init__(self, pin, closed_level: int) -> None:
         self._pin = pin
         self._closed = closed_level
-        self._ticks: "Any" = array("q", [0] * _KEPT)
+        # "l" gives small integers back; of "q" come objects, of which ticks_diff makes nonsense without a word.
+        self._ticks: "Any" = array("l", [0] * _KEPT)
         self._levels = bytearray(_KEPT)
         self._put = 0
         self._got = 0
