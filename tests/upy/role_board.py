@@ -46,9 +46,10 @@ from tests.upy.node_world import RamFlash, mount  # noqa: E402
 
 def interrupts():
     """With the heap locked an allocation is a MemoryError."""
+    from utime import ticks_diff
+
     from firmware.node.sensors.contact import Contact
     from firmware.node.sensors.lis3dh import Lis3dh
-    from utime import ticks_diff
 
     pin = Pin()
     contact = Contact(pin, 0)
