@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field
 
 from provisioning import pki, strict_toml
+from provisioning.database import resolve_url
 from provisioning.errors import AlreadyExists, ConfigError, NotACity, PkiError, ProvisioningError
 from provisioning.keys import new_kek
 from provisioning.private_files import PUBLIC_MODE, make_directory, write_new
@@ -123,8 +124,11 @@ class City:
         return pki.load_private_key(load_secret(self.config.ca.key, self.home), "CA key")
 
 
-def create_city(home: Path, name: str) -> City:
-    """Make a new city in `home`: all of it or nothing. Refuses a directory that holds any part of one."""
+def create_city(home: Path, name: str, *, url: str | None = None, password: str | None = None) -> City:
+    """Make a new city in `home`: all of it or nothing. Refuses a directory that holds any part of one.
+
+    The register is a file, or the empty database at `url`; `password` refers to that of its user.
+    """
     if not name.strip() or len(name) > _MAX_CITY_NAME or not name.isprintable():
         raise ConfigError(
             f"A city's name is 1 to {_MAX_CITY_NAME} printable characters.",
@@ -144,10 +148,11 @@ def create_city(home: Path, name: str) -> City:
             next_step=f"if none is running: rm -r {staging}",
         ) from error
     try:
-        _fill(staging, name)
+        _fill(staging, name, home, url, password)
         _refuse_existing(home)
         for part in (KEK_NAME, CA_NAME, REGISTER_NAME, CONFIG_NAME):  # lykta.toml last: then it is a city
-            (staging / part).rename(home / part)
+            if (staging / part).exists():
+                (staging / part).rename(home / part)
     finally:
         shutil.rmtree(staging)
     return City.open(home)
@@ -164,7 +169,7 @@ def _refuse_existing(home: Path) -> None:
             )
 
 
-def _fill(staging: Path, name: str) -> None:
+def _fill(staging: Path, name: str, home: Path, url: str | None, password: str | None) -> None:
     kek = new_kek()
     write_new(staging / KEK_NAME, kek)
     ca_directory = staging / CA_NAME
@@ -172,6 +177,13 @@ def _fill(staging: Path, name: str) -> None:
     key = pki.new_key()
     write_new(ca_directory / "ca.key.pem", pki.private_key_pem(key))
     write_new(ca_directory / "ca.cert.pem", pki.certificate_pem(pki.create_ca(key, name)), PUBLIC_MODE)
+    if url is not None:
+        _refuse_password_in(url)
+        write_new(staging / CONFIG_NAME, _config_text(name, url, password).encode(), PUBLIC_MODE)
+        secret = None if password is None else load_secret(password, home).decode(errors="replace")
+        # Last, since it is the only part that is not in this directory.
+        Registry.create(url, kek, city=name, base=staging, password=secret).close()
+        return
     write_new(staging / REGISTER_NAME, b"")  # an empty file is an empty SQLite database, here with mode 0600
     Registry.create(f"sqlite:///{REGISTER_NAME}", kek, city=name, base=staging).close()
     leftovers = [path.name for path in staging.glob(f"{REGISTER_NAME}-*")]
@@ -180,15 +192,28 @@ def _fill(staging: Path, name: str) -> None:
     write_new(staging / CONFIG_NAME, _config_text(name).encode(), PUBLIC_MODE)
 
 
-def _config_text(name: str) -> str:
+def _refuse_password_in(url: str) -> None:
+    address = resolve_url(url)
+    if address.password is not None or address.get_backend_name() == "sqlite":
+        raise ConfigError(
+            "This is not the address of a database server without a password in it.",
+            value=address.render_as_string(hide_password=True),
+            reason="lykta.toml is copied and read by many; a password in it is no secret.",
+            next_step="write postgresql://USER@HOST/DATABASE, and --password-ref file:PATH or env:NAME",
+        )
+
+
+def _config_text(name: str, url: str | None = None, password: str | None = None) -> str:
+    address = toml_string(url or f"sqlite:///{REGISTER_NAME}")
+    secret = "" if password is None else f"password = {toml_string(password)}\n"
     return f"""# The city's provisioning. Relative paths are relative to this file. Secrets are references only:
 # "file:PATH", "env:NAME" or "credential:NAME".
 [city]
 name = {toml_string(name)}
 
 [register]
-url = "sqlite:///{REGISTER_NAME}"
-kek = "file:{KEK_NAME}"
+url = {address}
+{secret}kek = "file:{KEK_NAME}"
 
 [ca]
 key = "file:{CA_NAME}/ca.key.pem"

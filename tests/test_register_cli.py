@@ -250,21 +250,29 @@ def test_the_kek_is_exchanged_while_gateways_go_on(cli: Cli) -> None:
 
 
 def test_a_city_in_postgresql_keeps_its_password_apart(cli: Cli, postgres: Postgres, tmp_path: Path) -> None:
-    from provisioning.registry import Registry
-
-    config = cli.home / "lykta.toml"
+    secret = tmp_path / "db-password"
+    secret.write_text(postgres.password + "\n")
+    secret.chmod(0o600)
+    cli.home = tmp_path / "served"
+    refused = cli("init", "--city", "Lyktby", "--register", postgres.url(), code=1)
+    assert "password" in refused
+    assert not (cli.home / "lykta.toml").exists()
     url = postgres.url(with_password=False)
-    config.write_text(config.read_text().replace('"sqlite:///register.db"', f'"{url}"\npassword = "file:db-password"'))
-    (cli.home / "db-password").write_text(postgres.password + "\n")
-    (cli.home / "db-password").chmod(0o600)
-    Registry.create(url, (cli.home / "kek").read_bytes(), city="Lyktby", password=postgres.password).close()
+    cli("init", "--city", "Lyktby", "--register", url, "--password-ref", f"file:{secret}")
+    assert sorted(path.name for path in cli.home.iterdir()) == ["ca", "kek", "lykta.toml"]
     eui = cli("register", "--kind", "street_light").strip()
     cli("gateway", "enroll", "gw", "--out", tmp_path / "gw")
     written = (tmp_path / "gw" / "gateway.toml").read_text()
-    assert f'password = "file:{cli.home / "db-password"}"' in written
+    assert f'password = "file:{secret}"' in written
     assert eui in cli("devices")
-    (cli.home / "db-password").write_text("wrong\n")
+    secret.write_text("wrong\n")
     cli("devices", code=1)
+    cli.home = tmp_path / "second"
+    cli("init", "--city", "Lyktby", "--register", url, "--password-ref", f"file:{secret}", code=1)
+    secret.write_text(postgres.password)
+    assert "already holds a register" in cli(
+        *("init", "--city", "Lyktby", "--register", url, "--password-ref", f"file:{secret}"), code=1
+    )
     assert postgres.password not in written + "".join(cli.printed)
 
 
