@@ -10,7 +10,7 @@ import pytest
 
 from tests.fuzz import run, targets
 
-INPUTS = 2500
+INPUTS = 1000
 
 
 @pytest.fixture

@@ -44,10 +44,11 @@ export function map(places) {
   const centre = [(Math.max(...xs) + Math.min(...xs)) / 2, (Math.max(...ys) + Math.min(...ys)) / 2];
   const x = (place, index) => (500 + (xs[index] - centre[0]) * scale).toFixed(1);
   const y = (place, index) => (200 + (ys[index] - centre[1]) * scale).toFixed(1);
+  const metres = roundDown((size * 111195) / 6);
+  const square = (metres / (size * 111195)) * 1000;
   const lines = [];
-  for (let at = 100; at < 1000; at += 100) lines.push(draw("line", { class: "grid", x1: at, y1: 0, x2: at, y2: 400 }));
-  for (let at = 100; at < 400; at += 100) lines.push(draw("line", { class: "grid", x1: 0, y1: at, x2: 1000, y2: at }));
-  const metres = (size / 10) * 111195;
+  for (let at = square; at < 1000; at += square) lines.push(draw("line", { class: "grid", x1: at, y1: 0, x2: at, y2: 400 }));
+  for (let at = square; at < 400; at += square) lines.push(draw("line", { class: "grid", x1: 0, y1: at, x2: 1000, y2: at }));
   const dots = places.map((place, index) => {
     const title = draw("title", {}, `${place.name}, ${place.says}`);
     if (place.isGateway) {
@@ -56,7 +57,13 @@ export function map(places) {
     return draw("circle", { class: place.late ? "device late" : "device", cx: x(place, index), cy: y(place, index), r: 7 }, title);
   });
   const what = `Map: ${places.filter((place) => !place.isGateway).length} devices and ${places.filter((place) => place.isGateway).length} gateways`;
-  const scaleText = metres >= 1000 ? `${(metres / 1000).toFixed(1)} km` : `${Math.round(metres)} m`;
-  return draw("svg", { viewBox: "0 0 1000 400", role: "img", "aria-label": `${plain(what)}; the list below says the same.` },
-    ...lines, ...dots, draw("text", { x: 8, y: 392 }, `one square is ${scaleText}`));
+  const scaleText = metres >= 1000 ? `${metres / 1000} km` : `${metres} m`;
+  const shape = draw("svg", { viewBox: "0 0 1000 400", role: "img", "aria-label": `${plain(what)}; the list below says the same.` }, ...lines, ...dots);
+  return make("figure", {}, shape, make("figcaption", {}, `One square is ${scaleText} wide. Triangles are packet forwarders.`));
+}
+
+// 1, 2 or 5 with zeros behind it: a scale that can be read.
+function roundDown(number) {
+  const power = 10 ** Math.floor(Math.log10(number));
+  return [5, 2, 1].find((digit) => digit * power <= number) * power;
 }
