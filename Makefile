@@ -3,6 +3,8 @@
 
 # How long `make demo` runs, in seconds; without it, until Ctrl-C.
 FOR ?=
+# Which episode `make torture` replays.
+SEED ?=
 # How its boards reach the gateway, and how many: make demo DEVICES=30 FOR=60, make demo LINK=serial
 LINK ?= lora
 DEVICES ?= 1
@@ -28,7 +30,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: help demo test hil lora-city screenshots deb deb-test fuzz lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: help demo test hil lora-city screenshots deb deb-test fuzz torture lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -42,6 +44,11 @@ test: ## every test (installs mosquitto, libfaketime and Node.js if it may; othe
 	@tools/system_packages.sh
 	@tools/independent_codec.sh
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+torture: ## FOR=3600 seconds of random faults against the daemon, judged by an oracle; SEED=n replays one episode
+	@tools/venv.sh run test
+	@tools/system_packages.sh
+	@LYKTA_TORTURE_S=$(or $(FOR),3600) LYKTA_TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s -p no:cacheprovider tests/torture $(ARGS)
 
 lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, every frame accounted for
 	@tools/venv.sh run test

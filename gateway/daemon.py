@@ -11,7 +11,6 @@ import asyncio
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -259,7 +258,7 @@ class Daemon:
         self._counters.add("frames", "heard")
         if self._stopping:
             return
-        uplink = replace(uplink, heard_at_s=self._clock.monotonic_s())
+        uplink = uplink.at(self._clock.monotonic_s())
         if uplink.radio is None:
             self._enqueue(uplink)
             return

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -210,6 +211,14 @@ class Port:
     def send(self, phy: bytes) -> None:
         self.write(cobs.frame(phy))
 
+    def send_what_fits(self, phy: bytes) -> None:
+        """Put a frame on a line that perhaps nobody empties, or that is not there: what does not fit is lost."""
+        if self._master >= 0:
+            os.set_blocking(self._master, False)
+            with contextlib.suppress(OSError):
+                os.write(self._master, cobs.frame(phy))
+            os.set_blocking(self._master, True)
+
     def read(self, timeout_s: float = PATIENCE_S) -> bytes:
         """Return what the gateway has put on the line, raw; nothing when nothing comes in time."""
         end = time.monotonic() + timeout_s
@@ -248,12 +257,15 @@ class Port:
 class Daemon:
     """The gateway as its operator runs it."""
 
-    def __init__(self, config: Path, *options: str) -> None:
+    def __init__(
+        self, config: Path, *options: str, module: str = "gateway", environment: dict[str, str] | None = None
+    ) -> None:
         self.config = config
         self.events: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "run", "--config", str(config), *options],
+            [sys.executable, "-m", module, "run", "--config", str(config), *options],
             cwd=ROOT,
+            env={**os.environ, **(environment or {})},
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
         )

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from firmware.wire.session import Session
 from gateway.network import mac
-from gateway.network.aes import ecb
+from gateway.network.quick_session import QuickSession
 
 if TYPE_CHECKING:
     from firmware.wire.session import Received
@@ -29,9 +28,9 @@ class LiveSession:
         self.join_nonce = stored.join_nonce
         self.dev_eui = stored.dev_eui
         self.confirmed = stored.confirmed
-        self.wire = Session(
-            ecb, stored.dev_addr, stored.nwk_skey, stored.app_skey, stored.fcnt_up, fcnt_down=stored.fcnt_down
-        )
+        self.wire = QuickSession(stored.dev_addr, stored.nwk_skey, stored.app_skey, stored.fcnt_up, stored.fcnt_down)
+        self.profiled: tuple[object, object, Profile] | None = None
+        """The profile, and the record and options that it follows from."""
         self.reserved_down = stored.fcnt_down
         self.radio = radio
         self.radio_on_disk = replace(radio)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gateway.links import Uplink
     from gateway.network.downlinks import Fate, Item
     from gateway.network.profiles import Profile
-    from gateway.network.register import KnownDevices
+    from gateway.network.register import Device, KnownDevices
     from gateway.network.sessions import SessionStore
 
 _MAX_LIVE = 20000
@@ -234,7 +234,7 @@ class NetworkServer:
         header = frame.decode_data(uplink.phy)
         session = self._session(header.dev_addr)
         device = self._devices.active(session.dev_eui)
-        profiled = profile(device, self._options)
+        profiled = self._profile(session, device)
         try:
             received = session.wire.open_uplink(uplink.phy)
         except wire_errors.NotAuthentic as error:
@@ -261,6 +261,13 @@ class NetworkServer:
             self._keep(session)
         fport, payload = received.fport, received.payload
         return _opened(uplink, session, device.kind, profiled, received, fport, payload, repeated=False)
+
+    def _profile(self, session: LiveSession, device: Device) -> Profile:
+        """Return the profile of a device, as long as neither its record nor the options are other objects."""
+        known = session.profiled
+        if known is None or known[0] is not device or known[1] is not self._options:
+            known = session.profiled = (device, self._options, profile(device, self._options))
+        return known[2]
 
     def _again(self, session: LiveSession, uplink: Uplink) -> Received | None:
         """Return the last frame if this is it once more: a device that missed our answer, or NbTrans above 1."""
@@ -347,6 +354,8 @@ def _opened(
 
 def _kept(uplink: Uplink) -> Uplink:
     """Return what a session remembers of an uplink: no more ways than would be tried."""
+    if len(uplink.others) < scheduler.MAX_GATEWAYS:
+        return uplink
     return replace(uplink, others=uplink.others[: scheduler.MAX_GATEWAYS - 1])
 
 

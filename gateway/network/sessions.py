@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.errors import StoreCorrupt
+from gateway.errors import StoreCorrupt, StoreUnavailable
 from gateway.network import radio_state
 from gateway.network.channels import ChannelPlan
 from gateway.network.options import DEFAULT_MASK, GATEWAY_CHANNELS
@@ -79,6 +79,8 @@ class SessionStore:
 
     def __init__(self, path: Path, keyring: Keyring) -> None:
         self._keyring = keyring
+        self._advanced: dict[int, int] = {}
+        """Counters that moved since the last commit, by row."""
         try:
             self._db = open_database(path, _SCHEMA)
         except StoreCorrupt as error:
@@ -175,6 +177,7 @@ class SessionStore:
 
     def by_address(self, dev_addr: int) -> StoredSession | None:
         """Return the session of an address."""
+        self._advance_all()
         with translated(self._db):
             row = self._db.execute(
                 "SELECT id, dev_eui, dev_addr, keys, fcnt_up, fcnt_down, confirmed, coalesce(join_nonce, 0) "
@@ -188,7 +191,10 @@ class SessionStore:
 
     def advance(self, row: int, fcnt_up: int) -> bool:
         """Move the uplink counter to *fcnt_up*, the next expected; False when somebody was there first."""
-        return self._write("UPDATE session SET fcnt_up = ? WHERE id = ? AND fcnt_up < ?", fcnt_up, row, fcnt_up) == 1
+        if self._advanced.get(row, -1) >= fcnt_up:
+            return False
+        self._advanced[row] = fcnt_up
+        return True
 
     def reserve_down(self, row: int, fcnt_down: int) -> None:
         """Remember that every downlink counter below *fcnt_down* may be used from now on."""
@@ -226,12 +232,14 @@ class SessionStore:
 
     def commit(self) -> None:
         """Put everything since the last commit on disk."""
+        self._advance_all()
         with translated(self._db):
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
     def rollback(self) -> None:
         """Forget everything since the last commit."""
+        self._advanced.clear()
         with translated(self._db):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -240,7 +248,23 @@ class SessionStore:
         """Close the file; what was not committed is lost."""
         self._db.close()
 
+    def _advance_all(self) -> None:
+        """Move the counters, all in one statement: one by one each costs more than the rest of its frame."""
+        if not self._advanced:
+            return
+        moved, self._advanced = self._advanced, {}
+        with translated(self._db):
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
+            done = self._db.executemany(
+                "UPDATE session SET fcnt_up = ? WHERE id = ? AND fcnt_up < ?",
+                [(fcnt_up, row, fcnt_up) for row, fcnt_up in moved.items()],
+            ).rowcount
+        if done != len(moved):
+            raise StoreUnavailable(f"{len(moved) - done} frame counters were moved by somebody else")
+
     def _write(self, statement: str, *values: object) -> int:
+        self._advance_all()  # in the order in which things happened
         with translated(self._db):
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")

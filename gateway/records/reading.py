@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from firmware.wire import cbor, kinds, readings
 from firmware.wire.errors import Malformed
 from firmware.wire.kinds.terms import terms
+from gateway.records import quick_cbor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,7 @@ class Payload:
 
 def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float, *, alarm: bool = False) -> Payload:
     """Read a payload. Raises wire Malformed when it is no sequence of numbered readings, or the kind is not known."""
-    items, oldest = readings.unpack(payload)
+    items, oldest = quick_cbor.unpack(payload) or readings.unpack(payload)
     module = _kind(kind)
     good: list[Reading] = []
     bad: list[Unreadable] = []

@@ -24,7 +24,8 @@ def loads(body: bytes) -> dict[str, object]:
     """
     try:
         text = body.decode("utf-8")
-        _check_depth(text)
+        if text.count("{") + text.count("[") > MAX_DEPTH:  # else it cannot be deeper: saves 15 us of 40
+            _check_depth(text)
         found = json.loads(
             text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
         )

@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A city with devices that have joined already, a broker, and the daemon as its operator runs it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware.wire import kinds, readings
+from firmware.wire.session import Session
+from gateway import config as config_file
+from gateway.network.aes import ecb
+from gateway.network.channels import ChannelPlan
+from gateway.network.keyring import Keyring
+from gateway.network.radio_state import RadioState
+from gateway.network.sessions import SessionStore
+from gateway.outbox import stats
+from tests.gateway_rig import GATEWAY_EUI, City, until
+
+FORWARDER = bytes.fromhex("aa555a0000000101")
+_KIND = kinds.load("street_light")
+_FIRST_ADDRESS = 1 << 25
+
+
+@dataclass
+class Load:
+    """Everything that one run needs."""
+
+    folder: Path
+    udp_port: int
+    sessions: list[Session]
+    config: Path
+
+    @property
+    def outbox(self) -> Path:
+        """The file that the daemon stores into."""
+        return self.folder / "state" / "outbox.db"
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A loopback port that nothing used a moment ago."""
+    with closing(socket.socket(socket.AF_INET, kind)) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def make_city(folder: Path, devices: int, broker_port: int, records: str = "", network: str = "dedup_ms = 0") -> Load:
+    """Register devices and give them sessions, as if they had joined yesterday."""
+    city = City(folder)
+    udp_port = free_port(socket.SOCK_DGRAM)
+    link = f"""
+[[links]]
+type = "lora"
+name = "air"
+bind = "127.0.0.1:{udp_port}"
+rate_per_s = 1000000.0
+rate_burst = 1000000
+receive_buffer_bytes = 8388608
+[[links.gateways]]
+eui = "{FORWARDER.hex()}"
+"""
+    config = city.config(folder / "no-port", broker_port, extra=link, records=records)
+    text = config.read_text().replace("net_id = 0x000001", f"net_id = 0x000001\n{network}")
+    begin, end = text.index('[[links]]\ntype = "serial"'), text.index("[[platforms]]")
+    config.write_text(text[:begin] + text[end:])
+    state = folder / "state"
+    state.mkdir(mode=0o700)
+    store = SessionStore(state / "sessions.db", Keyring(config_file.load(config).secret("file:kek")))
+    rng = random.Random(1)
+    sessions = []
+    for number in range(devices):
+        device = city.device(number + 1)
+        keys = rng.randbytes(16), rng.randbytes(16)
+        store.add(device.dev_eui, _FIRST_ADDRESS + number, keys, 1, RadioState(), ChannelPlan())
+        sessions.append(Session(ecb, _FIRST_ADDRESS + number, *keys))
+    store.commit()
+    store.close()
+    city.registry.close()
+    return Load(folder, udp_port, sessions, config)
+
+
+def datagrams(load: Load, count: int) -> list[bytes]:
+    """One reading of 30 to 35 bytes in one frame in one PUSH_DATA each, the devices in turn."""
+    made = []
+    for index in range(count):
+        session = load.sessions[index % len(load.sessions)]
+        seq = index // len(load.sessions) + 1
+        values = {"lamp_on": True, "power_w": 41.5, "dim_pct": 80, "energy_wh": 1000 + seq}
+        item = readings.encode_reading(_KIND, seq, values, time_s=1_790_000_000 + index)
+        phy = session.seal_uplink(1, item)
+        data = base64.b64encode(phy).decode()
+        body = (
+            f'{{"rxpk":[{{"tmst":{(index * 1000) & 0xFFFFFFFF},"freq":868.1,"chan":0,"rfch":1,"stat":1,"modu":"LORA",'
+            f'"datr":"SF7BW125","codr":"4/5","rssi":-35,"lsnr":5.1,"size":{len(phy)},"data":"{data}"}}]}}'
+        )
+        made.append(b"\x02" + (index & 0xFFFF).to_bytes(2, "big") + b"\x00" + FORWARDER + body.encode())
+    return made
+
+
+@contextmanager
+def broker(folder: Path) -> Iterator[int]:
+    """Mosquitto on a loopback port, on the second core."""
+    port = free_port()
+    config = folder / "mosquitto.conf"
+    config.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n"
+        + ("user root\n" if os.geteuid() == 0 else "")
+    )
+    program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if program is None:
+        sys.exit("mosquitto is not installed: `make test` installs it")
+    process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
+    pin(process.pid, 1)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process on one core, where there are two."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(pid, {cores[core % len(cores)]})
+
+
+class Gateway:
+    """The daemon, on the first core."""
+
+    def __init__(self, load: Load, *command: str) -> None:
+        self.load = load
+        self.log = (load.folder / "log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, *(command or ("-m", "gateway")), "run", "--config", str(load.config)],
+            stderr=self.log,
+            stdin=subprocess.DEVNULL,
+            cwd=Path(__file__).resolve().parents[2],
+        )
+        pin(self.process.pid, 0)
+        until(lambda: b'"lora_open"' in (load.folder / "log").read_bytes(), "the daemon to listen", 60)
+
+    @property
+    def cpu_s(self) -> float:
+        """User and system time so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def rss_mb(self) -> float:
+        """Resident memory."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def stored(self) -> int:
+        """Readings on disk."""
+        return stats.read(self.load.outbox).durable
+
+    def published(self) -> int:
+        """Readings that the platform has."""
+        return stats.read(self.load.outbox).published.get("city", 0)
+
+    def stop(self) -> None:
+        """SIGTERM, then wait."""
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+
+
+def send(load: Load, frames: list[bytes], per_s: float) -> float:
+    """Keep to a rate, in steps of 2 ms; return the seconds it took."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender:
+        sender.connect(("127.0.0.1", load.udp_port))
+        began = time.perf_counter()
+        sent = 0
+        while sent < len(frames):
+            due = min(len(frames), int((time.perf_counter() - began) * per_s) + 1)
+            for frame in frames[sent:due]:
+                sender.send(frame)
+            sent = due
+            time.sleep(0.002)
+        return time.perf_counter() - began
+
+
+__all__ = ["FORWARDER", "GATEWAY_EUI", "Gateway", "Load", "broker", "datagrams", "make_city", "pin", "send"]
