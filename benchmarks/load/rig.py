@@ -23,6 +23,7 @@ from gateway import config as config_file
 from gateway.network.aes import ecb
 from gateway.network.channels import ChannelPlan
 from gateway.network.keyring import Keyring
+from gateway.network.options import GATEWAY_CHANNELS
 from gateway.network.radio_state import RadioState
 from gateway.network.sessions import SessionStore
 from gateway.outbox import stats
@@ -48,6 +49,11 @@ class Load:
         return self.folder / "state" / "outbox.db"
 
 
+def _plan() -> ChannelPlan:
+    """Devices that took the network's channels long ago."""
+    return ChannelPlan({3 + index: channel for index, channel in enumerate(GATEWAY_CHANNELS)})
+
+
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
     """A loopback port that nothing used a moment ago."""
     with closing(socket.socket(socket.AF_INET, kind)) as probe:
@@ -56,7 +62,9 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
         return port
 
 
-def make_city(folder: Path, devices: int, broker_port: int, records: str = "", network: str = "dedup_ms = 0") -> Load:
+def make_city(
+    folder: Path, devices: int, broker_port: int, records: str = "", network: str = "dedup_ms = 0\nstatus_every_h = 0"
+) -> Load:
     """Register devices and give them sessions, as if they had joined yesterday."""
     city = City(folder)
     udp_port = free_port(socket.SOCK_DGRAM)
@@ -83,7 +91,7 @@ eui = "{FORWARDER.hex()}"
     for number in range(devices):
         device = city.device(number + 1)
         keys = rng.randbytes(16), rng.randbytes(16)
-        store.add(device.dev_eui, _FIRST_ADDRESS + number, keys, 1, RadioState(), ChannelPlan())
+        store.add(device.dev_eui, _FIRST_ADDRESS + number, keys, 1, RadioState(), _plan())
         sessions.append(Session(ecb, _FIRST_ADDRESS + number, *keys))
     store.commit()
     store.close()

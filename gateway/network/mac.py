@@ -61,6 +61,8 @@ class MacState:
     rx2_wanted: tuple[int, int, int] | None = None
     rx2_refused: tuple[int, int, int] | None = None
     channels_wanted: list[Request] = field(default_factory=list)
+    agreed_with: Sequence[Channel] | None = None
+    """The network's channels, when the device has them all, or refused them."""
     status_asked_s: float = float("-inf")
     first_heard_s: float | None = None
     refusals: list[str] = field(default_factory=list)
@@ -198,9 +200,12 @@ def _ask_adr(mac: MacState, state: RadioState, profile: Profile, room_bytes: int
 
 def _ask_channels(mac: MacState, network: Sequence[Channel], room_bytes: int) -> bytes:
     """As many as fit: the answers come in the order of the requests, so what was asked before is asked no more."""
+    if mac.agreed_with is network:  # looking again at each of eight channels costs a tenth of a frame
+        return b""
     wanted = list(channels.requests(mac.plan, network))
     if not wanted:
         mac.channels_wanted = []
+        mac.agreed_with = network
         return b""
     if len(wanted[0].command) > room_bytes or not _patient(mac, "channels"):
         return b""
@@ -253,6 +258,7 @@ def _settle_rx2(mac: MacState, state: RadioState, wanted: tuple[int, int, int], 
 def _settle_channels(mac: MacState, state: RadioState, answers: list[tuple[int, bytes]]) -> None:
     """Take the answers that match what was asked, in order; sticky ones (DlChannelAns) come again and match nothing."""
     pending, mac.channels_wanted = mac.channels_wanted, []
+    mac.agreed_with = None
     for cid, payload in answers:
         if not pending or pending[0].cid != cid:
             continue

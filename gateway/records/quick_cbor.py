@@ -10,7 +10,8 @@ from __future__ import annotations
 
 _MAP, _NEGATIVE = 0xA0, 0x20
 _MAX_SMALL = 24
-_FALSE, _TRUE = 0xF4, 0xF5
+_TRUE = 0xF5
+_TRUTH = (0xF4, _TRUE)
 
 
 def unpack(payload: bytes) -> tuple[list[object], int | None] | None:
@@ -28,7 +29,7 @@ def unpack(payload: bytes) -> tuple[list[object], int | None] | None:
                     return None
                 last = key
                 value = payload[pos + 1]
-                if value == _TRUE or value == _FALSE:
+                if value in _TRUTH:
                     item[key] = value == _TRUE
                     pos += 2
                     continue

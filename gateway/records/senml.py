@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from firmware.wire.kinds.terms import terms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from gateway.records.reading import Reading
 
@@ -29,36 +29,29 @@ _DECIMALS = 9  # a factor such as 0.01 leaves digits that nobody measured
 
 def encode(readings: Sequence[Reading]) -> bytes:
     """Return the pack: for each reading its number with base name and base time, then its fields by SenML name."""
-    records = [record for reading in readings for record in _records(reading)]
+    records: list[bytes] = []
+    for reading in readings:
+        _add_records(reading, records)
     return _head(_ARRAY, len(records)) + b"".join(records)
 
 
-def _records(reading: Reading) -> Iterable[bytes]:
+def _add_records(reading: Reading, records: list[bytes]) -> None:
     seq_name, time_source = _fixed()
-    yield b"".join(
-        (
-            _head(_MAP, 4),
-            seq_name,
-            _V,
-            _number(reading.seq),
-            _BN,
-            _text(f"urn:dev:mac:{reading.dev_eui.hex()}_"),
-            _BT,
-            _number(reading.time_s),
-        )
-    )
+    name = _text(f"urn:dev:mac:{reading.dev_eui.hex()}_")
+    base = (_head(_MAP, 4), seq_name, _V, _number(reading.seq), _BN, name, _BT, _number(reading.time_s))
+    records.append(b"".join(base))
     fields = _fields(reading.kind)
-    for name, value in reading.values.items():
-        head, factor = fields[name]
+    for field, value in reading.values.items():
+        head, factor = fields[field]
         if isinstance(value, bool):
-            yield head + _VB + (_TRUE if value else _FALSE)
+            records.append(head + _VB + (_TRUE if value else _FALSE))
         else:
-            yield head + _V + _number(value if factor == 1 else round(value * factor, _DECIMALS))
+            records.append(head + _V + _number(value if factor == 1 else round(value * factor, _DECIMALS)))
     for each in reading.measured:
         unit = _U + _text(each.unit) if each.unit else b""
-        yield _head(_MAP, 3 if unit else 2) + _N + _text(each.name) + unit + _measured(each.value)
+        records.append(_head(_MAP, 3 if unit else 2) + _N + _text(each.name) + unit + _measured(each.value))
     if reading.time_source == "gateway":
-        yield time_source
+        records.append(time_source)
 
 
 def _measured(value: float | bool | str | bytes) -> bytes:
