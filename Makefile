@@ -30,7 +30,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: help demo test hil lora-city screenshots deb deb-test fuzz torture lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -49,6 +49,11 @@ torture: ## FOR=3600 seconds of random faults against the daemon, judged by an o
 	@tools/venv.sh run test
 	@tools/system_packages.sh
 	@LYKTA_TORTURE_S=$(or $(FOR),3600) LYKTA_TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s -p no:cacheprovider tests/torture $(ARGS)
+
+soak: ## HOURS=24 hours of a city at SPEED=5, the broker out for ten minutes of each: nothing lost, twice, or growing
+	@tools/venv.sh run test
+	@tools/system_packages.sh
+	@$(BIN)/python benchmarks/soak.py $(HOURS) $(or $(SPEED),5)
 
 lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, every frame accounted for
 	@tools/venv.sh run test

@@ -27,11 +27,14 @@ from gateway.network.options import GATEWAY_CHANNELS
 from gateway.network.radio_state import RadioState
 from gateway.network.sessions import SessionStore
 from gateway.outbox import stats
+from provisioning.pki import certificate_pem
 from tests.gateway_rig import GATEWAY_EUI, City, until
 
 FORWARDER = bytes.fromhex("aa555a0000000101")
 _KIND = kinds.load("street_light")
 _FIRST_ADDRESS = 1 << 25
+_NETWORK = "dedup_ms = 0\nstatus_every_h = 0"
+"""One forwarder hears each frame, and nobody is asked for a battery."""
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Load:
     udp_port: int
     sessions: list[Session]
     config: Path
+    made: int = 0
+    """Readings so far."""
 
     @property
     def outbox(self) -> Path:
@@ -62,9 +67,7 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
         return port
 
 
-def make_city(
-    folder: Path, devices: int, broker_port: int, records: str = "", network: str = "dedup_ms = 0\nstatus_every_h = 0"
-) -> Load:
+def make_city(folder: Path, devices: int, broker_port: int, records: str = "", outbox: str = "") -> Load:
     """Register devices and give them sessions, as if they had joined yesterday."""
     city = City(folder)
     udp_port = free_port(socket.SOCK_DGRAM)
@@ -79,8 +82,8 @@ receive_buffer_bytes = 8388608
 [[links.gateways]]
 eui = "{FORWARDER.hex()}"
 """
-    config = city.config(folder / "no-port", broker_port, extra=link, records=records)
-    text = config.read_text().replace("net_id = 0x000001", f"net_id = 0x000001\n{network}")
+    config = city.config(folder / "no-port", broker_port, extra=link, records=records, outbox=outbox)
+    text = config.read_text().replace("net_id = 0x000001", f"net_id = 0x000001\n{_NETWORK}")
     begin, end = text.index('[[links]]\ntype = "serial"'), text.index("[[platforms]]")
     config.write_text(text[:begin] + text[end:])
     state = folder / "state"
@@ -95,14 +98,16 @@ eui = "{FORWARDER.hex()}"
         sessions.append(Session(ecb, _FIRST_ADDRESS + number, *keys))
     store.commit()
     store.close()
+    (folder / "ca.pem").write_bytes(certificate_pem(city.ca))
     city.registry.close()
     return Load(folder, udp_port, sessions, config)
 
 
 def datagrams(load: Load, count: int) -> list[bytes]:
-    """One reading of 30 to 35 bytes in one frame in one PUSH_DATA each, the devices in turn."""
+    """One reading of 30 to 35 bytes in one frame in one PUSH_DATA each, the devices in turn; goes on at each call."""
     made = []
-    for index in range(count):
+    first, load.made = load.made, load.made + count
+    for index in range(first, first + count):
         session = load.sessions[index % len(load.sessions)]
         seq = index // len(load.sessions) + 1
         values = {"lamp_on": True, "power_w": 41.5, "dim_pct": 80, "energy_wh": 1000 + seq}
@@ -121,21 +126,33 @@ def datagrams(load: Load, count: int) -> list[bytes]:
 def broker(folder: Path) -> Iterator[int]:
     """Mosquitto on a loopback port, on the second core."""
     port = free_port()
+    process = mosquitto(folder, port)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def mosquitto(folder: Path, port: int, more: str = "") -> subprocess.Popen[bytes]:
+    """Start it; it accepts connections when this returns."""
     config = folder / "mosquitto.conf"
     config.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n"
-        + ("user root\n" if os.geteuid() == 0 else "")
+        f"{more}persistence_location {folder}/\n" + ("user root\n" if os.geteuid() == 0 else "")
     )
     program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         sys.exit("mosquitto is not installed: `make test` installs it")
     process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
     pin(process.pid, 1)
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
+    until(lambda: _accepts(port), "mosquitto to listen", 20)
+    return process
+
+
+def _accepts(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def pin(pid: int, core: int) -> None:

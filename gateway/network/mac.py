@@ -289,6 +289,7 @@ def _settle_adr(mac: MacState, state: RadioState, wanted: Setting, status: int) 
     if not status & macnetwork.LINK_ADR_MASK_OK:
         state.channels = DEFAULT_MASK  # it did not take the CFList
         mac.plan.channels.clear()
+        mac.agreed_with = None
 
 
 def _gateways(uplink: Uplink) -> int:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening uplinks fast: ``firmware.wire.session.Session`` says what is right, this does it in a third of the time.
 
-12.5 us become 4.3 for a frame of 30 bytes (benchmarks/bench_steps.py says it for this machine): a CMAC object per session
-is copied for each frame, where the plain one joins AES blocks in Python; and keystream and payload are XORed as one number,
-not byte by byte.
+12.5 us become 4.3 for a frame of 30 bytes (benchmarks/bench_steps.py says it for this machine): a CMAC object per
+session is copied for each frame, where the plain one joins AES blocks in Python; and keystream and payload are XORed as
+one number, not byte by byte.
 """
 
 from __future__ import annotations

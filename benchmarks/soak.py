@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Hours of a city in less: 200 readings a second, and the broker out for ten minutes of every hour.
+
+``python benchmarks/soak.py HOURS SPEED``: at SPEED 5 an hour takes twelve minutes, at 1000 readings a second. Nothing
+that was stored may be lost or come twice; memory must not grow, and the disk must stay within its bound. Prints what
+it saw; the exit code says whether it was so.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.load.rig import Gateway, Load, datagrams, free_port, make_city, mosquitto, pin, send  # noqa: E402
+from consumer.certificates import load_authorities  # noqa: E402
+from consumer.verify import Verifier  # noqa: E402
+from tests.gateway_rig import until  # noqa: E402
+
+PER_S = 200
+HOUR_S, OUTAGE_S = 3600.0, 600.0
+MAX_BYTES = 256 << 20
+DEVICES = 200
+_STEPS = 60
+"""Parts of an hour: the broker is out for ten of them."""
+
+
+@dataclass
+class Platform:
+    """A verifier under a persistent session, so that its own absence loses nothing."""
+
+    port: int
+    verifier: Verifier
+    readings: set[tuple[str, int]] = field(default_factory=set)
+    twice: int = 0
+    refused: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Connect, and stay so."""
+        ready = threading.Event()
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, "soak", clean_session=False, protocol=paho.MQTTv311)
+        self.client.on_connect = lambda client, *_: client.subscribe("lykta/v1/+/records", qos=1)
+        self.client.on_subscribe = lambda *_: ready.set()
+        self.client.on_message = lambda _c, _d, message: self.take(message.payload)
+        self.client.reconnect_delay_set(0.1, 0.5)
+        self.client.connect("127.0.0.1", self.port)
+        self.client.loop_start()
+        ready.wait(10)
+
+    def take(self, message: bytes) -> None:
+        """Keep each reading once."""
+        try:
+            verified = self.verifier.check(message)
+        except ValueError as error:
+            self.refused.append(str(error))
+            return
+        for reading in [] if verified.redelivered else verified.readings:
+            key = (reading.dev_eui, reading.seq)
+            self.twice += key in self.readings
+            self.readings.add(key)
+
+
+class Broker:
+    """Mosquitto, which keeps what it has for its subscribers over an outage."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Come back, if it is away."""
+        if self.process is None:
+            self.process = mosquitto(self.folder, self.port, "persistence true\n")
+
+    def stop(self) -> None:
+        """An outage."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+
+def slope_mb_per_h(samples: list[tuple[float, float]]) -> float:
+    """Return how fast memory grows in the second half, when everything has warmed up; in real hours."""
+    half = samples[len(samples) // 2 :]
+    return statistics.linear_regression([at / 3600 for at, _ in half], [mb for _, mb in half]).slope
+
+
+def live(
+    load: Load, gateway: Gateway, broker: Broker, hours: float, speed: float
+) -> tuple[list[tuple[float, float]], int]:
+    """Send for so many hours; return memory over time, and the largest size of the outbox."""
+    step_s = HOUR_S / _STEPS / speed
+    samples, largest = [], 0
+    for step in range(round(hours * _STEPS)):
+        minute = step % _STEPS
+        if minute == 20:
+            broker.stop()
+        if minute == 20 + OUTAGE_S / HOUR_S * _STEPS:
+            broker.start()
+        send(load, datagrams(load, round(PER_S * speed * step_s)), PER_S * speed)
+        samples.append((time.monotonic(), gateway.rss_mb))
+        largest = max(largest, sum(each.stat().st_size for each in load.outbox.parent.glob("outbox.db*")))
+    broker.start()
+    return samples, largest
+
+
+def main() -> int:
+    """Run, print, judge."""
+    hours, speed = float(sys.argv[1]), float(sys.argv[2])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        broker = Broker(folder)
+        load = make_city(
+            folder / "city", DEVICES, broker.port, outbox=f"max_bytes = {MAX_BYTES}\nkeep_published_h = 0.02"
+        )
+        verifier = Verifier(load_authorities((folder / "city" / "ca.pem").read_bytes()))
+        verifier.add_certificate((folder / "city" / "gateway.cert.pem").read_bytes())
+        platform = Platform(broker.port, verifier)
+        platform.start()
+        pin(0, 1)
+        gateway = Gateway(load)
+        try:
+            samples, largest = live(load, gateway, broker, hours, speed)
+            until(lambda: gateway.published() >= gateway.stored(), "everything published", 300)
+            until(lambda: len(platform.readings) >= gateway.stored(), "everything at the platform", 60)
+            stored = gateway.stored()
+        finally:
+            gateway.stop()
+            platform.client.loop_stop()
+            broker.stop()
+    report = platform.verifier.report()
+    growth = slope_mb_per_h(samples)
+    print(
+        f"{hours:g} h at {PER_S}/s, {speed:g} times as fast: {stored} stored, {len(platform.readings)} arrived, "
+        f"{platform.twice} twice, {report.missing} missing, {report.lost} given up, {len(platform.refused)} refused; "
+        f"memory {samples[-1][1]:.1f} MB, {growth:+.1f} MB/h; outbox at most {largest / 1e6:.1f} MB"
+    )
+    sound = stored == len(platform.readings) and not (platform.twice or report.missing or platform.refused)
+    return 0 if sound and largest <= MAX_BYTES + (32 << 20) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
