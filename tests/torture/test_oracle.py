@@ -26,16 +26,17 @@ def _episode(folder: Path, port: int, seed: int) -> str:
     rng = random.Random(seed)
     damage = rng.random() < 0.3
     faults = [fault for fault in FAULTS if damage or fault != "damage"]
+    # Drawn before anything runs: what happens by chance later must not change what a seed stands for.
+    plan = [(rng.randrange(2, 12), rng.sample(faults, rng.choice((1, 1, 2, 3)))) for _ in range(_EPISODE_ROUNDS)]
     world = World(folder, port, rng)
     story: list[str] = []
     try:
-        for _ in range(_EPISODE_ROUNDS):
-            world.talk(rng.randrange(2, 12))
-            chosen = rng.sample(faults, rng.choice((1, 1, 2, 3)))
+        for frames, chosen in plan:
+            world.talk(frames)
             story.append("+".join(chosen))
             for fault in chosen:
                 world.begin(fault)
-                world.talk(rng.randrange(1, 8))
+                world.talk(frames // 2 + 1)
             world.heal()
             world.fresh_reading_passes(FRESH_WITHIN_S)
         world.everything_is_told_and_arrives()

@@ -30,7 +30,7 @@ class World:
         self.truth = Truth()
         self.city = City(folder / "city")
         self.port = Port(folder / "port")
-        self.platform = Platform(port, rng)
+        self.platform = Platform(port, random.Random(rng.random()))
         self.arrived = Arrived(self.city, self.platform)
         self.devices = [self.city.device(number) for number in range(1, DEVICES + 1)]
         self._next = dict.fromkeys(range(DEVICES), 1)
