@@ -31,6 +31,7 @@ _RESTART_MS = 5000
 _MAX_FAILURES = 5  # failures of one task, each soon after the one before, that only a reset may cure
 _FORGIVE_MS = 600000
 _WDT_MS = 60000  # on a board without one
+_BODY_BYTES = 36  # 51 at DR0, less a request for a receipt, the time and a long number
 _STATUS_EVERY = 32  # readings
 _ALARM_EVERY_MS = 60000  # a cause that comes and goes must not use up the air time
 
@@ -167,8 +168,14 @@ class Node:
         self._keep_values(await self._role.measure(), alarm)
 
     def _keep_values(self, values: dict, alarm: bool = False) -> None:
+        body = self._body(values)
+        if len(body) > _BODY_BYTES and len(values) > 1:  # as two readings it fits the smallest frame
+            names = sorted(values)
+            for part in (names[: len(names) // 2], names[len(names) // 2 :]):
+                self._keep_values({name: values[name] for name in part}, alarm)
+            return
         try:
-            seq = self._keep_body(self._body(values))
+            seq = self._keep_body(body)
         except OSError as error:
             self._unmade += 1
             log_error("sample: %d readings were not kept" % self._unmade, error)

@@ -36,6 +36,27 @@ async def scenario_delivers_every_reading_with_its_time(seed):
     assert frames_per_reading < 1.3, frames_per_reading
 
 
+async def scenario_a_long_reading_becomes_two_that_fit_the_smallest_frame(seed):
+    world = World(seed, kind="traffic")
+    names = ("count_a", "count_b", "heavy_a", "heavy_b", "two_wheel_a", "two_wheel_b", "interval_s")
+    large = {name: 65000 for name in names}
+    large.update({"speed_mean_kmh": 200, "speed_p85_kmh": 220, "above_limit_pct": 99, "occupancy_pct": 99})
+    made = []
+
+    async def measure():
+        made.append(1)
+        return dict(large, day_count_a=1000000, day_count_b=1000000 + len(made))
+
+    world.role.measure = measure
+    world.link.max_payload = 51
+    await world.until(lambda: len(world.server.readings) >= 24, "24 readings")
+    assert max(world.link.sent) <= 51 + 13, world.link.sent
+    measured = [item for item in world.server.readings.values() if any([2 < key < 99 for key in item])]
+    whole = [item for item in measured if 4 in item and 9 in item]
+    assert len(measured) > 18 and not whole, measured
+    assert abs(sum([4 in item for item in measured]) - sum([9 in item for item in measured])) <= 1
+
+
 async def scenario_lost_downlinks(seed):
     world = World(seed)
     world.link.mangle_down = lambda phy: [] if world.random.chance(50) else [phy]
