@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioning.cli import guideline_options as options
+from provisioning.errors import ConfigError
 from provisioning.guidelines import inputs
 from provisioning.guidelines.batch import evaluate_together
 from provisioning.guidelines.engine import guidelines
 from provisioning.guidelines.findings import Mode
+from provisioning.register import files
 
 if TYPE_CHECKING:
     from provisioning.model.device import DeviceRecord
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 def check(
     ctx: typer.Context,
     what: Annotated[
-        list[str], typer.Argument(metavar="FILE|ID...", help="Files of records (.toml, .jsonl), or device ids.")
+        list[str], typer.Argument(metavar="FILE|ID...", help="Files of records (.toml, .jsonl, .csv), or device ids.")
     ],
     snapshot: options.FromSnapshot = None,
     output: options.Output = "text",
@@ -57,4 +59,13 @@ def _records(name: str, stock: Stock) -> list[DeviceRecord]:
     path = Path(name)
     if not path.is_file() and (registered := stock.device(name)) is not None:
         return [registered]
-    return inputs.read(path)
+    return _rows(path) if path.suffix == ".csv" else inputs.read(path)
+
+
+def _rows(path: Path) -> list[DeviceRecord]:
+    """The records of a batch. Raises ConfigError that names every row that is none."""
+    rows = list(files.read(path, "csv"))
+    wrong = [str(each.error) for each in rows if each.error is not None]
+    if wrong:
+        raise ConfigError("\n".join(wrong), next_step=f"correct {path} and try again")
+    return [each.record for each in rows if each.record is not None]

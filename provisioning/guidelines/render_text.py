@@ -173,7 +173,9 @@ def _same(finding: Finding) -> str:
     if hit is None:
         told.append(finding.device_id if finding.evidence else "")
     else:
-        told += [hit.case, hit.field, dict(hit.values), [dict(row) for row in hit.rows]]
+        told += [hit.case, hit.field, [dict(row) for row in hit.rows]]
+        if hit.rows:
+            told.append(finding.device_id)
     return json.dumps(told, default=str, sort_keys=True)
 
 
@@ -187,7 +189,9 @@ def _block(group: Sequence[Finding], language: Language, pack: Pack) -> list[str
         if first.settled_by:
             lines.append(_line(words["settled"], ", ".join(first.settled_by)))
         return lines
-    lines.append(_line(words["found"], message(first, language)))
+    told = list(dict.fromkeys(message(each, language) for each in group))
+    more = f" (+{len(told) - 1} {words['more']})" if len(told) > 1 else ""
+    lines.append(_line(words["found"], f"{told[0]}{more}"))
     lines += _rows(first.hit.rows, words)
     if first.settled_by:
         lines.append(_line(words["settled"], ", ".join(first.settled_by)))

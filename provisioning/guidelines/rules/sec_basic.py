@@ -70,6 +70,9 @@ def own_key(case: Case) -> Iterator[Hit]:
     if record.credentials is None:
         yield ask.missing("/credentials")
         return
+    speaks_lorawan = record.network is not None and record.network.type == "lorawan"
+    if speaks_lorawan and record.dev_eui is None and not ask.is_gateway(record):
+        yield ask.missing("/identity/dev_eui", case="no_dev_eui")
     print_ = record.credentials.fingerprint
     if print_ is None:
         # Before it is registered it has none: the register makes one that is random and its own.
