@@ -20,7 +20,7 @@ MAX_ITEMS: Final = 256
 class Model(BaseModel):
     """Root of all objects of the register: an unknown key or a wrong type is refused, nothing changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 def _printable(text: str) -> str:

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The reports by their commands, from a register that holds two counters of two boards in one place."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provisioning.city import City, create_city
+from provisioning.cli import main
+from provisioning.model.datasets import Dataset
+from provisioning.model.organisations import Organisation
+from provisioning.register import papers
+from provisioning.register.registration import Options, register
+from tests.register_rig import fill, record
+from tests.test_reports_catalogue import dataset
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> City:
+    made = create_city(tmp_path / "city", "Lyktby")
+    stream = {
+        "property": "traffic.flow.vehicle",
+        "unit": "{veh}/min",
+        "interval_s": 60,
+        "klassa": {"K": 0, "R": 1, "T": 1, "date": "2026-10-02", "by": "x"},
+        "openness": {"level": "open", "dataset_id": "FLOW"},
+    }
+    place = {"lat": 59.33, "lon": 18.05, "segment_id": "S-1", "direction": "N"}
+    common = {"streams": [stream], "personal_data": {"level": "none"}, "lifecycle": {"stage": "operational"}}
+    with made.registry() as registry:
+        fill(registry)
+        with registry.change() as change:
+            papers.put(change, Organisation(id="parknamnden", name="Parknämnden", kind="namnd"))
+            papers.put(change, Dataset.model_validate(dataset()))
+            papers.put(change, dataset("LIGHT"))
+            inputs = [
+                record(1, location=place, **common),
+                record(2, location={**place, "lat": 59.3301}, owner={"org_id": "parknamnden"}, **common),
+            ]
+            results = register(change, registry.keys(), inputs, Options(keep_stage=True))
+            assert all(result.error is None for result in results)
+    return made
+
+
+def _run(city: City, capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> tuple[str, str]:
+    found = main(["-C", str(city.home), *map(str, arguments)])
+    printed = capsys.readouterr()
+    assert found == code, printed.out + printed.err
+    return printed.out, printed.err
+
+
+def test_reports_by_their_commands(city: City, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (cluster,) = json.loads(_run(city, capsys, "report", "duplicates", "--json")[0])
+    assert cluster["devices"] == ["TRK-0001", "TRK-0002"]
+    assert cluster["owners"] == ["parknamnden", "trafiknamnden"]
+    out, err = _run(
+        *(city, capsys, "report", "kpi", "--by", "owner", "--format", "json", "--pictures", tmp_path / "pictures")
+    )
+    report = json.loads(out)
+    assert [part["name"] for part in report["parts"]] == ["Lyktby", "parknamnden", "trafiknamnden"]
+    clusters = next(figure for figure in report["parts"][0]["figures"] if figure["id"] == "K4")["cells"][0]
+    assert clusters["value"] == 1
+    assert "K1.svg" in err
+    _run(city, capsys, "report", "kpi", "--format", "xlsx", "--out", tmp_path / "kpi.xlsx")
+    assert "never overwritten" in "".join(
+        _run(city, capsys, "report", "kpi", "--format", "xlsx", "--out", tmp_path / "kpi.xlsx", code=1)
+    )
+    assert "--out kpi.xlsx" in _run(city, capsys, "report", "kpi", "--format", "xlsx", code=1)[1]
+    ends = json.loads(_run(city, capsys, "report", "expiring", "--days", "500", "--json")[0])
+    assert {each["what"] for each in ends} == {"signing key", "classification of traffic.flow.vehicle"}
+
+
+def test_what_is_open_and_public_by_their_commands(
+    city: City, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    about = tmp_path / "about.toml"
+    about.write_text(
+        'base = "https://data.example.org"\ntitle_sv = "Öppna data"\n'
+        'description_sv = "Data"\npublisher = "trafiknamnden"\n'
+    )
+    out, err = _run(city, capsys, "catalogue", "export", about)
+    assert "dataset/FLOW" in out
+    assert "LIGHT" not in out
+    assert "held back: LIGHT" in err
+    _run(city, capsys, "catalogue", "export", about, "--format", "json-ld", "--out", tmp_path / "catalogue.jsonld")
+    assert json.loads((tmp_path / "catalogue.jsonld").read_text())
+    _run(city, capsys, "public", tmp_path / "public", "--feedback", "https://example.org/opinions")
+    found = json.loads((tmp_path / "public" / "devices.geojson").read_text())
+    assert [each["properties"]["owner"] for each in found["features"]] == ["Trafiknämnden", "Parknämnden"]
