@@ -172,6 +172,7 @@ def test_platforms_and_links_come_and_go(
     daemon.config.write_text(text + link + platform + 'topic_prefix = "copy/v1"\n')
     hang_up(daemon)
     assert sorted(daemon.wait_for("reloaded")["started"]) == ["copy", "more"]
+    until(lambda: [each for each in daemon.saw("serial_open") if each["link"] == "more"], "the new port")
     second.send(device.readings(1, oldest=1))
     device.take(second.receive() or b"")
     until(lambda: daemon.stats().waiting == {"city": 0, "copy": 0}, "both platforms to have it")
