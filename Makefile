@@ -30,7 +30,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -77,6 +77,13 @@ fuzz: ## INPUTS=10000000 mutated inputs over each of serial, UDP, MQTT and authe
 screenshots: ## pictures of the status page, light and dark, on a desk and on a phone, into build/screenshots
 	@tools/venv.sh run test
 	@PYTHONPATH=. $(BIN)/python tools/screenshots.py
+
+cortexm: ## MicroPython for an emulated Cortex-M3 with 128 KB of RAM, from Debian's source package
+	@tools/cortexm.sh
+
+cortexm-test: ## the node on that board: 32-bit heap figures; fails when it does not fit
+	@tools/venv.sh run test
+	@$(BIN)/python benchmarks/cortexm.py
 
 lint: lint-style lint-imports lint-words lint-types lint-firmware ## style, import direction, spelling, types, types per board port
 

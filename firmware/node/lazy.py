@@ -9,13 +9,13 @@ import sys
 class borrowed:  # noqa: N801  reads as a word of the language
     """``with borrowed("status") as status:`` loads ``firmware.node.status`` and forgets it afterwards.
 
-    With it go *also*, modules of ``firmware.wire`` that nothing else on the board needs all the time. Nothing of them
+    With it go *also*, modules below ``firmware`` that nothing else on the board needs all the time. Nothing of them
     may be kept: no class, no function, no instance.
     """
 
     def __init__(self, name: str, *also: str) -> None:
         self._names = ["firmware.node." + name]
-        self._names += ["firmware.wire." + each for each in also]
+        self._names += ["firmware." + each for each in also]
 
     def __enter__(self):
         gc.collect()

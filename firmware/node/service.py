@@ -40,7 +40,7 @@ class Service:
         self.link = link
         self.clock = clock
         self.settings = Settings(files, kind)
-        self._controls = "kinds." + kind + "_controls"
+        self._controls = "wire.kinds." + kind + "_controls"
         self.failed = 0  # components that the last self-test found broken, as bits
         self._watchdog = watchdog
         self._keep = keep
@@ -133,7 +133,9 @@ class Service:
             self._asked.clear()
             while self._requests:
                 fport, payload = self._requests.pop(0)
-                with borrowed("desk", "requests", "shapes", "kinds.common_controls", self._controls) as desk:
+                with borrowed(
+                    "desk", "wire.requests", "wire.shapes", "wire.kinds.common_controls", self._controls
+                ) as desk:
                     answers = await desk.Desk(self).answer(fport, payload)
                 for each in answers:
                     if len(self._network.outgoing) < _MAX_ANSWERS:
@@ -141,7 +143,7 @@ class Service:
                 self._network.wake()
 
     def _status(self) -> borrowed:
-        return borrowed("status", "kinds.common", "kinds.common_controls", self._controls)
+        return borrowed("status", "wire.kinds.common", "wire.kinds.common_controls", self._controls)
 
     async def _make_report(self) -> None:
         with self._status() as status:

@@ -40,7 +40,13 @@ class Settings:
 
     def tables(self) -> borrowed:
         """Return what judges settings, for a ``with``."""
-        return borrowed("tables", "requests", "shapes", "kinds.common_controls", "kinds." + self._kind + "_controls")
+        return borrowed(
+            "tables",
+            "wire.requests",
+            "wire.shapes",
+            "wire.kinds.common_controls",
+            "wire.kinds." + self._kind + "_controls",
+        )
 
     def crc(self) -> int:
         """Return a CRC-32 over all that differs from the defaults: equal settings, equal number."""

@@ -72,7 +72,7 @@ def _run(board: _Board) -> None:
     _remember_pins(files, settings)
     if "wdt_ms" in settings.board:
         board.wdt = machine.WDT(timeout=config.board_int(settings.board, "wdt_ms"))
-    with borrowed("boots", "kinds.common") as boots:
+    with borrowed("boots", "wire.kinds.common") as boots:
         facts = boots.facts(files)
     from firmware.node.app import Node  # after the light is on: loading takes a while
 

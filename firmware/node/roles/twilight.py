@@ -13,8 +13,15 @@ class Twilight:
 
     def __init__(self) -> None:
         self.need_light = True
+        self._on_below_lx = _ON_BELOW_LX
+        self._off_above_lx = _OFF_ABOVE_LX
         self._against = 0
         self._blind = 0
+
+    def limits(self, on_below_lx: int, off_above_lx: int) -> None:
+        """Judge by these from now on."""
+        self._on_below_lx = on_below_lx
+        self._off_above_lx = off_above_lx
 
     def look(self, lux: float | None) -> bool:
         """Take one look, None when the photocell gave nothing, and return whether the lamp should be on."""
@@ -24,7 +31,7 @@ class Twilight:
                 self.need_light = True
             return self.need_light
         self._blind = 0
-        differs = lux > _OFF_ABOVE_LX if self.need_light else lux < _ON_BELOW_LX
+        differs = lux > self._off_above_lx if self.need_light else lux < self._on_below_lx
         self._against = self._against + 1 if differs else 0
         if self._against >= _STEADY:
             self.need_light = not self.need_light

@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+# The node on the emulated Cortex-M: every part is loaded from flash into the heap, as on a board that is not frozen.
+import asyncio
+import gc
+from binascii import unhexlify
+
+from firmware.node.files import Files
+from firmware.node.log import enable
+
+
+def say(what):
+    gc.collect()
+    print("heap after %s: %d used, %d free" % (what, gc.mem_alloc(), gc.mem_free()))
+
+
+class Deaf:
+    """A link whose other end is silent: readings stay in flash."""
+
+    max_payload = 51
+    reply_timeout_ms = 500
+
+    def __init__(self):
+        self.on_heard = None
+        self.unsent = 0
+        self.sent = 0
+
+    async def send(self, phy):
+        self.sent += 1
+
+    async def receive(self):
+        await asyncio.sleep(1000)
+
+
+IDENTITY = {
+    "dev_eui": b"\x02\0\0\0\0\0\0\x01",
+    "join_eui": b"\x02\0\0\0\0\0\0\x02",
+    "app_key": b"0123456789abcdef",
+    "kind": "street_light",
+    "link": "deaf",
+    "console": False,
+    "interval_ms": 100,
+    "receipt_every": 8,
+    "queue_bytes": 65536,
+    "board": {
+        "lamp_pin": 1,
+        "dim_pin": 2,
+        "photocell_adc": 3,
+        "i2c": {"id": 0, "scl": 4, "sda": 5},
+        "meter_uart": {"id": 1, "tx": 6, "rx": 7},
+    },
+}
+
+
+def wire():
+    """Frames of the host's own implementation, sealed and opened with the AES that such a board has."""
+    from firmware.node.ecb import ecb
+    from firmware.wire.session import Session
+
+    with open("/wire.txt") as file:
+        lines = [unhexlify(line.strip()) for line in file]
+    device = Session(ecb, 0x26000001, b"n" * 16, b"a" * 16)
+    for number in range(3):
+        assert device.seal_uplink(1, b"reading %d" % number) == lines[number], "an uplink differs from the host's"
+        assert device.open_downlink(lines[3 + number]).payload == b"receipt %d" % number
+    try:
+        device.open_downlink(lines[5][:-1] + b"\0")
+    except ValueError:
+        return
+    raise AssertionError("a frame with a wrong code was opened")
+
+
+def settle(service):
+    assert service.settings.apply({29: 1500, 40: [31, [[1, -10, 80], [0, 60, 40], [2, 5, 0]]]})[0] == 0
+    assert service.settings.apply({29: -1})[0] != 0
+    assert service.settings["fade_ms"] == 1500 and service.settings["program_0"][1][1] == [0, 60, 40]
+
+
+async def main():
+    from firmware.node import config
+    from firmware.node.lazy import borrowed
+    from firmware.node.roles import open_role
+
+    gc.threshold(4096)  # as firmware.node.start does while it loads
+    say("nothing")
+    enable(False)
+    files = Files("/data")
+    settings = config.Config(IDENTITY)
+    role = open_role(settings.kind, settings.board, files)
+    with borrowed("boots", "wire.kinds.common") as boots:
+        facts = boots.facts(files)
+    assert facts[5] > 0, "the code's hash"
+    say("the role")
+    from firmware.node.app import Node
+
+    say("loading")
+    node = Node(files, settings, role, Deaf(), None, facts)
+    say("opening")
+    task = asyncio.create_task(node.run())
+    while node.queue.next_seq < 40:
+        await asyncio.sleep_ms(50)
+    settle(node.service)
+    assert await node.service.self_test()
+    before = node.queue.next_seq
+    await node.service._make_report()
+    assert node.queue.next_seq > before + 1, "the report about the board"
+    kept = [record.seq for record in node.queue.read(1, 40)]
+    assert kept == list(range(1, 40)), kept
+    say("40 readings")
+    task.cancel()
+    wire()
+    say("frames")
+    print("trial: ok")
+
+
+asyncio.run(main())

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds MicroPython for an emulated Cortex-M3 (QEMU's mps2-an385) into build/cortexm/firmware.elf: MicroPython's own QEMU
+# port, as Debian 13 (trixie) packages its source, with the board folder boards/cortexm. The source comes from the mirror
+# that this computer's apt uses already; Debian leaves the libraries behind `cryptolib` out, so the node brings its own AES.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=build/cortexm
+suite=trixie
+
+missing=()
+command -v arm-none-eabi-gcc >/dev/null || missing+=(gcc-arm-none-eabi libnewlib-arm-none-eabi)
+command -v qemu-system-arm >/dev/null || missing+=(qemu-system-arm)
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    printf '\nThe emulated board needs: apt-get install %s\n' "${missing[*]}" >&2
+    exit 1
+  fi
+fi
+
+fetch() { # the source package, checked against Debian's keyring by apt
+  local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror options state=$out/apt
+  mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Component: main' | grep -m1 '/debian/*$' || true)
+  [ -n "$mirror" ] && [ -r "$keyring" ] || {
+    echo "No Debian mirror or no keyring in this computer's apt configuration: put the unpacked source package" >&2
+    echo "micropython of $suite into $out/source, and run this again." >&2
+    exit 1
+  }
+  mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/sources"
+  printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$mirror" "$suite" "$keyring" \
+    >"$state/sources/lykta.sources"
+  options=(-o "Dir::Etc::SourceList=/dev/null" -o "Dir::Etc::SourceParts=$PWD/$state/sources"
+    -o "Dir::State::Lists=$PWD/$state/lists" -o "Dir::Cache=$PWD/$state/cache" -o APT::Sandbox::User=root)
+  apt-get "${options[@]}" -qq update
+  (cd "$state" && apt-get "${options[@]}" -qq source --download-only micropython)
+  rm -rf "$out/source.new" && mkdir -p "$out/source.new"
+  tar -xf "$state"/micropython_*.orig.tar.xz -C "$out/source.new" --strip-components=1
+  mv "$out/source.new" "$out/source"
+}
+
+[ -d "$out/source" ] || fetch
+rm -rf "$out/source/ports/qemu/boards/LYKTA" "$out/source/ports/qemu/build-LYKTA" # its names depend on our configuration
+cp -r boards/cortexm "$out/source/ports/qemu/boards/LYKTA"
+touch "$out/source/lib/micropython-lib/README.md" # nothing of it is frozen, but the makefile looks for it
+make -C "$out/source/ports/qemu" BOARD=LYKTA -j2 >"$out/build.log" 2>&1 || {
+  tail -20 "$out/build.log" >&2
+  exit 1
+}
+cp "$out/source/ports/qemu/build-LYKTA/firmware.elf" "$out/firmware.elf"
+arm-none-eabi-size -A "$out/firmware.elf" >"$out/size.txt"
+echo "$out/firmware.elf"
