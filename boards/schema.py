@@ -15,8 +15,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.functional_validators import WrapValidator, model_validator
 
-from boards import node_sensors
+from boards import facts, node_sensors
 from boards.errors import SchemaError
+from boards.facts import FactsTable
 from boards.node_sensors import NodeSensor
 from boards.schema_lorawan import NodeLorawan
 from boards.virtual import models
@@ -40,7 +41,7 @@ class BoardTable(_Table):
     vendor: str
     mcu: str
     clock_hz: int = Field(gt=0)
-    heap_bytes: int = Field(ge=65_536)
+    heap_bytes: int = Field(ge=16_384)
     """What MicroPython has for objects and code."""
     mpy_version: int = Field(ge=5, le=9)
     """Major version of .mpy files that the board's MicroPython loads."""
@@ -203,6 +204,8 @@ class BoardFile(_Table):
     pins: PinsTable
     buses: BusesTable
     node: NodeTable
+    facts: FactsTable | None = None
+    """Of a real board; a virtual one has none."""
     virtual: VirtualTable | None = None
 
     @property
@@ -289,6 +292,7 @@ def _cross_check(board: BoardFile) -> list[str]:
         problems.append(f"node.photocell_adc = {node.photocell_adc}: no ADC there; pins.adc = {board.pins.adc}")
     uarts = {bus.id: (bus.tx, bus.rx) for bus in board.buses.uart}
     problems += node_sensors.problems(node.sensors, board.pins.adc, node.i2c, uarts)
+    problems += facts.problems(board.facts, board.board.heap_bytes)
     return problems + _bus_problems(board) + _model_problems(board)
 
 

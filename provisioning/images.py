@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from boards import schema
+from boards import facts, schema
 from boards.build import build_tree
 from boards.errors import BoardsError
 from boards.schema_lorawan import lorawan_options
@@ -76,7 +76,7 @@ def make_board_image(
             "interval_ms": interval_ms,
             "receipt_every": receipt_every or default_receipt_every(link, interval_ms),
             "queue_bytes": QUEUE_BYTES,
-            "board": _board_map(board, link, device.kind, lorawan or {}),
+            "board": board_map(board, link, device.kind, lorawan or {}),
         }
     # The key is on disk in clear only inside a directory of mode 0700, and in the image.
     with tempfile.TemporaryDirectory(prefix=".lykta-image-", dir=image.parent) as folder:
@@ -136,7 +136,8 @@ def default_receipt_every(link: str, interval_ms: int) -> int:
     return max(low, min(high, _LORA_RECEIPT_MS // interval_ms))
 
 
-def _board_map(board: str, link: str, kind: str, lorawan: Mapping[str, object]) -> dict[str, Any]:
+def board_map(board: str, link: str, kind: str, lorawan: Mapping[str, object]) -> dict[str, Any]:
+    """The map of pins and buses that a board is given. Raises BoardError, also for a role that does not fit."""
     if board not in schema.names():
         raise BoardError(
             "This board is not known.", value=repr(board), next_step=f"choose one of: {', '.join(schema.names())}"
@@ -144,9 +145,14 @@ def _board_map(board: str, link: str, kind: str, lorawan: Mapping[str, object]) 
     if link not in LINKS:
         raise BoardError("This link is not known.", value=repr(link), next_step=f"choose one of: {', '.join(LINKS)}")
     try:
-        node = schema.load_board(board).node
+        loaded = schema.load_board(board)
     except BoardsError as error:
         raise BoardError(f"The file of this board cannot be used: {error}", value=board) from error
+    node = loaded.node
+    if (reason := facts.refusal(board, loaded.facts, kind)) is not None:
+        raise BoardError(
+            f"This board cannot run this role: {reason}.", value=board, next_step="choose another --board: lykta boards"
+        )
     if link != "lora":
         if lorawan:
             raise BoardError(

@@ -16,6 +16,7 @@ from provisioning.cli import (
     batches,
     battery,
     board,
+    boards,
     check,
     demo,
     devices,
@@ -87,6 +88,7 @@ app.command("verify")(verify.verify)
 app.command("receive")(receive.receive)
 app.command("prove")(receive.prove)
 app.add_typer(board.app, name="board")
+app.add_typer(boards.app, name="boards")
 app.command("demo")(demo.demo)
 app.command("battery")(battery.battery)
 app.command("check", cls=GuidelineCommand)(check.check)
