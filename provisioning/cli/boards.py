@@ -32,7 +32,7 @@ def listing(ctx: typer.Context) -> None:
 def show(
     name: Annotated[str, typer.Argument(metavar="BOARD", help="Its name, or the path of a board file to check.")],
 ) -> None:
-    """Explain one board: pins, radio, limits, what fits, how it is flashed. A file that contradicts itself is refused."""
+    """Explain one board: pins, radio, limits, roles, flashing. A file that contradicts itself is refused."""
     board = _load(name)
     about = board.board
     say(f"{about.title} ({about.name}), {about.vendor}")
@@ -48,9 +48,7 @@ def show(
         say(f"simulated: {', '.join(model.model for model in board.models) or 'nothing'}")
         return
     facts = board.facts
-    say(
-        f"MicroPython: {facts.micropython_board}, {facts.micropython_minimum} or newer; RAM {facts.ram_bytes // 1024} KB"
-    )
+    say(f"MicroPython: {facts.micropython_board} from {facts.micropython_minimum}; RAM {facts.ram_bytes // 1024} KB")
     say(f"power: {facts.max_tx_dbm} dBm at most; antenna: {facts.antenna}, {facts.antenna_gain_dbi:g} dBi")
     for role, fit in facts.roles:
         say(f"role {role}: {_FITS[fit]}" + (" (default)" if role == facts.default_role else ""))

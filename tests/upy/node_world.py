@@ -135,6 +135,7 @@ class Pipe:
         for frame_up in self.mangle_up(phy):
             for answer in self.server.uplink(frame_up):
                 self.put(answer)
+        await asyncio.sleep_ms(0)  # on a slow computer the time-outs are over before the answer is taken in
 
     def put(self, phy):
         self.arrived.extend(self.mangle_down(phy))

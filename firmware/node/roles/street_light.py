@@ -46,6 +46,7 @@ class StreetLight:
         self._burning = None  # type: Any
         self._service = None  # type: Any
         self._watching = None  # type: asyncio.Task | None
+        self._reading = asyncio.Lock()
         self._moved_s = 0
         self._counted_s = 0
         self._by = -1
@@ -121,7 +122,7 @@ class StreetLight:
             values["temperature_c"] = celsius
         try:
             if self._meter is not None:
-                measured = await self._meter.read()
+                measured = await self._read_meter()
                 values["power_w"] = measured.power_w
                 values["voltage_v"] = measured.voltage_v
                 values["current_a"] = measured.current_a
@@ -139,7 +140,7 @@ class StreetLight:
             "by_safety": self._by in (3, 4),
         }
         try:
-            measured = None if self._meter is None else await self._meter.read()
+            measured = None if self._meter is None else await self._read_meter()
         except OSError:
             measured = None
         if measured is not None and measured.voltage_v * measured.current_a > 1:
@@ -159,7 +160,7 @@ class StreetLight:
         found["meter"] = absent
         if self._meter is not None:
             try:
-                await self._meter.read()
+                await self._read_meter()
                 found["meter"] = works
             except OSError:
                 found["meter"] = broken
@@ -189,7 +190,7 @@ class StreetLight:
             now_s = self._service.clock.uptime_s()
             try:
                 if self._meter is not None:
-                    measured = await self._meter.read()
+                    measured = await self._read_meter()
                     level = self._lamp.dim_pct if self._lamp.on else 0
                     self._health.look(measured, level, now_s - self._moved_s, now_s)
             except OSError as error:
@@ -203,6 +204,10 @@ class StreetLight:
                 elif use == "contact":
                     self._alarms.update("door_open", not driver.closed(), 2)
             await asyncio.sleep_ms(_WATCH_MS)
+
+    async def _read_meter(self):
+        async with self._reading:  # two questions at once would get one torn answer
+            return await self._meter.read()
 
     def _look_at_tilt(self, driver) -> None:
         angle = self._angle(driver)
