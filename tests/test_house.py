@@ -75,6 +75,7 @@ def _host_modules() -> list[str]:
         "provisioning/register/migrations/env.py",
         "firmware/node/",
         "boards/virtual/hal/",
+        "boards/cortexm/",
         "tests/",
         "hil_tests/",
         "benchmarks/",

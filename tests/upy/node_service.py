@@ -71,7 +71,7 @@ async def asked(world, fport, *payloads):
     told = []
 
     def condition():
-        if world.server.session is None or not world.server.readings:
+        if world.server.session is None or not world.server.readings or not world.node.clock.is_set():
             return False
         if len(told) < len(payloads) and len(world.server.answers) >= len(told):
             world.link.put(world.server.ask(fport, payloads[len(told)]))
@@ -83,7 +83,7 @@ async def asked(world, fport, *payloads):
 
 
 async def scenario_settings_are_taken_reported_and_survive(seed):
-    world = World(seed)
+    world = World(seed, interval_ms=200)
     values = {
         KEYS["fade_ms"]: 1500,
         KEYS["interval_s"]: 300,
@@ -98,7 +98,7 @@ async def scenario_settings_are_taken_reported_and_survive(seed):
 
 
 async def scenario_a_request_with_one_bad_value_changes_nothing(seed):
-    world = World(seed)
+    world = World(seed, interval_ms=200)
     good = {KEYS["fade_ms"]: 1}
     answers = await asked(
         world,
@@ -127,7 +127,7 @@ async def scenario_a_request_with_one_bad_value_changes_nothing(seed):
 
 
 async def scenario_a_long_report_comes_in_frames_that_fit_the_slowest_rate(seed):
-    world = World(seed)
+    world = World(seed, interval_ms=200)
     steps = [[0, minute, 50] for minute in range(0, 1000, 200)]
     values = {KEYS["program_%d" % n]: [127, steps] for n in range(1, 4)}
     world.node.service.settings.apply(values)
@@ -152,7 +152,7 @@ def merged(answers):
 
 async def scenario_commands(seed):
     role = AlarmingRole()
-    world = World(seed, role=role)
+    world = World(seed, role=role, interval_ms=200)
     world.node.service.settings.apply({KEYS["groups"]: [4, 9]})
     dim = {0: 40, 1: 30}
     far, past = 1900000000, 1700000000
