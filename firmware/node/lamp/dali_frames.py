@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """DALI frames as edges on the bus, and back: IEC 62386-101, Manchester code at 1200 bit/s. Pure.
 
-Half a bit is Te = 416.67 us. A one rises in its middle, a zero falls; a frame begins with a one and ends when the bus
+Half a bit takes 416.67 us. A one rises in its middle, a zero falls; a frame begins with a one and ends when the bus
 has rested high. A receiver takes half bits of 333 to 500 us and whole ones of 667 to 1000 us (62386-101:2022 table 18).
 """
 
