@@ -31,9 +31,12 @@ class QuickSession(Session):
         super().__init__(ecb, dev_addr, nwk_skey, app_skey, fcnt_up, fcnt_down)
         self._cmac = CMAC(algorithms.AES128(nwk_skey))
 
-    def open_uplink(self, phy: bytes) -> Received:
-        """Return what a device sent and move ``fcnt_up``. Raises Malformed, NotAuthentic, Replayed."""
-        header = DataFrame(phy)
+    def open_uplink(self, phy: bytes, header: DataFrame | None = None) -> Received:
+        """Return what a device sent and move ``fcnt_up``. Raises Malformed, NotAuthentic, Replayed.
+
+        *header*: of this frame, for who has taken it apart already; that costs as much as the decryption.
+        """
+        header = DataFrame(phy) if header is None else header
         fcnt = full_fcnt(self.fcnt_up, header.fcnt16)
         usual = header.uplink and header.dev_addr == self.dev_addr and self.fcnt_up <= fcnt < FCNT_END
         if not usual or not self._is_authentic(phy, fcnt):

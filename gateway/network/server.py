@@ -236,7 +236,7 @@ class NetworkServer:
         device = self._devices.active(session.dev_eui)
         profiled = self._profile(session, device)
         try:
-            received = session.wire.open_uplink(uplink.phy)
+            received = session.wire.open_uplink(uplink.phy, header)
         except wire_errors.NotAuthentic as error:
             raise FrameNotAuthentic(str(error), dev_eui=session.dev_eui, dev_addr=header.dev_addr) from error
         except wire_errors.Replayed as error:
