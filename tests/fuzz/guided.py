@@ -14,7 +14,7 @@ with atheris.instrument_imports(include=["gateway", "firmware.wire", "paho"]):
 
 if __name__ == "__main__":
     logging.disable()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=targets.MEMORY) as folder:
         target = targets.Gateway(Path(folder)).target(sys.argv[1])
         atheris.Setup([sys.argv[0], *sys.argv[2:]], target)
         atheris.Fuzz()

@@ -114,7 +114,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"{options.target}: {options.inputs} inputs, seed {options.seed}", flush=True)
     logging.disable()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=targets.MEMORY) as folder:
         gateway = targets.Gateway(Path(folder))
         try:
             seeds = targets.seeds(options.target, gateway.device)

@@ -28,6 +28,8 @@ from tests.frame_gateway import Stages
 from tests.gateway_rig import City, Device, encoded
 from tests.outbox_rig import TestClock
 
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a fresh folder is made in it
+"""Where the stages keep their files: what is fuzzed is what they take, not the disk."""
 NAMES = ("serial", "udp", "mqtt", "payload")
 FORWARDER = bytes.fromhex("0200000000000a01")
 _SENDER = ("127.0.0.1", 40000)
