@@ -109,4 +109,5 @@ def test_over_the_air_a_bin_sleeps_and_its_alarm_comes_at_once(tmp_path: Path) -
         city.board("stimulus", name="bin_temperature_c", value=120.0)
         wait_until(lambda: any(told(city, "fire")), "the fire", JOIN_S)
         assert city.board("state")["watchdog_bites"] == 0
+        print(f"free bytes of the heap: {told(city, 'heap_free')}")
         nothing_lost(city)
