@@ -7,11 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-from provisioning.guidelines.engine import guidelines
-from provisioning.guidelines.findings import Mode
-from provisioning.model.device import DeviceRecord
-from provisioning.model.memory import MemoryStock
-from tests.guideline_rig import NOW, record, stock_of
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from provisioning.guidelines.engine import guidelines  # noqa: E402
+from provisioning.guidelines.findings import Mode  # noqa: E402
+from provisioning.model.device import DeviceRecord  # noqa: E402
+from provisioning.model.memory import MemoryStock  # noqa: E402
+from tests.guideline_rig import NOW, record, stock_of  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "guidelines.json"
 SIZES = (1_000, 10_000)
