@@ -146,12 +146,14 @@ class Service:
         return borrowed("status", "wire.kinds.common", "wire.kinds.common_controls", self._controls)
 
     async def _make_report(self) -> None:
-        with self._status() as status:
-            for body in await status.bodies(self):
-                try:
-                    self._keep(body)
-                except OSError as error:
-                    log_error("service: a status report was not kept", error)
+        """Ask, give the code for it back, then store: there may be no room for both at once."""
+        try:
+            with self._status() as status:
+                bodies = await status.bodies(self)
+            for body in bodies:
+                self._keep(body)
+        except (OSError, MemoryError) as error:
+            log_error("service: a status report was not kept", error)
 
     def _take(self, fport: int, payload: bytes) -> None:
         if len(self._requests) >= _MAX_REQUESTS:
