@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A PostgreSQL server of the tests' own: data in a folder under /tmp, a loopback port nobody else has, a password."""
 
+import ctypes
 import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -27,6 +31,11 @@ def _program(name: str) -> str:
     if found is None:
         pytest.fail(_ADVICE)
     return found
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end the server when these tests are killed (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
 
 
 class Postgres:
@@ -48,31 +57,43 @@ class Postgres:
         )
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port: int = probe.getsockname()[1]
-        self._pg_ctl = _program("pg_ctl")
         # Not synced to disk: these tests kill clients, not the server's computer.
-        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= -c fsync=off"
-        self._data = str(data)
-        log = str(self._folder / "log")
-        self._run(self._pg_ctl, "start", "--wait", "--pgdata", self._data, "--log", log, "-o", options)
+        options = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", "fsync=off"]
+        settings = [word for option in options for word in ("-c", option)]
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [_program("postgres"), "-D", str(data), *settings],
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                preexec_fn=_end_with_parent,
+                **self._user(),
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        """Return when it takes connections."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(
+                    host="127.0.0.1", port=self.port, user=self.user, password=self.password, dbname="postgres"
+                ).close()
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail((self._folder / "log").read_text(errors="replace"))
+                time.sleep(0.05)
+            else:
+                return
+
+    def _user(self) -> dict[str, Any]:
+        account = self._account
+        return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
     def _run(self, *command: str) -> None:
-        account = self._account
-        user = {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        # Its output goes to a file: the server keeps what it inherits open for as long as it runs.
-        with (self._folder.parent / f"{self._folder.name}.out").open("w+b") as output:
-            done = subprocess.run(
-                list(command),
-                stdout=output,
-                stderr=output,
-                stdin=subprocess.DEVNULL,
-                cwd="/",
-                check=False,
-                timeout=60,
-                **user,
-            )  # type: ignore[call-overload]
-            output.seek(0)
-            if done.returncode:
-                pytest.fail(f"{command[0]}: {output.read().decode(errors='replace')}")
+        done = subprocess.run(list(command), capture_output=True, cwd="/", check=False, timeout=60, **self._user())
+        if done.returncode:
+            pytest.fail(f"{command[0]}: {(done.stdout + done.stderr).decode(errors='replace')}")
 
     def url(self, *, with_password: bool = True) -> str:
         """Make an empty database; return its URL."""
@@ -86,6 +107,6 @@ class Postgres:
 
     def stop(self) -> None:
         """End the server and remove what it kept."""
-        self._run(self._pg_ctl, "stop", "--wait", "--mode", "immediate", "--pgdata", self._data)
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(timeout=30)
         shutil.rmtree(self._folder)
-        (self._folder.parent / f"{self._folder.name}.out").unlink()
