@@ -24,6 +24,7 @@ from gateway.intake import Intake
 from gateway.network import state_files
 from gateway.network.dedup import Deduplicator, Verdict, Window
 from gateway.network.duty import DutyBudget
+from gateway.network.hints import Hints
 from gateway.network.keyring import Keyring
 from gateway.network.quarantine import Quarantine
 from gateway.network.register import KnownDevices
@@ -94,7 +95,9 @@ class Daemon:
         self._writer = ThreadPoolExecutor(1, "writer")
         self._identity = config.load_identity(loaded)
         self._stages = Stages(self._clock)
-        self._ends = Ends(self._clock, self._counters, self._random, self._stages, self._with_outbox)
+        self._hints = Hints(self._clock)
+        ends = (self._clock, self._counters, self._random, self._stages, self._with_outbox, self._hints.recognise)
+        self._ends = Ends(*ends)
         self._ends.take(self._ends.build(loaded, self._identity))
         self._reloader = Reloader(self._ends, self._clock, self._counters)
         self._tasks: Supervisor | None = None
@@ -225,6 +228,7 @@ class Daemon:
         stack.callback(registry.close)
         self._sightings.open(registry, state_dir, *self._loaded.guidelines())
         self._registered = devices = KnownDevices(registry, self._clock)
+        self._hints.open(registry)
         sessions = SessionStore(state_dir / SESSIONS_FILE, Keyring(kek))
         stack.callback(sessions.close)
         options = settings.network.options()

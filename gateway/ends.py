@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.config import Loaded
     from gateway.identity import Identity
-    from gateway.links import Link, Sink
+    from gateway.links import Link, Recognise, Sink
     from gateway.operate.counters import Counters
     from gateway.operate.stages import Stages
     from gateway.outbox.feed import Call
@@ -64,12 +64,14 @@ class Ends:
         random: Random,
         stages: Stages,
         call: Call,  # type: ignore[type-arg]
+        recognise: Recognise,
     ) -> None:
         self._clock = clock
         self._counters = counters
         self._random = random
         self._stages = stages
         self._call = call
+        self._recognise = recognise
         self._built = Built()
         self.feeds: dict[str, Feed] = {}
 
@@ -92,6 +94,9 @@ class Ends:
         built = Built()
         for settings in loaded.links:
             link = plugins.load(links, settings.type).build(settings, self._clock, self._counters)
+            introduce = getattr(link, "introduce", None)
+            if introduce is not None:
+                introduce(self._recognise)
             built.links[settings.name] = settings, link
         for settings in loaded.config.platforms:
             beat = _beat(self._stages, settings.name)

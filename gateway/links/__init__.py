@@ -3,6 +3,8 @@
 """Links carry bytes: frames in, frames out. They know addresses, never keys, sessions or readings.
 
 A link module defines ``Settings`` and ``build(settings, clock, counters) -> Link``; it is found by its file name.
+One whose devices announce themselves has ``introduce(recognise)`` too: the daemon hands it the function that says which
+announcements are registered devices', since that takes keys.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from gateway.radio import RadioDownlink, Reception, TxOutcome
 
@@ -50,6 +52,8 @@ class Downlink:
 
 if TYPE_CHECKING:
     Sink = Callable[[Uplink], None]
+    Recognise = Callable[[bytes], Awaitable[str | None]]
+    """From what a device announces to a name that is the same whenever that device does, or None for a stranger."""
 
 
 class Link(Protocol):
