@@ -102,18 +102,20 @@ def enroll_gateway(
     eui: bytes | None = None,
     serial_port: str | None = DEFAULT_SERIAL_PORT,
     lora: Lora | None = None,
+    ble: bool = False,
     broker: Broker | None = None,
 ) -> Gateway:
     """Make the directory `out` with key, certificate and gateway.toml, and add the gateway to the register.
 
-    Its links are the serial port, the packet forwarders of `lora`, or both. Either all of it happens or none.
+    Its links are the serial port, the packet forwarders of `lora`, Bluetooth LE, or several. Either all of it happens
+    or none.
     Raises AlreadyExists when `out` holds anything, DuplicateEntry when the EUI or the name is taken.
     """
     eui = new_eui() if eui is None else eui
     check_eui(eui, "gateway EUI")
     out = out.absolute()
     _refuse_used(out)
-    links, key = _links(serial_port, lora), pki.new_key()
+    links, key = _links(serial_port, lora, ble), pki.new_key()
     certificate = pki.issue_gateway_certificate(city.ca_key(), city.ca_certificate(), key.public_key(), eui, name)
     pem = pki.certificate_pem(certificate)
     make_directory(out.parent)
@@ -150,7 +152,7 @@ def _refuse_used(out: Path) -> None:
         )
 
 
-def _links(serial_port: str | None, lora: Lora | None) -> str:
+def _links(serial_port: str | None, lora: Lora | None, ble: bool) -> str:
     tables = []
     if serial_port is not None:
         tables.append(f"""[[links]]
@@ -167,6 +169,12 @@ type = "lora"
 name = "lora"
 bind = {toml_string(lora.bind)}
 {forwarders}""")
+    if ble:
+        tables.append("""# The first Bluetooth adapter that is switched on; adapter = "hci1" chooses another.
+[[links]]
+type = "ble"
+name = "ble"
+""")
     return "\n".join(tables)
 
 

@@ -198,7 +198,7 @@ def test_addresses_that_no_packet_forwarder_reaches(bind: str) -> None:
         parse_lora(bind, [EUI])
 
 
-def test_enroll_for_packet_forwarders(cli: Cli, tmp_path: Path) -> None:
+def test_enroll_for_packet_forwarders_and_bluetooth(cli: Cli, tmp_path: Path) -> None:
     other = "0200000000000a01"
     cli("gateway", "enroll", "north", "--out", tmp_path / "a", "--forwarder", EUI.upper(), "--forwarder", other)
     (link,) = gateway_config.load(tmp_path / "a" / "gateway.toml").config.links
@@ -207,6 +207,8 @@ def test_enroll_for_packet_forwarders(cli: Cli, tmp_path: Path) -> None:
     cli("gateway", "enroll", "south", "--out", tmp_path / "b", *both)
     serial, lora = gateway_config.load(tmp_path / "b" / "gateway.toml").config.links
     assert (serial.type, serial.port, lora.type, lora.bind) == ("serial", "/dev/x", "lora", "[::]:0")
+    cli("gateway", "enroll", "west", "--out", tmp_path / "c", "--ble")
+    assert [each.type for each in gateway_config.load(tmp_path / "c" / "gateway.toml").config.links] == ["ble"]
 
 
 def test_a_board_for_lora(cli: Cli, tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Programs that the tests use and that no Python package brings: a standard MQTT broker (mosquitto), libfaketime,
-# a browser (Chromium) and the server of PostgreSQL, which the tests start themselves on a port and in a directory of their own.
+# a browser (Chromium), the server of PostgreSQL and a D-Bus daemon, which the tests start themselves on a port or
+# socket and in a directory of their own.
 # Installed with apt-get where that needs no password; otherwise this says what to install and fails.
 set -euo pipefail
 
 has_mosquitto() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null; }
 has_faketime() { compgen -G '/usr/lib*/*/faketime/libfaketime.so.1' >/dev/null || compgen -G '/usr/lib*/faketime/libfaketime.so.1' >/dev/null; }
 has_chromium() { command -v chromium >/dev/null || command -v google-chrome >/dev/null; }
+has_dbus() { command -v dbus-daemon >/dev/null; }
 has_postgresql() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 
 missing=()
@@ -17,6 +19,7 @@ has_mosquitto || missing+=(mosquitto)
 has_faketime || missing+=(libfaketime)
 has_chromium || missing+=(chromium)
 has_postgresql || missing+=(postgresql)
+has_dbus || missing+=(dbus-daemon)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if command -v apt-get >/dev/null; then

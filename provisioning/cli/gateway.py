@@ -35,7 +35,7 @@ def enroll(
         typer.Option(
             "--serial-port",
             metavar="PATH",
-            help=f"Where a board is plugged in; default: {DEFAULT_SERIAL_PORT}, or none with LoRa.",
+            help=f"Where a board is plugged in; default: {DEFAULT_SERIAL_PORT}, or none with LoRa or Bluetooth.",
         ),
     ] = None,
     lora_bind: Annotated[
@@ -50,6 +50,9 @@ def enroll(
         list[str] | None,
         typer.Option("--forwarder", metavar="EUI", help="A packet forwarder that may; repeat it for more."),
     ] = None,
+    ble: Annotated[
+        bool, typer.Option("--ble", help="Boards reach it by Bluetooth LE, over this computer's adapter.")
+    ] = False,
     broker: Annotated[
         str, typer.Option("--broker", metavar="HOST:PORT", help="The city's MQTT broker.")
     ] = "127.0.0.1:1883",
@@ -61,8 +64,9 @@ def enroll(
         name,
         out,
         eui=None if eui is None else parse_eui(eui, "gateway EUI"),
-        serial_port=DEFAULT_SERIAL_PORT if serial_port is None and lora is None else serial_port,
+        serial_port=DEFAULT_SERIAL_PORT if serial_port is None and lora is None and not ble else serial_port,
         lora=lora,
+        ble=ble,
         broker=parse_broker(broker),
     )
     say(gateway.eui.hex())
