@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -52,7 +53,7 @@ class LookAlike:
         self.calls: dict[str, int] = {}
         self._objects: dict[str, Interfaces] = {}
         self._searching: set[str] = set()
-        self._pipes: dict[str, int] = {}
+        self._pipes: dict[str, _Pipe] = {}
 
     async def __aenter__(self) -> LookAlike:
         await self.start()
@@ -192,14 +193,14 @@ class LookAlike:
     def _acquire(self, path: str, board: Board) -> int:
         """Return the reader's end of a pipe that keeps values apart, as AcquireNotify does."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._pipes[path] = ours.detach()
-        board.notify = lambda piece: _write(self._pipes[path], piece)
+        pipe = self._pipes[path] = _Pipe(ours)
+        board.notify = pipe.put
         return theirs.detach()
 
     def _close_pipe(self, path: str) -> None:
         pipe = self._pipes.pop(path, None)
         if pipe is not None:
-            os.close(pipe)
+            pipe.close()
 
     # what is asked
 
@@ -252,8 +253,34 @@ class LookAlike:
         return "", [], []
 
 
-def _write(pipe: int, piece: bytes) -> None:
-    os.write(pipe, piece)
+class _Pipe:
+    """What a socket does not take now waits, as in bluetoothd."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        ours.setblocking(False)
+        self._ours = ours
+        self._waiting: deque[bytes] = deque()
+
+    def put(self, piece: bytes) -> None:
+        self._waiting.append(piece)
+        self._flush()
+
+    def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                self._ours.send(self._waiting[0])
+                self._waiting.popleft()
+        except BlockingIOError:
+            loop.add_writer(self._ours, self._flush)
+            return
+        except OSError:  # the client has closed its end
+            self._waiting.clear()
+        loop.remove_writer(self._ours)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_writer(self._ours)
+        self._ours.close()
 
 
 def _path(board: Board) -> str:
