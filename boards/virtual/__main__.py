@@ -38,7 +38,10 @@ def _position(text: str) -> tuple[float, float]:
 
 
 def _site(options: argparse.Namespace) -> Site | None:
-    return options.air and Site(options.air, options.radio_id or options.image.stem, *options.position)
+    if options.air is None and options.ble_air is None:
+        return None
+    x_m, y_m = options.position
+    return Site(options.air, options.radio_id or options.image.stem, x_m, y_m, ble=options.ble_air)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--scenario", default="street", help=f"one of {', '.join(scenario.names())} (default: street)")
     run.add_argument("--heap", type=_heap, help="memory of MicroPython, for example 256k (default: the board's)")
     run.add_argument("--air", type=Path, help="Unix socket of the virtual air that the board's radio shall be in")
+    run.add_argument("--ble-air", type=Path, help="Unix socket of the virtual Bluetooth air")
     run.add_argument("--radio-id", help="the radio's name in the air (default: the image's name)")
     run.add_argument("--position", type=_position, default=(0.0, 0.0), metavar="X,Y", help="in metres (default: 0,0)")
     run.add_argument("--console-log", type=Path, metavar="FILE", help="append what the board writes to its console")

@@ -14,7 +14,7 @@ from boards.virtual import protocol
 from boards.virtual.buses import Buses, I2cBus, SpiBus, Uart
 from boards.virtual.environment import Environment
 from boards.virtual.flash import NorFlash
-from boards.virtual.models import Powered, build_models
+from boards.virtual.models import Powered, ble, build_models
 from boards.virtual.pins import PinBank
 from boards.virtual.protocol import Event, HardwareError, Misuse, Op, UnknownPart
 
@@ -71,6 +71,9 @@ class Hardware:
         self.buses.spi = {bus.id: SpiBus() for bus in board.buses.spi}
         self.buses.uart = {bus.id: Uart(wired={"tx": bus.tx, "rx": bus.rx}) for bus in board.buses.uart}
         self.models = build_models(board, self.pins, self.buses, environment)
+        self._ble = self.models.get("ble")
+        if isinstance(self._ble, ble.Chip):
+            self._ble.raise_line = lambda: system.interrupt(Event.BLE, 0, None)
         self._handlers = self._table()
 
     def complain(self, text: str) -> None:
@@ -101,11 +104,15 @@ class Hardware:
         """Pins float, controllers forget."""
         self.pins.hard_reset()
         self.buses.reset()
+        if isinstance(self._ble, ble.Chip):
+            self._ble.reset()
 
     def soft_reset(self) -> None:
         """PWM and interrupts stop, controllers forget, levels stay."""
         self.pins.soft_reset()
         self.buses.reset()
+        if isinstance(self._ble, ble.Chip):
+            self._ble.reset()
 
     def handle(self, op: int, unit: int, payload: bytes) -> bytes:
         """One framed answer to one request."""
@@ -158,11 +165,17 @@ class Hardware:
             Op.UART_ANY: lambda unit, data: struct.pack("<H", buses.uart_any(unit)),
             Op.TIMER: self._timer,
             Op.EVENTS: lambda unit, data: self._system.take_events(),
+            Op.BLE: self._bluetooth,
         }
 
     @staticmethod
     def _unknown(unit: int, data: bytes) -> None:
         raise Misuse("the HAL has no such operation")
+
+    def _bluetooth(self, unit: int, data: bytes) -> bytes:
+        if not isinstance(self._ble, ble.Chip):
+            raise HardwareError(errno.ENODEV)
+        return self._ble.handle(unit, data)
 
     def _watchdog(self, unit: int, data: bytes) -> None:
         if not unit:

@@ -50,6 +50,7 @@ class Op(IntEnum):
     UART_ANY = 0x73
     TIMER = 0x80
     EVENTS = 0x81
+    BLE = 0x90
 
 
 class ResetKind(IntEnum):
@@ -79,10 +80,11 @@ class Phase(IntEnum):
 
 
 class Event(IntEnum):
-    """Kinds of interrupts in the answer to EVENTS, each followed by the number of the pin or timer."""
+    """Kinds of interrupts in the answer to EVENTS, each with the number of the pin or timer (0: Bluetooth)."""
 
     PIN = 0
     TIMER = 1
+    BLE = 2
 
 
 EVENT = struct.Struct("<BBq")  # kind, number, microseconds of the monotonic clock

@@ -30,7 +30,8 @@ class Network:
     def __init__(self, mac, link, delivery, alarms, queue, clock, watchdog) -> None:
         self._mac = mac
         self._link = link
-        self._layer = getattr(link, "layer", None)  # LoRaWAN's rules of the air, where the link is a radio
+        self._rules = getattr(link, "layer", None)  # LoRaWAN's rules of the air, where the link is a radio
+        self._away = False  # nobody listened when there was something to do
         self._rejoin_after = getattr(link, "rejoin_after", _REJOIN_AFTER)
         self._asking = False  # the uplink in hand asks for the time
         self._delivery = delivery
@@ -54,9 +55,14 @@ class Network:
         self.outgoing = []  # type: list[tuple[int, bytes]]  # FPort and payload of answers that wait
         self.on_request = None  # what takes FPort and payload of a request
         link.on_heard = self._heard
-        if self._layer is not None and mac is not None:
-            self._layer.attach(mac, clock.monotonic_ms)
+        if self._rules is not None and mac is not None:
+            self._rules.attach(mac, clock.monotonic_ms)
             link.attach(self)
+
+    @property
+    def _layer(self):
+        """The rules of the air for the frame in hand; None where it does not go on air."""
+        return None if self._rules is None or getattr(self._link, "near", False) else self._rules
 
     def wake(self) -> None:
         """There is something to do: look at once."""
@@ -71,6 +77,10 @@ class Network:
         while True:
             if self._mac is None:
                 await self._pause(_OFFLINE_MS)
+            elif not getattr(self._link, "reachable", True):  # a nonce or a frame would be wasted
+                self._away = True
+                self._link.away(self._mac.session is None or bool(self.outgoing) or self._queue.held() > 0)
+                await self._pause(_OFFLINE_MS)
             elif self._mac.session is None or self._should_rejoin():
                 await self._join()
             else:
@@ -78,9 +88,12 @@ class Network:
 
     async def downlink(self) -> None:
         """Task: take in frames, one by one; what is not ours or not right is counted and forgotten."""
+        judged = getattr(self._link, "judged", None)
         while True:
             phy = await self._link.receive()
-            self.deliver(phy)
+            ours = self.deliver(phy) != NOT_OURS
+            if judged is not None:
+                judged(ours)
 
     def deliver(self, phy: bytes, snr_db: int = 0, class_c: bool = False) -> int:
         """Take in one frame and return what it was: see links.NOT_OURS, OURS, ACK."""
@@ -211,6 +224,11 @@ class Network:
     def _heard(self) -> None:
         """Somebody is at the other end: do not sleep through a long back-off. Rationed, since noise is heard too."""
         now = self._clock.monotonic_ms()
+        if self._away:
+            self._away = False
+            self._delivery.restart(now)
+            self._wake.set()
+            return
         waiting = self._delivery.unanswered or (self._mac is not None and self._mac.session is None)
         long = self._pause_end - now > _LONG_PAUSE_MS
         if not (waiting and long) or now - self._hurry_at < _HURRY_EVERY_MS:
@@ -226,7 +244,7 @@ class Network:
 
     def _take_in(self, phy: bytes, snr_db: int, class_c: bool) -> int:
         if frame.mtype(phy) == frame.JOIN_ACCEPT:
-            self._mac_or_refuse().accept(phy, None if self._layer is None else self._layer.joined)
+            self._mac_or_refuse().accept(phy, None if self._rules is None else self._rules.joined)
             log("downlink", "joined as %08x" % self._mac.session.dev_addr)
             self._join_failures = 0
             self._time_asked = None

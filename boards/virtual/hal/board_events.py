@@ -43,6 +43,10 @@ def pin_irq(pin, number, handler, trigger):
     hal.call(hal.PIN_IRQ, number, bytes([trigger if handler else 0]))
 
 
+def on(kind, handler):
+    _handlers[(kind, 0)] = (handler, None)
+
+
 def start_timer(timer, periodic, period_us, callback):
     for number in range(_TIMERS):
         if (_TIMER, number) not in _handlers:

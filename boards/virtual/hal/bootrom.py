@@ -52,6 +52,14 @@ def run():
     sys.modules["machine"] = board_machine
     sys.modules["micropython"] = board_micropython
     sys.modules["time"] = board_time
+    try:
+        hal.call(hal.BLE)
+        import board_bluetooth
+
+        sys.modules["bluetooth"] = sys.modules.pop("board_bluetooth")
+        del board_bluetooth
+    except OSError:  # this board has none
+        pass
     for name in ("hal", "board_events", "board_machine", "board_micropython", "board_time", "bootrom"):
         del sys.modules[name]
     sys.path[:] = ["", ".frozen", "/lib"]

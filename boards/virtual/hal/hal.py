@@ -35,6 +35,7 @@ UART_READ = const(0x72)
 UART_ANY = const(0x73)
 TIMER = const(0x80)
 EVENTS = const(0x81)
+BLE = const(0x90)
 
 _link = open(int(os.getenv("LYKTA_HAL_FD")), "r+b")  # noqa: SIM115
 _answer = bytearray(4)

@@ -41,7 +41,7 @@ class AirLink:
 
     def open(self) -> None:
         """Enter the air; PortError when none listens."""
-        if self._site is None or self._socket is not None:
+        if self._site is None or self._site.air is None or self._socket is not None:
             return
         link = socket.socket(socket.AF_UNIX)
         try:

@@ -18,6 +18,13 @@ Optional, for links that share the air with others and answer to LoRaWAN's timin
   at once, while a window is open; ``left(at_ms)`` at the end of each uplink; ``alive(within_ms)`` before a long wait;
 - ``rejoin_after``: how many unanswered requests in a row stand for a lost session.
 
+Optional, for links whose other side comes and goes (see ``ble.py``):
+
+- ``reachable``: whether anybody listens; while not, nothing is made or sent, and ``away(waiting)`` says whether
+  something waits. ``on_heard`` tells that somebody listens again;
+- ``judged(ours)``: whether the frame that ``receive`` gave last was authentic;
+- ``near``: while true, frames do not go on air, and the rules of ``layer`` do not bind them (see ``lora_ble.py``).
+
 A link knows bytes, never keys or readings.
 """
 
