@@ -29,7 +29,7 @@ SERIAL_RECEIPT_EVERY: Final = 8
 # A gateway may send 1 % of the time: about 1000 receipts an hour for all its devices together.
 _LORA_RECEIPT_MS: Final = 3_600_000
 _RECEIPT_EVERY: Final = (4, 64)
-LINKS: Final = ("serial", "lora")
+LINKS: Final = ("serial", "lora", "ble")
 QUEUE_BYTES: Final = 65_536
 # On mains they can listen all the time. The gateway's [network] class_c has the same default.
 _CLASS_C_KINDS: Final = ("street_light",)

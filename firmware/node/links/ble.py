@@ -33,7 +33,7 @@ _SLOW_US = const(1285000)
 _FAST_MS = const(30000)  # after something new to send, or the end of a connection
 _ROTATE_MS = const(900000)
 _TICK_MS = const(1000)
-_PIECES = const(8)  # that wait; more than the longest frame has at the usual MTU
+_FRAMES = const(4)  # that wait for the network
 _BUSY_MS = const(20)
 _SEND_TIMEOUT_MS = const(5000)
 
@@ -59,7 +59,7 @@ def open_link(config) -> "BleLink":
 class BleLink:
     """*encrypt* is AES under the key of the hints.
 
-    ``reachable``: somebody listens. Counts: ``unsent`` frames, ``thrown_off`` connections, ``overrun`` pieces that came
+    ``reachable``: somebody listens. Counts: ``unsent`` frames, ``thrown_off`` connections, ``overrun`` frames that came
     faster than they were taken; and see ``pieces``.
     """
 
@@ -80,7 +80,6 @@ class BleLink:
         self._encrypt = encrypt
         self._counter = int.from_bytes(os.urandom(2), "little")
         self._flags = 0
-        self._arrived = []  # type: list[bytes]
         self._frames = []  # type: list[bytes]
         self._event = asyncio.ThreadSafeFlag()
         self._peer = None  # type: tuple[int, int, bytes] | None  # connection, address type and address
@@ -118,14 +117,17 @@ class BleLink:
         """Return the next frame. Keeps house meanwhile: advertising, time-outs."""
         if not self._on:
             self._switch_on()
-        while not self._frames:
+        while True:
             self._keep_house()
+            while self._frames:
+                frame = self._frames.pop(0)
+                if frame != READY:
+                    return frame
+                self._hear_ready()
             try:
                 await asyncio.wait_for_ms(self._event.wait(), _TICK_MS)
             except asyncio.TimeoutError:
                 pass
-            self._take_pieces()
-        return self._frames.pop(0)
 
     def judged(self, ours: bool) -> None:
         """What the network thought of the last frame that ``receive`` gave."""
@@ -166,10 +168,11 @@ class BleLink:
         elif peer is None or data[0] != peer[0]:
             pass  # of a connection that we gave up
         elif event == _IRQ_GATTS_WRITE and data[1] == self._down:
-            if len(self._arrived) >= _PIECES:
+            frame = self.pieces.feed(self._ble.gatts_read(self._down))
+            if frame is not None and len(self._frames) >= _FRAMES:
                 self.overrun += 1
-            else:
-                self._arrived.append(self._ble.gatts_read(self._down))
+            elif frame is not None:
+                self._frames.append(frame)
         elif event == _IRQ_CENTRAL_DISCONNECT:
             self._peer = None
             self.reachable = False
@@ -185,7 +188,6 @@ class BleLink:
             return
         self._peer = (connection, kind, address)
         self._mtu = 23
-        self._arrived = []
         self._frames = []
         self._refused = 0
         self.reachable = self.proven = False
@@ -204,19 +206,12 @@ class BleLink:
             return False
         return True
 
-    def _take_pieces(self) -> None:
-        while self._arrived and not self._frames:
-            frame = self.pieces.feed(self._arrived.pop(0))
-            if frame == READY:
-                if not self.reachable and self._peer is not None:
-                    self.reachable = True
-                    self._deadline = time.ticks_add(time.ticks_ms(), self.prove_ms)
-                if self.on_heard:
-                    self.on_heard()
-            elif frame is not None:
-                self._frames.append(frame)
-        if self._arrived:
-            self._event.set()
+    def _hear_ready(self) -> None:
+        if not self.reachable and self._peer is not None:
+            self.reachable = True
+            self._deadline = time.ticks_add(time.ticks_ms(), self.prove_ms)
+        if self.on_heard:
+            self.on_heard()
 
     def _keep_house(self) -> None:
         now = time.ticks_ms()
@@ -269,7 +264,7 @@ class BleLink:
         self._peer = None
         self.reachable = False
         self._ended = True
-        self._arrived = []
+        self._frames = []
         if peer is not None:
             self._ble.gap_disconnect(peer[0])
 
