@@ -73,8 +73,8 @@ class ReadingQueue:
 
     def append(self, boot: int, time_kind: int, t: int, body: bytes) -> int:
         """Keep a reading and return its number. When it returns, the reading survives a power cut. Raises OSError."""
+        data = segments.pack(self.next_seq, boot, time_kind, t, body)  # first: it may find no memory
         seq = self._counter.take()
-        data = segments.pack(seq, boot, time_kind, t, body)
         while len(self._segments) > 1 and self._bytes() + len(data) > self._limit_bytes:
             self._drop_oldest()
         try:
