@@ -342,3 +342,4 @@ class BleRadio:
         task = asyncio.get_running_loop().create_task(safely())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: coroutine.close())  # of a task that was cancelled before it began

@@ -25,6 +25,16 @@ _UNPROVEN_FRAMES_PER_S = 20
 """While the gateway has answered nothing, the frames are perhaps nobody's, and each costs it some cryptography."""
 
 
+def heed_cancel() -> None:
+    """Raise CancelledError when this task was told to end and a library on the way kept that to itself.
+
+    asyncio.wait_for of Python 3.11 does, when what it waits for ends at the same moment.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Connection:
     """From the attempt to connect until the end. ``count`` is told what happens, by name."""
 
@@ -85,6 +95,7 @@ class Connection:
         await self._write(channel, segment.READY)  # notifications sent before this would have been lost
         while (phy := await self._next(alive_s)) is not None:
             await self._write(channel, phy)
+            heed_cancel()
 
     async def _next(self, alive_s: float) -> bytes | None:
         try:

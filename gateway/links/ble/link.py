@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import LinkError
 from gateway.links import Uplink
 from gateway.links.ble.adapter import AdapterAbsent, BoardLost, DiscoveryStuck
-from gateway.links.ble.connection import Connection
+from gateway.links.ble.connection import Connection, heed_cancel
 from gateway.links.ble.peers import Peers
 from gateway.operate.logs import EventLog, Seldom
 
@@ -90,6 +90,7 @@ class BleLink:
     async def _radio(self, group: asyncio.TaskGroup, sink: Sink) -> None:
         pause_s = _FIRST_PAUSE_S
         while True:
+            heed_cancel()
             try:
                 async with self._adapter.scanning(self._heard):
                     self._say("scanning")

@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Twenty boards with the shipped firmware on one gateway by Bluetooth, five at a time, while boards lose power.
+
+Prints one JSON object: readings on disk, runs of them above a gap (there must be none), and what the daemon took, air
+and boards not counted: processor time as a share of one core, and memory at the end over that at the start. BOARDS,
+SECONDS and SEED are taken from the environment: `SECONDS=600` is the long run.
+"""
+
+import asyncio
+import json
+import os
+import random
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from boards.virtual.ble.air import Conditions  # noqa: E402
+from tests.ble_air_rig import BleBoard, ble_air, make_board  # noqa: E402
+from tests.ble_bleak import AIR  # noqa: E402
+from tests.gateway_rig import City, Daemon  # noqa: E402
+
+BOARDS = int(os.environ.get("BOARDS", "20"))
+SECONDS = float(os.environ.get("SECONDS", "60"))
+SEED = int(os.environ.get("SEED", "1"))
+CHURN_S = 3.0
+INTERVAL_MS = 5000
+LINK = """type = "ble"
+name = "ble"
+backend = "tests.ble_bleak:backend"
+connections = 5
+turn_s = 5.0
+prove_s = 5.0
+"""
+
+
+def configure(city: City) -> Path:
+    """A gateway with Bluetooth instead of a serial line."""
+    path = city.config("unused", 1)
+    path.write_text(path.read_text().replace('type = "serial"\nname = "bench"\nport = "unused"\n', LINK))
+    return path
+
+
+def images(city: City, folder: Path) -> list[Path]:
+    """A registered board each."""
+    made = []
+    for number in range(1, BOARDS + 1):
+        device = city.device(number)
+        own = {"dev_eui": device.dev_eui, "join_eui": device.join_eui, "app_key": device.app_key}
+        made.append(make_board(folder / f"board{number}", interval_ms=INTERVAL_MS, **own))
+    return made
+
+
+async def live(image: Path, air: Path, number: int, cuts: asyncio.Queue[None], done: asyncio.Event) -> None:
+    """Run one board; whenever something is in *cuts*, some board loses its power, and gets it back."""
+    while not done.is_set():
+        async with BleBoard(image, air, number):
+            cut, end = asyncio.create_task(cuts.get()), asyncio.create_task(done.wait())
+            await asyncio.wait([cut, end], return_when=asyncio.FIRST_COMPLETED)
+            cut.cancel()
+            end.cancel()
+
+
+async def run(folder: Path) -> dict[str, object]:
+    """Return what the module's docstring says."""
+    city, rng = City(folder / "city"), random.Random(SEED)
+    made = images(city, folder)
+    done = asyncio.Event()
+    queues: list[asyncio.Queue[None]] = [asyncio.Queue() for _ in made]
+    async with AsyncExitStack() as stack:
+        _, air = await stack.enter_async_context(ble_air(folder, Conditions(loss=0.02, delay_s=0.01), SEED))
+        os.environ[AIR] = str(air)
+        daemon = Daemon(configure(city)).ready()
+        stack.callback(daemon.kill)
+        process = psutil.Process(daemon.process.pid)
+        tasks = [
+            asyncio.create_task(live(image, air, number, queues[number], done)) for number, image in enumerate(made)
+        ]
+        await asyncio.sleep(SECONDS / 4)
+        rss_bytes, cpu_s = process.memory_info().rss, sum(process.cpu_times()[:2])
+        began_s = asyncio.get_running_loop().time()
+        cuts = 0
+        while asyncio.get_running_loop().time() - began_s < SECONDS * 3 / 4:
+            await asyncio.sleep(CHURN_S)
+            rng.choice(queues).put_nowait(None)
+            cuts += 1
+        took_s = asyncio.get_running_loop().time() - began_s
+        cpu = (sum(process.cpu_times()[:2]) - cpu_s) / took_s
+        grown = process.memory_info().rss / rss_bytes
+        await asyncio.sleep(30)  # what is on its way
+        stats, links = daemon.stats(), daemon.counters("links")
+        done.set()
+        await asyncio.gather(*tasks)
+        await asyncio.to_thread(daemon.stop)
+    missing = {eui: each.runs_above for eui, each in stats.devices.items() if each.runs_above}
+    return {
+        "boards": BOARDS,
+        "seconds": SECONDS,
+        "power_cuts": cuts,
+        "devices_heard": len(stats.devices),
+        "readings": stats.durable,
+        "missing": missing,
+        "cpu_share_of_a_core": round(cpu, 3),
+        "memory_mib": round(process_mib(rss_bytes * grown), 1),
+        "memory_at_the_end_over_the_start": round(grown, 3),
+        "links": links,
+    }
+
+
+def process_mib(size_bytes: float) -> float:
+    """Bytes as MiB."""
+    return size_bytes / 2**20
+
+
+def main() -> None:
+    """Print the result."""
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(asyncio.run(run(Path(folder))), indent=2))
+
+
+if __name__ == "__main__":
+    main()
