@@ -163,9 +163,9 @@ class Network:
         self._asking = asks_time
         self._alarm_sent = alarm
         self.alive(0)
-        await self._link.send(phy)
-        if self._layer is None:  # a radio says so itself, before it listens
+        if self._layer is None:  # a radio says so itself, before it listens; on a cable the answer may be here at once
             self.left(self._clock.monotonic_ms())
+        await self._link.send(phy)
 
     async def _join(self) -> None:
         """Try to join once. Without a session, wait before the next time, ever longer."""
