@@ -132,11 +132,12 @@ def test_a_clock_that_jumps(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> 
             offset.write_text(step)
             before = len(city.verified_seqs())
             wait_until(lambda before=before: len(city.verified_seqs()) > before + 8, f"readings with the clock {step}")
+            if step == "+3d":
+                city.wait_for_log("gateway", "clock_step")
         offset.write_text("+5y")  # beyond the certificate's end: nothing is acknowledged, so the board keeps it
         city.wait_for_log("gateway", "certificate_ended")
         offset.write_text("+0")
         city.wait_for_log("gateway", "accepting_again")
-        assert "clock_step" in city.log("gateway")
         nothing_lost(city)
 
 

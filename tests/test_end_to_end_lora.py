@@ -29,10 +29,22 @@ def window_of(down: OnAir, frames: list[OnAir]) -> int:
     return 1 if first in gaps else 2 if second in gaps else 0
 
 
+def receipts_heard(city: LoraCity) -> list[OnAir]:
+    """Downlinks with a payload that reached the board, after the Join-Accept."""
+    downs = [each for each in city.on_air() if each.sender == radio(FORWARDERS[0]) and BOARD in each.heard_by]
+    return [down for down in downs[1:] if frame.decode_data(down.phy).fport is not None]
+
+
+def heard_by_both(city: LoraCity) -> list[OnAir]:
+    both = frozenset(map(radio, FORWARDERS))
+    return [each for each in city.on_air() if each.sender == BOARD and each.heard_by == both]
+
+
 def test_a_reading_over_the_air_becomes_a_verified_record(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
     with running(LoraCity(tmp_path, mosquitto.port, seed=seed)) as city:
         city.start_all()
         wait_until(lambda: len(city.verified_seqs()) >= 4, "verified readings", JOIN_S)
+        wait_until(lambda: len(receipts_heard(city)) >= 2, "receipts that reach the board", 100)
         assert city.verified()[-1]["dev_eui"] == city.dev_eui
         nothing_lost(city)
         frames = city.on_air()
@@ -42,8 +54,7 @@ def test_a_reading_over_the_air_becomes_a_verified_record(tmp_path: Path, mosqui
         assert frame.decode_join_request(ups[0].phy).dev_eui.hex() == city.dev_eui
         heard = [down for down in downs if BOARD in down.heard_by]
         assert heard[0].mtype == frame.JOIN_ACCEPT
-        receipts = [down for down in heard[1:] if frame.decode_data(down.phy).fport is not None]
-        assert receipts, "no receipt reached the board"
+        receipts = receipts_heard(city)
         assert all(window_of(down, frames) for down in (heard[0], receipts[0]))
         assert read_queue(city.image).receipted > 0  # the board understood it
 
@@ -73,10 +84,10 @@ def test_two_forwarders_hear_a_frame_and_one_reading_comes_of_it(
     with running(LoraCity(tmp_path, mosquitto.port, forwarders=2, seed=seed)) as city:
         city.start_all()
         wait_until(lambda: len(city.verified_seqs()) >= 5, "verified readings", JOIN_S)
+        wait_until(lambda: len(heard_by_both(city)) >= 3, "frames that both hear", 100)
         both = frozenset(map(radio, FORWARDERS))
         nothing_lost(city)
-        heard_twice = [each for each in city.on_air() if each.sender == BOARD and each.heard_by == both]
-        assert len(heard_twice) >= 3
+        heard_twice = heard_by_both(city)
         since_start = city.stats()["since_start"]
         assert since_start["frames"]["heard_copy"] >= len(heard_twice) - 1  # the last one may be cut off with the board
         assert since_start["readings"]["new"] == city.stats()["durable"]

@@ -49,7 +49,7 @@ def test_a_class_c_board_is_reached_at_any_time(tmp_path: Path) -> None:
             acks = city.server.acks
             session = city.server.session
             assert session is not None
-            for _ in range(6):
+            for _ in range(12):
                 if city.server.acks == acks:
                     phy = session.seal_downlink(None, b"", confirmed=True)
                     city.gateway.send(phy, imme=True, freq=869.525, datr="SF12BW125")

@@ -127,7 +127,7 @@ def test_flipped_bits_anywhere_become_no_receipt_and_no_message(tmp_path: Path, 
     noticed = 0
     for _ in range(40):
         data = bytearray(sound)
-        for at in rng.sample(range(len(data)), rng.choice((1, 1, 4))):
+        for at in rng.sample(range(len(data)), rng.choice((1, 4, 16))):
             data[at] ^= 1 << rng.randrange(8)
         for old in tmp_path.glob("outbox.db*"):
             old.unlink()
