@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.records.envelope import Position, digest
+from gateway.sqlite_files import damaged
 
 if TYPE_CHECKING:
     import sqlite3
@@ -50,11 +51,17 @@ class Row:
 
 
 def open_head(connection: sqlite3.Connection) -> Head:
-    """Return the head of the newest stream, or begin the first. The caller holds the transaction."""
+    """Return the head of the newest stream, or begin the first, in the caller's transaction. Raises StoreCorrupt."""
     row = connection.execute(
         "SELECT number, stream_id, next_record, previous FROM stream ORDER BY number DESC LIMIT 1"
     ).fetchone()
-    return Head(*row) if row else begin(connection)
+    if row is None:
+        return begin(connection)
+    number, stream_id, next_record, previous = row
+    sound = isinstance(number, int) and isinstance(next_record, int) and isinstance(previous, bytes)
+    if not sound or not isinstance(stream_id, bytes) or len(stream_id) != _STREAM_ID_BYTES:
+        raise damaged(connection, "the head of the stream is not what was written")
+    return Head(number, stream_id, next_record, previous)
 
 
 def begin(connection: sqlite3.Connection) -> Head:

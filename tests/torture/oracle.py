@@ -68,7 +68,8 @@ def judge(truth: Truth, arrived: Arrived) -> None:
     """The invariants. Called when the gateway has published everything."""
     readings = arrived.look()
     missing = truth.acknowledged - set(readings)
-    assert missing <= truth.at_risk, f"acknowledged and lost: {sorted(missing - truth.at_risk)[:10]}"
+    lost = sorted(missing - truth.at_risk)[:10]
+    assert not lost, f"acknowledged and lost: {lost}; the platform refused: {arrived.refused[:3]}"
     foreign = set(readings) - truth.sent
     assert not foreign, f"arrived and never sent: {sorted(foreign)[:5]}"
     wrong = [key for key, found in readings.items() if found != expected(key[1])]
