@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from boards.virtual.ble.air import Conditions  # noqa: E402
+from boards.virtual.ble.bleak_backend import SOCKET  # noqa: E402
 from tests.ble_air_rig import BleBoard, ble_air, make_board  # noqa: E402
-from tests.ble_bleak import AIR  # noqa: E402
 from tests.gateway_rig import City, Daemon  # noqa: E402
 
 BOARDS = int(os.environ.get("BOARDS", "20"))
@@ -33,7 +33,7 @@ CHURN_S = 3.0
 INTERVAL_MS = 5000
 LINK = """type = "ble"
 name = "ble"
-backend = "tests.ble_bleak:backend"
+backend = "boards.virtual.ble.bleak_backend:AIR"
 connections = 5
 turn_s = 5.0
 prove_s = 5.0
@@ -75,7 +75,7 @@ async def run(folder: Path) -> dict[str, object]:
     queues: list[asyncio.Queue[None]] = [asyncio.Queue() for _ in made]
     async with AsyncExitStack() as stack:
         _, air = await stack.enter_async_context(ble_air(folder, Conditions(loss=0.02, delay_s=0.01), SEED))
-        os.environ[AIR] = str(air)
+        os.environ[SOCKET] = str(air)
         daemon = Daemon(configure(city)).ready()
         stack.callback(daemon.kill)
         process = psutil.Process(daemon.process.pid)
