@@ -17,7 +17,7 @@ from provisioning.model.memory import MemoryStock  # noqa: E402
 from tests.guideline_rig import NOW, record, stock_of  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "guidelines.json"
-SIZES = (1_000, 10_000)
+SIZES = (1_000, 10_000, 100_000)
 
 
 def city(size: int) -> MemoryStock:

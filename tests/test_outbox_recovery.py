@@ -136,4 +136,4 @@ def test_flipped_bits_anywhere_become_no_receipt_and_no_message(tmp_path: Path, 
         assert found <= messages
         assert receipted <= held, "a receipt for what never came"
         noticed += bool(list(tmp_path.glob("*.corrupt-*")))
-    assert noticed > 0  # most of the file is free space, where a bit means nothing
+    assert noticed > 5
