@@ -20,7 +20,7 @@ def test_a_retired_device_is_heard_no_more(tmp_path: Path, mosquitto: Mosquitto,
         wait_until(lambda: city.stats()["durable"] >= 2, "two readings on disk")
         city.lykta("retire", city.dev_eui)
         city.wait_for_log("gateway", f"{city.dev_eui} is retired")
-        assert city.refused("refused", "retired_device") > 0
+        wait_until(lambda: city.counted("refused", "retired_device") > 0, "the refusal's count")
         city.lykta("board", "make", city.dev_eui, str(tmp_path / "again.image"), code=1)
         city.lykta("log", "verify")
     finally:

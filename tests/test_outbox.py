@@ -184,6 +184,10 @@ def test_commits_are_durable_when_they_return(path: Path) -> None:
 def test_statistics_can_be_read_while_the_outbox_is_open_and_after(path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="no outbox"):
         stats.read(path)
+    path.touch()  # as a daemon that just starts leaves it
+    with pytest.raises(StoreUnavailable, match="no tables yet"):
+        stats.read(path)
+    path.unlink()
     with closing(open_outbox(path)) as outbox:
         outbox.accept([arrival(1, 1, 2, 5), arrival(2, 1)])
         during = stats.read(path)

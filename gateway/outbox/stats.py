@@ -59,6 +59,8 @@ def read(path: Path) -> Stats:
         # Not mode=ro: a WAL database whose sidecars are gone needs to make them to be read.
         with closing(sqlite3.connect(path, isolation_level=None, timeout=2)) as connection:
             connection.execute("PRAGMA query_only = ON")
+            if not connection.execute("PRAGMA user_version").fetchone()[0]:
+                raise StoreUnavailable(f"the outbox at {path} holds no tables yet; if the gateway starts, ask again")
             connection.execute("BEGIN")  # one moment for all queries
             return _read(connection)
     except sqlite3.Error as error:
