@@ -170,9 +170,23 @@ def test_control_characters_do_not_reach_the_terminal(told: Any) -> None:
         ("audit", "--nothing"),
         ("rules", "explain"),
         ("rules", "list", "--lang", "de"),
+        ("--nothing",),
+        ("nothing",),
+        ("register",),
+        ("register", "--kind"),
+        ("stage", "TRK-0001", "broken"),
+        ("import", "bins.csv", "--nothing"),
+        ("report", "kpi", "--format", "pdf"),
+        ("report", "expiring", "--days", "-1"),
+        ("waiver", "add"),
+        ("log", "show", "--last", "none"),
+        ("gateway", "enroll"),
+        ("verify",),
+        ("prove", "--from", "yesterday"),
+        ("board", "make"),
     ],
 )
-def test_a_wrong_call_exits_64(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_of_any_command_exits_64(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert lykta(*arguments) == 64
     assert capsys.readouterr().err
 

@@ -1,15 +1,22 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""All commands together, and how errors are shown. Exit codes: 0 done, 1 refused, 2 wrong usage."""
+"""All commands together, and how errors are shown.
+
+Exit codes of every command: 0 done, 1 refused or failed, 2 waits for an approval, 3 warnings where --strict was given,
+64 a wrong call (EX_USAGE of sysexits.h).
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from provisioning.cli import (
     audit,
@@ -30,17 +37,46 @@ from provisioning.cli import (
     upkeep,
     verify,
 )
-from provisioning.cli.guideline_options import GuidelineCommand
 from provisioning.cli.output import Context, complain
 from provisioning.errors import ProvisioningError
+from provisioning.guidelines.findings import EXIT_USAGE
+
+# Typer carries a Click of its own; its root of wrong usage has no public name.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class _Root(TyperGroup):
+    """All commands: a wrong call of any of them exits 64, since 2 means that something waits for an approval."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """See click: reads the options before the command."""
+        with _exits_64():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """See click: reads the command's own options and runs it."""
+        with _exits_64():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _exits_64() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        error.exit_code = EXIT_USAGE  # type: ignore[attr-defined]
+        raise
+
 
 app = typer.Typer(
     name="lykta",
+    cls=_Root,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Provision a city's boards and gateways, and prove what they measured.",
+    epilog="Exit codes: 0 done, 1 refused or failed, 2 waits for an approval, 3 warnings with --strict, 64 wrong call.",
 )
 
 
@@ -91,8 +127,8 @@ app.add_typer(board.app, name="board")
 app.add_typer(boards.app, name="boards")
 app.command("demo")(demo.demo)
 app.command("battery")(battery.battery)
-app.command("check", cls=GuidelineCommand)(check.check)
-app.command("audit", cls=GuidelineCommand)(audit.audit)
+app.command("check")(check.check)
+app.command("audit")(audit.audit)
 app.command("snapshot")(audit.snapshot)
 app.add_typer(rules.app, name="rules")
 

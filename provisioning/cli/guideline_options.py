@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from provisioning.cli.output import of, say
 from provisioning.errors import ConfigError
@@ -37,22 +36,6 @@ FromSnapshot = Annotated[
     Path | None,
     typer.Option("--snapshot", metavar="FILE", help="The register as lykta snapshot wrote it; default: the city's."),
 ]
-
-
-# Typer carries a Click of its own; its root of wrong usage has no public name.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-
-
-class GuidelineCommand(TyperCommand):
-    """A command whose wrong usage exits 64: 2 means that a record needs an approval."""
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """See click."""
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except _UsageError as error:
-            error.show()  # type: ignore[attr-defined]
-            raise SystemExit(EXIT_USAGE) from error
 
 
 @dataclass(frozen=True)

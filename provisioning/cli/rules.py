@@ -35,7 +35,7 @@ def _pack(ctx: typer.Context, file: Path | None) -> LoadedPack:
         return city_pack.proposed()
 
 
-@app.command("list", cls=options.GuidelineCommand)
+@app.command("list")
 def list_rules(
     ctx: typer.Context,
     pack: PackFile = None,
@@ -53,7 +53,7 @@ def list_rules(
         note(describe.heading(found, language))
 
 
-@app.command("explain", cls=options.GuidelineCommand)
+@app.command("explain")
 def explain(
     ctx: typer.Context,
     rule: Annotated[str, typer.Argument(metavar="RULE", help="For example SHARE-1.")],
@@ -66,7 +66,7 @@ def explain(
         say(line)
 
 
-@app.command("diff", cls=options.GuidelineCommand)
+@app.command("diff")
 def diff(
     ctx: typer.Context,
     new: Annotated[Path, typer.Argument(metavar="NEW", help="A pack (.toml, or signed).")],
@@ -81,7 +81,7 @@ def diff(
     note("the two packs say the same")
 
 
-@app.command("export", cls=options.GuidelineCommand)
+@app.command("export")
 def export(
     ctx: typer.Context,
     pack: PackFile = None,
@@ -96,7 +96,7 @@ def export(
         note(f"next: change {out}, then lykta rules sign {out} --as ID --key FILE --out pack.cose")
 
 
-@app.command("sign", cls=options.GuidelineCommand)
+@app.command("sign")
 def sign(
     file: Annotated[Path, typer.Argument(metavar="PACK", help="A pack as TOML.")],
     signer: Annotated[str, typer.Option("--as", metavar="ID", help="Id of the role holder who signs: slk or ks.")],
@@ -112,7 +112,7 @@ def sign(
     note(f"rule pack {found.pack.version}, signed by {signer}; next: lykta rules install {out}")
 
 
-@app.command("install", cls=options.GuidelineCommand)
+@app.command("install")
 def install(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="PACK", help="A signed pack.")],
@@ -126,7 +126,7 @@ def install(
     note("next: lykta audit shows what it means for what stands")
 
 
-@app.command("page", cls=options.GuidelineCommand)
+@app.command("page")
 def page(ctx: typer.Context, pack: PackFile = None) -> None:
     """Print all rules as a page of Markdown."""
     typer.echo(describe.page(_pack(ctx, pack).pack), nl=False)
