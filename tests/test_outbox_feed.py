@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.outbox import feed as feeds
+from gateway.outbox import stats
 from gateway.outbox.feed import Feed
 from gateway.outbox.lanes import END, MAX_SPANS, Lanes
 from gateway.outbox.store import Outbox, Row
@@ -146,6 +147,33 @@ def test_an_outbox_that_cannot_take_a_note_still_gives_what_it_holds(tmp_path: P
         platform.outbox._db.execute("PRAGMA query_only = OFF")
         await platform.feed.flush()
         assert platform.outbox.lanes("city").through == 3
+
+    run(tmp_path / "outbox.db", scenario)
+
+
+def test_a_note_goes_on_when_the_connection_that_asked_for_it_breaks(tmp_path: Path) -> None:
+    async def scenario(platform: Platform) -> None:
+        disk_is_free = asyncio.Event()
+
+        async def slow_call(function: Callable[[Outbox], object]) -> object:
+            await disk_is_free.wait()
+            return function(platform.outbox)
+
+        platform.store(3)
+        await platform.connect()
+        for _ in range(3):
+            await platform.take()
+        platform.arrive(0)
+        platform.feed._call = slow_call
+        asked = asyncio.create_task(platform.feed.flush())
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait([asked])
+        platform.arrive(0)
+        disk_is_free.set()
+        await platform.feed.flush()
+        assert platform.outbox.lanes("city").through == 2
+        assert stats.read(tmp_path / "outbox.db").published == {"city": 2}
 
     run(tmp_path / "outbox.db", scenario)
 

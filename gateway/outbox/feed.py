@@ -62,6 +62,9 @@ class Feed:
         """The disk may hold more of the live lane than was read."""
         self._readings = 0
         self._noted = False
+        """There is something to note."""
+        self._note: asyncio.Future[OSError | None] | None = None
+        """On its way to the disk."""
         self._lacked: set[int] = set()
         """What the platform did not hold when we looked last."""
         self.idle = False
@@ -144,16 +147,28 @@ class Feed:
 
     async def flush(self) -> None:
         """Put what was taken on disk. Losing this note costs a repeated publication, never a reading."""
+        if self._note is not None:  # begun by somebody who was cancelled
+            await asyncio.shield(self._note)
         if not self._noted:
             return
+        # Whoever asks may be cancelled, when a connection breaks; the note goes on, and what became of it is known.
+        self._note = asyncio.ensure_future(self._write_note())
+        error = await asyncio.shield(self._note)
+        if error is not None:
+            raise error
+
+    async def _write_note(self) -> OSError | None:
         readings, spans = self._readings, Lanes([list(span) for span in self._lanes.spans()])
         self._readings, self._noted = 0, False
         try:
             await self._call(lambda outbox: outbox.published(self._platform, spans, readings))
-        except OSError:
+        except OSError as error:
             self._readings += readings
             self._noted = True
-            raise
+            return error
+        finally:
+            self._note = None
+        return None
 
     async def _next_live(self) -> Row | None:
         live = self._spans[END]

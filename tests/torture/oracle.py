@@ -43,8 +43,9 @@ class Arrived:
 
     def look(self) -> dict[tuple[str, int], object]:
         """Take in what came since the last look; return everything."""
-        messages = self._platform.messages
-        for message in messages[self._read :]:
+        came = self._platform.messages[self._read :]  # more may come while these are checked
+        self._read += len(came)
+        for message in came:
             try:
                 verified = self.verifier.check(message)
             except ConsumerError as error:
@@ -54,7 +55,6 @@ class Arrived:
                 found = (reading.time, tuple(sorted(reading.values.items())))
                 key = (reading.dev_eui, reading.seq)
                 assert self.readings.setdefault(key, found) == found, f"{key} came with two contents"
-        self._read = len(messages)
         return self.readings
 
 

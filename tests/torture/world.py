@@ -154,8 +154,8 @@ class World:
             done = all(len(device.held) >= self._next[index] - 1 for index, device in enumerate(self.devices))
             return done and self.daemon.stats().waiting.get("city") == 0
 
-        until(quiet, f"all receipts; {self.daemon.events[-5:]}", 60)
-        until(lambda: self._read_all(), "the platform to look at what it has", 10)
+        until(quiet, f"all receipts; {self.daemon.events[-5:]}", 120)
+        until(lambda: self._read_all(), "the platform to look at what it has", 60)
 
     def _read_all(self) -> bool:
         before = len(self.platform.messages)
@@ -169,7 +169,7 @@ class World:
     def _begin_terminate(self) -> None:
         self.daemon.process.send_signal(signal.SIGCONT)
         self.daemon.process.terminate()
-        self.daemon.process.wait(20)
+        self.daemon.process.wait(60)
         self._begin_kill()
 
     def _begin_pause(self) -> None:
