@@ -29,7 +29,8 @@ SERIAL_RECEIPT_EVERY: Final = 8
 # A gateway may send 1 % of the time: about 1000 receipts an hour for all its devices together.
 _LORA_RECEIPT_MS: Final = 3_600_000
 _RECEIPT_EVERY: Final = (4, 64)
-LINKS: Final = ("serial", "lora", "ble")
+LINKS: Final = ("serial", "lora", "ble", "lora_ble")
+_ON_AIR: Final = ("lora", "lora_ble")
 QUEUE_BYTES: Final = 65_536
 # On mains they can listen all the time. The gateway's [network] class_c has the same default.
 _CLASS_C_KINDS: Final = ("street_light",)
@@ -130,7 +131,7 @@ def default_board(kind: str) -> str:
 
 def default_receipt_every(link: str, interval_ms: int) -> int:
     """Return after how many readings a device asks for a receipt: over LoRa about once an hour."""
-    if link != "lora":
+    if link not in _ON_AIR:
         return SERIAL_RECEIPT_EVERY
     low, high = _RECEIPT_EVERY
     return max(low, min(high, _LORA_RECEIPT_MS // interval_ms))
@@ -153,7 +154,7 @@ def board_map(board: str, link: str, kind: str, lorawan: Mapping[str, object]) -
         raise BoardError(
             f"This board cannot run this role: {reason}.", value=board, next_step="choose another --board: lykta boards"
         )
-    if link != "lora":
+    if link not in _ON_AIR:
         if lorawan:
             raise BoardError(
                 "These options are LoRaWAN's.", value=", ".join(lorawan), next_step=f"add --link lora; this is {link}"

@@ -84,6 +84,7 @@ class City:
         self.server = Server()
         self._folder = folder
         self._options = {"scenario_name": "still", "seed": 1} | (board or {})
+        self._ble_air = self._options.pop("ble_air", None)
         values = identity(**{"link": "lora", "interval_ms": 3000, "receipt_every": 2} | changed)
         name = self._options.get("board", "virtual")
         values["board"] = load_board(name).node.as_map() | {"lorawan": lorawan or {}}
@@ -102,7 +103,7 @@ class City:
         self._air = air(self._folder / "air", *options)
         self._air.__enter__()
         port = self._folder / "port"
-        site = Site(self._folder / "air", "board-1")
+        site = Site(self._folder / "air", "board-1", ble=self._ble_air)
         self.board = VirtualBoard(self._image, port=port, site=site, **self._options)
         await self.board.start()
         self._line = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)

@@ -72,6 +72,15 @@ class Network:
         """There is something that cannot wait for the end of a long back-off."""
         self._heard()
 
+    def rerouted(self) -> None:
+        """Frames take another way from now on: hear at once what has arrived. A join stays rationed."""
+        if self._mac is None or self._mac.session is None:
+            self._heard()
+            return
+        self._delivery.restart(self._clock.monotonic_ms())
+        self._hurry = True
+        self._wake.set()
+
     async def uplink(self) -> None:
         """Task: join when needed, send what is due, wait for the next occasion."""
         while True:
@@ -188,10 +197,11 @@ class Network:
         self._joined.clear()
         self._asking = False
         self.alive(self._link.reply_timeout_ms)
+        on_air = self._layer is not None
         await self._link.send(phy)
         try:
             # behind a radio's windows nothing comes any more
-            await asyncio.wait_for_ms(self._joined.wait(), self._link.reply_timeout_ms if self._layer is None else 1)
+            await asyncio.wait_for_ms(self._joined.wait(), 1 if on_air else self._link.reply_timeout_ms)
         except asyncio.TimeoutError:
             self._join_failures += 1
             if self._mac.session is None:

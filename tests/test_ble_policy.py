@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""LoRa with Bluetooth when a gateway is near: the link changes, the session, the counters and the readings do not."""
+
+import asyncio
+from pathlib import Path
+
+from firmware.wire.segment import READY, Segmenter
+from tests.ble_air_rig import BOARD, Central, Gateway, ble_air
+from tests.radio_city import City
+
+
+def test_the_way_changes_and_nothing_is_lost_or_used_twice(tmp_path: Path) -> None:
+    async def live() -> None:
+        async with ble_air(tmp_path) as (_, air):
+            board = {"board": BOARD, "ble_air": air, "heap_bytes": 320 * 1024}
+            async with City(tmp_path, 1, None, board, link="lora_ble", interval_ms=1500) as city:
+                server = city.server
+                await city.until(lambda: server.base >= 2, "receipts over LoRa")
+                async with Central(air) as central, Gateway(central, server) as gateway:
+                    await gateway.until(lambda: gateway.frames >= 6, "frames over Bluetooth")
+                    on_air = len(city.gateway.uplinks)
+                    await gateway.until(lambda: gateway.frames >= 10, "more of them")
+                    assert len(city.gateway.uplinks) <= on_air + 1  # one may have been on its way
+                    before = server.base
+                await city.until(lambda: server.base >= before + 4, "receipts over LoRa again")
+                async with Central(air, 2) as stranger:
+                    peer = await stranger.connect()
+                    await peer.subscribe()
+                    for piece in Segmenter().split(READY, 20):
+                        await peer.write(piece)
+                    await peer.until_gone()
+                before = server.base
+                await city.until(lambda: server.base >= before + 4, "receipts after a stranger")
+                assert len(server.joins) == 1
+                assert not server.conflicts
+                assert len(set(server.fcnts)) == len(server.fcnts)
+                assert server.refused == 0
+                assert sorted(server.readings)[: server.base] == list(range(1, server.base + 1))
+
+    asyncio.run(live())
