@@ -31,6 +31,7 @@ class Network:
         self._mac = mac
         self._link = link
         self._rules = getattr(link, "layer", None)  # LoRaWAN's rules of the air, where the link is a radio
+        self._tell = getattr(link, "away", None)
         self._away = False  # nobody listened when there was something to do
         self._rejoin_after = getattr(link, "rejoin_after", _REJOIN_AFTER)
         self._asking = False  # the uplink in hand asks for the time
@@ -84,11 +85,13 @@ class Network:
     async def uplink(self) -> None:
         """Task: join when needed, send what is due, wait for the next occasion."""
         while True:
+            if self._tell is not None and self._mac is not None:
+                waiting = self._mac.session is None or bool(self.outgoing) or self._queue.held() > 0
+                self._tell(waiting, self._alarms.wait_ms(0) is not None)
             if self._mac is None:
                 await self._pause(_OFFLINE_MS)
             elif not getattr(self._link, "reachable", True):  # a nonce or a frame would be wasted
                 self._away = True
-                self._link.away(self._mac.session is None or bool(self.outgoing) or self._queue.held() > 0)
                 await self._pause(_OFFLINE_MS)
             elif self._mac.session is None or self._should_rejoin():
                 await self._join()
@@ -156,7 +159,8 @@ class Network:
         asks_time = self._clock.due() and (self._time_asked is None or now - self._time_asked >= _TIME_ASK_MS)
         if asks_time and len(fopts) < _MAX_FOPTS:
             fopts += maccommands.device_time_req()
-        if self._delivery.unanswered and len(fopts) < _MAX_FOPTS:
+        wanted = self._delivery.unanswered or getattr(self._link, "doubtful", False)
+        if wanted and len(fopts) < _MAX_FOPTS:
             fopts += maccommands.link_check_req()
         return fopts, asks_time
 

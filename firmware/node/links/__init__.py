@@ -20,10 +20,12 @@ Optional, for links that share the air with others and answer to LoRaWAN's timin
 
 Optional, for links whose other side comes and goes (see ``ble.py``):
 
-- ``reachable``: whether anybody listens; while not, nothing is made or sent, and ``away(waiting)`` says whether
-  something waits. ``on_heard`` tells that somebody listens again;
+- ``reachable``: whether anybody listens; while not, nothing is made or sent. ``on_heard`` tells that somebody listens
+  again;
+- ``away(waiting, alarm)``: told again and again whether something waits, and whether that is an alarm;
 - ``judged(ours)``: whether the frame that ``receive`` gave last was authentic;
-- ``near``: while true, frames do not go on air, and the rules of ``layer`` do not bind them (see ``lora_ble.py``).
+- ``near``: while true, frames do not go on air, and the rules of ``layer`` do not bind them (see ``lora_ble.py``);
+- ``doubtful``: the next frame should be one that is answered.
 
 A link knows bytes, never keys or readings.
 """

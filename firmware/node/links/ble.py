@@ -30,7 +30,8 @@ _SHUNNED = const(4)
 _REFUSED = const(8)  # frames of one connection before the first that is right
 _FAST_US = const(100000)
 _SLOW_US = const(1285000)
-_FAST_MS = const(30000)  # after something new to send, or the end of a connection
+_FAST_MS = const(30000)  # while something waits, after the end of a connection
+_LONELY = const(4)  # fast periods in which no gateway came: no more of them, except for an alarm
 _ROTATE_MS = const(900000)
 _TICK_MS = const(1000)
 _FRAMES = const(4)  # that wait for the network
@@ -91,6 +92,8 @@ class BleLink:
         self._advertising_us = 0
         self._stale = True  # what is advertised is not what should be
         self._fast_since = self._rotated = time.ticks_ms()
+        self._fast = True
+        self._lonely = 0
         self._bluetooth = bluetooth
         self._ble = bluetooth.BLE()
         self._up = self._down = 0
@@ -139,15 +142,21 @@ class BleLink:
             if self._refused >= _REFUSED:
                 self._throw_off("%d frames, none of them ours" % self._refused)
 
-    def away(self, waiting: bool) -> None:
-        """Nobody listens, and something waits to be sent, or nothing does."""
-        flags = gatt.WAITING if waiting else 0
+    def expect(self, within_ms: int) -> None:
+        """End the connection unless a frame of it is authentic within so long."""
+        self._deadline = time.ticks_add(time.ticks_ms(), within_ms)
+
+    def away(self, waiting: bool, alarm: bool) -> None:
+        """Something waits to be sent, or nothing does; and an alarm is among it."""
+        flags = (gatt.WAITING if waiting else 0) | (gatt.ALARM if alarm else 0)
+        new = flags & ~self._flags
         if flags != self._flags:
             self._flags = flags
             self._stale = True
             self._event.set()
-        if waiting:
+        if new & gatt.ALARM or (waiting and not self._fast and self._lonely < _LONELY):
             self._fast_since = time.ticks_ms()
+            self._fast = True
 
     def _switch_on(self) -> None:
         ble, kind = self._ble, self._bluetooth
@@ -209,6 +218,7 @@ class BleLink:
     def _hear_ready(self) -> None:
         if not self.reachable and self._peer is not None:
             self.reachable = True
+            self._lonely = 0
             self._deadline = time.ticks_add(time.ticks_ms(), self.prove_ms)
         if self.on_heard:
             self.on_heard()
@@ -218,7 +228,7 @@ class BleLink:
         if self._ended:
             self._ended = False
             self._fast_since = now
-            self._stale = True
+            self._fast = self._stale = True
             if self.on_gone:
                 self.on_gone()
         peer = self._peer
@@ -232,8 +242,10 @@ class BleLink:
             self._rotated = now
             self._counter = (self._counter + 1) & 0xFFFF
             self._stale = True
-        fast = time.ticks_diff(now, self._fast_since) < _FAST_MS
-        interval_us = _FAST_US if fast else _SLOW_US
+        if self._fast and time.ticks_diff(now, self._fast_since) >= _FAST_MS:
+            self._fast = False
+            self._lonely += 1
+        interval_us = _FAST_US if self._fast else _SLOW_US
         if self._stale or interval_us != self._advertising_us:
             self._advertise(interval_us)
 
