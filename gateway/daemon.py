@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import config, watchdog
 from gateway.clock import StepDetector, SystemClock, plausible
+from gateway.directory import Directory
 from gateway.ends import Ends
 from gateway.errors import LinkError, StoreCorrupt
 from gateway.guidelines import Guard
@@ -96,8 +97,9 @@ class Daemon:
         self._identity = config.load_identity(loaded)
         self._stages = Stages(self._clock)
         self._hints = Hints(self._clock)
+        self._directory = Directory()
         ends = (self._clock, self._counters, self._random, self._stages, self._with_outbox, self._hints.recognise)
-        self._ends = Ends(*ends)
+        self._ends = Ends(*ends, self._directory)
         self._ends.take(self._ends.build(loaded, self._identity))
         self._reloader = Reloader(self._ends, self._clock, self._counters)
         self._tasks: Supervisor | None = None
@@ -229,6 +231,7 @@ class Daemon:
         self._sightings.open(registry, state_dir, *self._loaded.guidelines())
         self._registered = devices = KnownDevices(registry, self._clock)
         self._hints.open(registry)
+        self._directory.open(registry)
         sessions = SessionStore(state_dir / SESSIONS_FILE, Keyring(kek))
         stack.callback(sessions.close)
         options = settings.network.options()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.operate.counters import Counters
     from gateway.operate.stages import Stages
     from gateway.outbox.feed import Call
-    from gateway.platforms import Platform
+    from gateway.platforms import Directory, Platform
     from gateway.plugins import Settings
     from gateway.supervisor import Supervisor
 
@@ -65,6 +65,7 @@ class Ends:
         stages: Stages,
         call: Call,  # type: ignore[type-arg]
         recognise: Recognise,
+        directory: Directory | None = None,
     ) -> None:
         self._clock = clock
         self._counters = counters
@@ -72,6 +73,7 @@ class Ends:
         self._stages = stages
         self._call = call
         self._recognise = recognise
+        self._directory = directory
         self._built = Built()
         self.feeds: dict[str, Feed] = {}
 
@@ -101,8 +103,9 @@ class Ends:
         for settings in loaded.config.platforms:
             beat = _beat(self._stages, settings.name)
             context = platforms.Context(
-                identity.eui, identity.certificate_pem, loaded.base, loaded.secret, self._counters, self._random, beat
-            )
+                identity.eui, identity.certificate_pem, loaded.base, loaded.secret, self._counters, self._random, beat,
+                loaded.state_dir, self._directory,
+            )  # fmt: skip
             platform: Any = plugins.load(platforms, settings.type).build(settings, context)
             built.platforms[settings.name] = _digest(settings, loaded, identity), platform
         return built

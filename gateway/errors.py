@@ -76,6 +76,22 @@ class ProtocolRefused(PlatformError):
     """The broker does not speak this version of MQTT."""
 
 
+class TryLater(PlatformError):
+    """A platform asks for patience, ``after_s`` seconds of it."""
+
+    def __init__(self, message: str, after_s: float) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+class NotTaken(PlatformError):
+    """A platform will never take what it was sent, whole as it is: in parts, it may take some."""
+
+
+class OutputRefused(PlatformError):
+    """The register does not allow what an output is to carry."""
+
+
 class Refused(GatewayError, ValueError):
     """Root of the reasons for which a frame goes no further.
 

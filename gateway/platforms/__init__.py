@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Platforms take envelopes, in order, and say which ones they have. They know neither readings nor devices.
+"""Platforms take envelopes, in order, and say which ones they have. What they tell of readings passes gateway.releases.
 
 A platform module defines ``Settings`` and ``build(settings, context) -> Platform``; it is found by its file name.
 """
@@ -11,12 +11,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
     from random import Random
 
     from gateway.operate.counters import Counters
     from gateway.outbox.feed import Feed
+    from provisioning.outputs import Facts, Refusal, Wanted
+
+
+class Directory(Protocol):
+    """The register, as platforms ask it. Raises PlatformError when it cannot be asked."""
+
+    async def facts(self, dev_euis: Iterable[str]) -> dict[str, Facts | None]:
+        """Return what is known of devices, by DevEUI."""
+
+    async def refusals(self, wanted: Wanted) -> Sequence[Refusal]:
+        """Return why an output may not be."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,9 @@ class Context:
     """For the jitter of retries."""
     beat: Callable[[], None] = lambda: None
     """To be called each time around the platform's loop; the watchdog waits for it."""
+    state_dir: Path | None = None
+    """Where a platform may keep files of its own, under its name."""
+    directory: Directory | None = None
 
 
 class Platform(Protocol):

@@ -43,7 +43,7 @@ def gate(stock: Stock, datasets: Sequence[Dataset]) -> tuple[list[Released], lis
     released, held_back = [], []
     for dataset in sorted(datasets, key=lambda each: each.id):
         found = streams[dataset.id]
-        reasons = sorted({reason for device, stream in found for reason in _reasons(device, stream)})
+        reasons = sorted({reason for device, stream in found for reason in closed_by(device, stream)})
         if not found:
             reasons = ["no device that stands releases a stream into it"]
         if dataset.license not in LICENCES:
@@ -55,7 +55,8 @@ def gate(stock: Stock, datasets: Sequence[Dataset]) -> tuple[list[Released], lis
     return released, held_back
 
 
-def _reasons(device: DeviceRecord, stream: Stream) -> list[str]:
+def closed_by(device: DeviceRecord, stream: Stream) -> list[str]:
+    """Why a stream may not be open; empty where it may."""
     name = f"{device.id} {stream.property}"
     openness, personal = stream.openness, device.personal_data
     found = []

@@ -29,6 +29,20 @@ class Term(NamedTuple):
     """Who may see it without a further decision."""
 
 
+class Counting(NamedTuple):
+    """Fields of a kind that count people or their vehicles: small numbers of them are somebody."""
+
+    parts: dict[str, tuple[str, ...]]
+    """For each count of an interval the counts that are part of it."""
+    derived: dict[str, tuple[str, ...]]
+    """For each field that says something about those who were counted, the counts that say of how many."""
+    running: tuple[str, ...]
+    """Totals that go on from reading to reading: their differences are counts."""
+
+
+NOTHING_COUNTED = Counting({}, {}, ())
+
+
 def names() -> tuple[str, ...]:
     """Return the names of all kinds, sorted."""
     found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
@@ -41,3 +55,10 @@ def terms(kind: str) -> dict[str, Term]:
         raise Malformed(f"kind {kind!r} is not known; there are: {', '.join(names())}")
     own = cast("dict[str, Term]", import_module(f"firmware.wire.kinds.{kind}_terms").TERMS)
     return own | cast("dict[str, Term]", import_module("firmware.wire.kinds.common_terms").TERMS)
+
+
+def counting(kind: str) -> Counting:
+    """Return what a kind counts, ``COUNTING`` of its terms. Raises Malformed when there is no such kind."""
+    if kind not in names():
+        raise Malformed(f"kind {kind!r} is not known; there are: {', '.join(names())}")
+    return cast("Counting", getattr(import_module(f"firmware.wire.kinds.{kind}_terms"), "COUNTING", NOTHING_COUNTED))

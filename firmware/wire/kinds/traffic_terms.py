@@ -7,7 +7,7 @@ dataModel.Transportation, TrafficFlowObserved, whose ``intensity`` is of one lan
 runs 0 to 1 and whose ``averageVehicleSpeed`` is in km/h.
 """
 
-from firmware.wire.kinds.terms import Term
+from firmware.wire.kinds.terms import Counting, Term
 
 _KMH = 0.277777778
 
@@ -30,3 +30,11 @@ TERMS = {
     "sensor_fault": Term("3432/6042", "sensor_fault", None, 1, "", "internal"),
     "suppressed": Term("3432/6042", "suppressed", None, 1, "", "open"),
 }
+
+_BOTH = ("count_a", "count_b")
+
+COUNTING = Counting(
+    parts={"count_a": ("heavy_a", "two_wheel_a"), "count_b": ("heavy_b", "two_wheel_b")},
+    derived=dict.fromkeys(("speed_mean_kmh", "speed_p85_kmh", "above_limit_pct", "occupancy_pct", "headway_s"), _BOTH),
+    running=("day_count_a", "day_count_b"),
+)

@@ -8,7 +8,7 @@ date of being full; on air it is hours from the reading's own time, which is sho
 per day. Lid openings, like the battery, say more about people and upkeep than about waste: internal.
 """
 
-from firmware.wire.kinds.terms import Term
+from firmware.wire.kinds.terms import Counting, Term
 
 TERMS = {
     "fill_pct": Term("3435/2", "fill", "/", 0.01, "fillingLevel", "open"),
@@ -28,3 +28,5 @@ TERMS = {
     "sensor_fault": Term("3435/6042", "sensor_fault", None, 1, "", "internal"),
     "battery_low": Term("3411/6", "battery_low", None, 1, "", "internal"),
 }
+
+COUNTING = Counting(parts={}, derived={}, running=("lid_openings",))
