@@ -18,7 +18,7 @@ TERMS = {
     "illuminance_lx": Term("3301/5700", "illuminance", "lx", 1, "", "open"),
     "voltage_v": Term("3418/1", "voltage", "V", 1, "voltage", "internal"),
     "current_a": Term("3418/2", "current", "A", 1, "current", "internal"),
-    "power_factor": Term("3418/5", "power_factor", "/", 1, "", "internal"),
+    "power_factor": Term("3418/5", "power_factor", "/", 1, "powerFactor", "internal"),
     "burn_h": Term("3416", "burning_time", "s", 3600, "", "internal"),
     "switchings": Term("3416", "switchings", "count", 1, "", "internal"),
     "overridden": Term("3416", "overridden", None, 1, "", "internal"),
