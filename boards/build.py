@@ -11,7 +11,9 @@ from pathlib import Path
 
 from boards.errors import BuildError
 from boards.schema import BoardFile, load_board
+from boards.shorten import shorten
 from boards.shrink import shrink
+from boards.texts import HOME, move_texts
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
 PARTS = ("wire", "node")
@@ -20,18 +22,27 @@ COMPILE_TIMEOUT_S = 60
 MPY_VERSION = 6
 
 
-def build_tree(out_dir: Path, board: BoardFile | str = "virtual", firmware: Path = FIRMWARE) -> Path:
-    """Compile firmware/wire and firmware/node into out_dir, which is emptied first; returns it. BuildError."""
+def build_tree(
+    out_dir: Path, board: BoardFile | str = "virtual", firmware: Path = FIRMWARE, short_names: bool = True
+) -> Path:
+    """Compile firmware/wire and firmware/node into out_dir, which is emptied first; returns it. BuildError.
+
+    Without *short_names* private names stay what they are in the source, at the cost of memory: for a look at the
+    insides of a running board.
+    """
     board = board if isinstance(board, BoardFile) else load_board(board)
     sources = board_sources(firmware)
     if out_dir.exists():
         shutil.rmtree(out_dir)
     jobs = []
     try:
-        smaller = shrink({_dotted(source, firmware): source.read_text("utf-8") for source in sources})
+        texts = move_texts(shrink({_dotted(source, firmware): source.read_text("utf-8") for source in sources}))
+        smaller = shorten(texts.sources) if short_names else texts.sources
     except SyntaxError as error:
         path = str(error.filename).replace(".", "/") + ".py"
         raise BuildError(f"{path} does not compile for the board: line {error.lineno}: {error.msg}") from None
+    except ValueError as error:
+        raise BuildError(f"not for a board: {error}") from None
     for source in sources:
         relative = source.relative_to(firmware)
         if source.parent == firmware / "node" and source.name in ROOT_FILES:
@@ -52,6 +63,8 @@ def build_tree(out_dir: Path, board: BoardFile | str = "virtual", firmware: Path
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool:
         for _ in pool.map(lambda job: compile_text(binary, Path(scratch), *job), jobs):
             pass
+    if texts.file:
+        (out_dir / HOME.replace(".", "/")).write_bytes(texts.file)
     return out_dir
 
 

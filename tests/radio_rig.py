@@ -57,7 +57,7 @@ def image(board: str = "virtual") -> Path:
     """A flash image that every test copies."""
     folder = Path(mkdtemp(prefix="radio"))
     atexit.register(shutil.rmtree, folder)
-    tree = build_tree(folder / "tree", board)
+    tree = build_tree(folder / "tree", board, short_names=False)
     radio = load_board(board).node.as_map()["radio"]
     (tree / "boot.py").write_text("")
     (tree / "main.py").write_text(MAIN % (radio,))

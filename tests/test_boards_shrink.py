@@ -96,7 +96,7 @@ def _dotted(path: str) -> str:
 
 
 def _bound(tree: ast.Module) -> set[str]:
-    names = set(dir(builtins)) | {"__name__", "const"}
+    names = set(dir(builtins)) | {"__name__", "__file__", "const"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)

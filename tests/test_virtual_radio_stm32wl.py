@@ -64,7 +64,7 @@ UP = "868100000, 7, 125000"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stm32wl")
-    tree = build_tree(folder / "tree")
+    tree = build_tree(folder / "tree", short_names=False)
     radio = load_board("virtual").node.as_map()["radio"]
     lines = {name: radio[name] for name in ("cs", "busy", "dio1", "reset")}
     bus = {name: radio["spi"][name] for name in ("sck", "mosi", "miso")}

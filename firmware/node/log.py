@@ -45,7 +45,7 @@ _console = _Console()
 
 def log(area: str, text: str) -> None:
     """Write one line: who says it, and what."""
-    _console.line(area + ": " + text)
+    _console.line("%s: %s" % (area, text))
 
 
 def log_error(area: str, error: BaseException) -> None:
