@@ -9,13 +9,15 @@ never switches off a street light. Who may talk at all is decided by the registe
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from firmware.wire.airtime import time_on_air_us
 from gateway.network import state_files
+from gateway.operate.airtime import AirtimeOfHour
 from gateway.operate.logs import EventLog
 from gateway.operate.sightings import MAX_DEVICES, Sightings
 from provisioning.errors import ProvisioningError
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
 HEARD_FILE = "heard.json"
 """When each device was heard last, so that a restart does not forget who is silent."""
-_HOUR_S = 3600.0
 _SOON_S = 1.0
 _UNKNOWN = "unknown_device"
 _REJECTED = frozenset({"not_authentic", "replayed", "wrong_nonce"})
@@ -49,9 +50,8 @@ class _Heard:
     last_at: float
     """Unix time."""
     fields: set[str] = field(default_factory=set)
-    airtime: deque[tuple[float, int]] = field(default_factory=deque)
-    """Of the last hour: Unix time and microseconds, over radio only."""
-    radio: bool = False
+    airtime: AirtimeOfHour | None = None
+    """Over radio only."""
 
 
 class Guard(Sightings):
@@ -117,15 +117,12 @@ class Guard(Sightings):
         strangers, rejected = self._refused()
         seen = []
         for dev_eui, heard in list(self._heard.items()):
-            while heard.airtime and heard.airtime[0][0] < now_s - _HOUR_S:
-                heard.airtime.popleft()
-            airtime_s = sum(airtime_us for _at, airtime_us in list(heard.airtime)) / 1_000_000
             seen.append(
                 Observed(
                     self._gateway,
                     dev_eui,
                     fields=frozenset(heard.fields),
-                    airtime_s_per_h=airtime_s if heard.radio else None,
+                    airtime_s_per_h=None if heard.airtime is None else heard.airtime.total_s(now_s),
                     silent_s=max(0.0, now_s - heard.last_at),
                     rejected=rejected.pop(dev_eui, 0),
                 )
@@ -177,6 +174,11 @@ class Guard(Sightings):
 
 def _add_airtime(heard: _Heard, uplink: Uplink) -> None:
     if uplink.radio is not None:
-        heard.radio = True
-        airtime_us = time_on_air_us(uplink.radio.sf, uplink.radio.bw_hz, len(uplink.phy))
-        heard.airtime.append((uplink.received_at, airtime_us))
+        if heard.airtime is None:
+            heard.airtime = AirtimeOfHour()
+        airtime_us = _time_on_air_us(uplink.radio.sf, uplink.radio.bw_hz, len(uplink.phy))
+        heard.airtime.add(uplink.received_at, airtime_us)
+
+
+_time_on_air_us = lru_cache(maxsize=4096)(time_on_air_us)
+"""There are 6 x 3 data rates and 256 lengths at most."""

@@ -3,6 +3,7 @@
 """The gateway watches the guidelines beside the data path: events, counters, and every reading taken all the same."""
 
 import json
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 from gateway.clock import SystemClock
 from gateway.guidelines import HEARD_FILE, Guard
 from gateway.network.quarantine import Quarantine
+from gateway.operate.airtime import AirtimeOfHour
 from gateway.operate.counters import Counters
 from provisioning.guidelines.city_pack import proposed
 from provisioning.guidelines.gatewatch import Observed, watch
@@ -159,3 +161,27 @@ def test_airtime_is_that_of_the_last_hour_against_the_plan(city: City, tmp_path:
     assert seen.airtime_s_per_h == pytest.approx(20 * 1.8104, abs=0.001)  # the vector of the guidelines: 1810.4 ms
     (event,) = watch(city.registry, proposed(), [seen], datetime.fromtimestamp(start + 5000, UTC))
     assert (event.rule, event.case) == ("RADIO-5", "limit")
+
+
+def test_the_airtime_of_an_hour_follows_the_clock_wherever_it_is_set(rng: random.Random) -> None:
+    start = 1_800_000_000.0
+    airtime = AirtimeOfHour()
+    sent: list[tuple[float, int]] = []
+    at_s = start
+    for _ in range(2000):
+        at_s += rng.expovariate(1 / 20)
+        sent.append((at_s, rng.randrange(50_000, 2_000_000)))
+        airtime.add(*sent[-1])
+        least, most = (sum(us for when, us in sent if when > at_s - 60 * minutes) / 1e6 for minutes in (59, 60))
+        assert least - 1e-6 <= airtime.total_s(at_s) <= most + 1e-6
+    assert airtime.total_s(at_s + 3600) == 0
+    for moved_s in (-20 * 86400.0, 20 * 86400.0):  # the clock is set
+        airtime.add(at_s + moved_s, 5_000_000)
+        assert airtime.total_s(at_s + moved_s) == 5
+    late = AirtimeOfHour()
+    late.add(start, 1_000_000)
+    late.add(start - 300, 1_000_000)  # set back a little: both count
+    assert late.total_s(start) == 2
+    for _ in range(5000):
+        late.add(start, 1_000_000)
+    assert late.total_s(start) < 2**32 / 1e6 + 2, "one minute holds no more than its number"
