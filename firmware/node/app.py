@@ -85,7 +85,9 @@ class Node:
         tasks = [asyncio.create_task(self._keep(name, job)) for name, job in jobs]
         await self._ended.wait()
         for task in tasks:
-            task.cancel()
+            while not task.done():  # asyncio.wait_for swallows a cancellation that comes as its time is over
+                task.cancel()
+                await asyncio.sleep_ms(0)
         raise self._reason
 
     async def _keep(self, name: str, job) -> None:

@@ -324,6 +324,26 @@ async def scenario_an_alarm_that_a_power_cut_stops_is_delivered_all_the_same(see
     world.check()
 
 
+async def scenario_a_task_that_misses_its_cancellation_is_ended_all_the_same(seed):
+    world = World(seed)
+    turns = []
+
+    async def deaf_once():
+        try:
+            await asyncio.sleep_ms(60000)
+        except asyncio.CancelledError:  # as wait_for does when its time is over at the same moment
+            pass
+        while True:
+            await asyncio.sleep_ms(5)
+            turns.append(1)
+
+    world.node.network.uplink = deaf_once
+    await world.until(lambda: world.role.made >= 2, "two readings made")
+    ended = len(turns)
+    await asyncio.sleep_ms(100)
+    assert len(turns) == ended, "it runs on after its node"
+
+
 if __name__ == "__main__":
     asyncio.run(globals()["scenario_" + sys.argv[1]](int(sys.argv[2])))
     print("ok")
