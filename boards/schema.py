@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.functional_validators import WrapValidator, model_validator
 
-from boards import facts, node_sensors
+from boards import bench, facts, node_sensors
+from boards.bench import BenchTable
 from boards.errors import SchemaError
 from boards.facts import FactsTable
 from boards.node_sensors import NodeSensor
@@ -206,6 +207,8 @@ class BoardFile(_Table):
     node: NodeTable
     facts: FactsTable | None = None
     """Of a real board; a virtual one has none."""
+    bench: BenchTable | None = None
+    """How a real board is recognised and flashed."""
     virtual: VirtualTable | None = None
 
     @property
@@ -292,7 +295,7 @@ def _cross_check(board: BoardFile) -> list[str]:
         problems.append(f"node.photocell_adc = {node.photocell_adc}: no ADC there; pins.adc = {board.pins.adc}")
     uarts = {bus.id: (bus.tx, bus.rx) for bus in board.buses.uart}
     problems += node_sensors.problems(node.sensors, board.pins.adc, node.i2c, uarts)
-    problems += facts.problems(board.facts, board.board.heap_bytes)
+    problems += facts.problems(board.facts, board.board.heap_bytes) + bench.problems(board.bench)
     return problems + _bus_problems(board) + _model_problems(board)
 
 

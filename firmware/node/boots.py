@@ -8,6 +8,7 @@ import struct
 
 import machine
 
+import firmware
 from firmware.node.log import log, log_error
 from firmware.node.store import Slots
 from firmware.wire.kinds import common
@@ -17,9 +18,9 @@ _COUNTS = "<III"  # boots, supply failures, watchdog resets
 _CHUNK_BYTES = 512
 
 
-def facts(files, code: str = "/firmware") -> tuple:
+def facts(files) -> tuple:
     """Count this boot; return (reason, boots, supply failures, watchdog resets, version, hash of the code)."""
-    return count_boot(files) + (VERSION, code_hash(code))
+    return count_boot(files) + (VERSION, code_hash(firmware.__path__))
 
 
 def count_boot(files) -> tuple:

@@ -22,6 +22,7 @@ from provisioning.cli import (
     audit,
     batches,
     battery,
+    bench,
     board,
     boards,
     check,
@@ -125,6 +126,9 @@ app.command("receive")(receive.receive)
 app.command("prove")(receive.prove)
 app.add_typer(board.app, name="board")
 app.add_typer(boards.app, name="boards")
+app.command("ports")(bench.list_ports)
+app.command("install")(bench.install)
+app.command("doctor")(bench.doctor)
 app.command("demo")(demo.demo)
 app.command("battery")(battery.battery)
 app.command("check")(check.check)

@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A board at its raw prompt: its facts, and the operations on its files that everything else is made of."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from provisioning.bench import onboard
+from provisioning.bench.errors import BoardRaised, DamagedTransfer, NoRoom
+from provisioning.bench.package import MANIFEST, Launcher, parse_launcher
+from provisioning.bench.repl import EXEC_TIMEOUT_S, RawRepl
+
+CHUNK_BYTES: Final = 2048
+PART: Final = "/lykta.part"
+_HASH_TIMEOUT_S: Final = 60.0
+_NO_SPACE: Final = "28"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a board says of itself."""
+
+    version: tuple[int, int, int]
+    machine: str
+    mpy: int
+    """Major version of .mpy that it loads; 0: none."""
+    platform: str
+    heap_bytes: int
+    uid: str
+    free_bytes: int
+    size_bytes: int
+    """Of its file system; 0: there is none."""
+    block_bytes: int
+    """What the smallest file takes."""
+    launcher: Launcher
+    board: str | None = None
+    """Which board it was installed as, where it says so."""
+
+    @property
+    def version_text(self) -> str:
+        """As MicroPython writes it."""
+        return ".".join(map(str, self.version))
+
+
+class Board:
+    """Files of a board, by its prompt. Each operation is whole or not at all, and may be repeated."""
+
+    def __init__(self, repl: RawRepl) -> None:
+        self._repl = repl
+        self._helped = False
+
+    def facts(self) -> Facts:
+        """Ask the board what it is."""
+        found = self._repl.ask(onboard.FACTS)
+        major, minor, patch = (*found["version"], 0, 0, 0)[:3]
+        head = found.get("head")
+        launcher = parse_launcher(None if head is None else head.encode())
+        return Facts(
+            version=(major, minor, patch),
+            machine=found["machine"],
+            mpy=found["mpy"] & 0xFF,
+            platform=found["platform"],
+            heap_bytes=found["heap"],
+            uid=found.get("uid", ""),
+            free_bytes=found["free"],
+            size_bytes=found["size"],
+            block_bytes=found["block"],
+            launcher=launcher,
+            board=self._named(launcher),
+        )
+
+    def _named(self, launcher: Launcher) -> str | None:
+        if launcher.slot not in ("a", "b"):
+            return None
+        code = f"try:\n print(open('/{launcher.slot}/{MANIFEST}').readline())\nexcept OSError:\n pass"
+        words = self._repl.run(code).decode("ascii", "replace").split()
+        return words[2] if len(words) == 3 and words[0] == "lykta" else None
+
+    def keep_fed(self, watchdog_ms: int) -> None:
+        """Keep a watchdog that a foreign program has started from ending the work; its time-out must be known."""
+        self._repl.run(onboard.FEED.format(timeout_ms=watchdog_ms, period_ms=max(1, watchdog_ms // 4)))
+
+    def tree(self, folder: str) -> dict[str, str]:
+        """SHA-256 by path (with a slash in front) of all files below a folder; none when there is no folder."""
+        printed = self._run(f"_lt({folder!r},'')", _HASH_TIMEOUT_S).decode()
+        pairs = (line.split(" ", 1) for line in printed.splitlines())
+        return {path: digest for digest, path in pairs}
+
+    def names(self, folder: str) -> list[str]:
+        """The names in one folder; those of folders end with a slash."""
+        code = f"print(json.dumps([e[0]+('/' if e[1]&0x4000 else '') for e in _ll({folder!r})]))"
+        self._help()
+        found: list[str] = self._repl.ask(code)
+        return found
+
+    def put(self, path: str, data: bytes) -> None:
+        """Replace a file: to the side, read back, renamed. Raises DamagedTransfer, NoRoom."""
+        self.put_aside(data)
+        self.rename(PART, path)
+
+    def put_aside(self, data: bytes) -> None:
+        """Write to the side and compare the SHA-256 of what the flash gives back."""
+        steps = [f"_lw({PART!r},{_text(data[:CHUNK_BYTES])!r},'wb')"]
+        for start in range(CHUNK_BYTES, len(data), CHUNK_BYTES):
+            steps.append(f"_lw({PART!r},{_text(data[start : start + CHUNK_BYTES])!r})")
+        for step in steps[:-1]:
+            self._run(step)
+        found = self._run(f"{steps[-1]}\nprint(_lh({PART!r}))", _HASH_TIMEOUT_S).strip().decode()
+        self._compare(found, hashlib.sha256(data).hexdigest(), PART)
+
+    def rename(self, source: str, path: str) -> None:
+        """Give a file its name; what had the name is gone in the same moment."""
+        self._run(f"_lm({path!r})\n_ln({source!r},{path!r})")
+
+    def copy(self, source: str, path: str, digest: str) -> None:
+        """Copy a file on the board; the content must have this SHA-256."""
+        found = self._run(f"print(_lc({source!r},{PART!r}))", _HASH_TIMEOUT_S).strip().decode()
+        self._compare(found, digest, path)
+        self.rename(PART, path)
+
+    def remove(self, *paths: str) -> None:
+        """Remove files; those that are not there are fine."""
+        for path in paths:
+            self._run(f"try:\n os.remove({path!r})\nexcept OSError:\n pass")
+
+    def remove_tree(self, folder: str) -> None:
+        """Remove a folder with all that is in it."""
+        self._run(f"_lx({folder!r})")
+
+    def fingerprint(self, path: str, key: bytes) -> str:
+        """HMAC-SHA-256 of a file under a 64-byte key, computed on the board: the content never leaves it."""
+        self._repl.run(onboard.FINGERPRINT)
+        return self._repl.run(f"print(_lf({path!r},{key.hex()!r}))").strip().decode()
+
+    def run(self, code: str) -> bytes:
+        """Run a piece of code with the helpers at hand."""
+        return self._run(code)
+
+    def _run(self, code: str, timeout_s: float = EXEC_TIMEOUT_S) -> bytes:
+        self._help()
+        try:
+            return self._repl.run(code, timeout_s)
+        except BoardRaised as error:
+            last = error.trace.splitlines()[-1]
+            if last in (f"OSError: {_NO_SPACE}", "OSError: [Errno 28] ENOSPC"):
+                raise NoRoom(
+                    "The board's file system is full.",
+                    value="ENOSPC",
+                    reason="Two copies of the node and the readings have to fit.",
+                    next_step="remove what is not Lykta's, or lykta flash PORT --erase for an empty board",
+                ) from error
+            raise
+
+    def _help(self) -> None:
+        if not self._helped:
+            self._repl.run(onboard.HELPERS)
+            self._helped = True
+
+    @staticmethod
+    def _compare(found: str, expected: str, path: str) -> None:
+        if found != expected:
+            raise DamagedTransfer(
+                "The board's flash does not give back what was sent.",
+                value=f"{path}: SHA-256 {found[:12]}..., not {expected[:12]}...",
+                reason="Bytes were lost on the line, or a block of the flash is worn out.",
+                next_step="give the same command again; if it stays, replace cable and then board",
+            )
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

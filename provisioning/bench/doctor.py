@@ -1,0 +1,210 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Why a board does not work, by evidence: from the cable over the prompt to what the node says when it starts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from boards.build import MPY_VERSION
+from provisioning.bench import install, package
+from provisioning.bench.board import Board, Facts
+from provisioning.bench.errors import BenchError, NoPrompt, Shadowed
+from provisioning.bench.line import BAUD, Line
+from provisioning.bench.repl import RawRepl
+from provisioning.bench.symptoms import find
+
+Level = Literal["ok", "warning", "fault"]
+LISTEN_S: Final = 6.0
+_LINES: Final = ((True, True), (False, False), (True, False), (False, True))
+_JOINED: Final = re.compile(rb"joined as [0-9a-f]{8}")
+_JOINING: Final = re.compile(rb"joining, attempt (\d+)")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. A *fault* explains why the board does not work."""
+
+    name: str
+    level: Level
+    what: str
+    reason: str = ""
+    next_step: str = ""
+    evidence: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For --json."""
+        return {key: value for key, value in vars(self).items() if value != ""}
+
+
+def examine(port: str, baud: int = BAUD, board: str | None = None, listen_s: float = LISTEN_S) -> list[Finding]:
+    """Look at one board; what runs on it is stopped, and started anew at the end."""
+    found: list[Finding] = []
+    line = Line(port, baud)
+    try:
+        line.open(2.0)
+    except BenchError as error:
+        return [_of(_NAMES.get(type(error).__name__, "port"), error)]
+    try:
+        found.append(Finding("port", "ok", f"{port} opens, and nobody else has it"))
+        repl = RawRepl(line)
+        before = _listened(line, 1.0)
+        if not _entered(line, repl, found):
+            return found
+        found += _greeting(before + repl.greeting)
+        found += _inside(Board(repl), board)
+        repl.soft_reset_and_leave()
+        found += _started(_listened(line, listen_s))
+    except BenchError as error:
+        found.append(_of("line", error))
+    finally:
+        line.close()
+    return found
+
+
+def _entered(line: Line, repl: RawRepl, found: list[Finding]) -> bool:
+    try:
+        repl.enter()
+    except NoPrompt as error:
+        for dtr, rts in _LINES[1:]:
+            line.set_lines(dtr, rts)
+            if _tries(repl):
+                found.append(
+                    Finding(
+                        "lines",
+                        "fault",
+                        "The prompt comes only when DTR and RTS are driven otherwise.",
+                        "The adapter's DTR or RTS holds the board in reset, or in its loader.",
+                        "use a cable or adapter without these lines, or cut them on the board",
+                        f"DTR {int(dtr)}, RTS {int(rts)} works",
+                    )
+                )
+                return True
+        symptoms = find(error.seen)
+        name = symptoms[0].name if symptoms else "silent" if not error.seen else "no_prompt"
+        found.append(Finding(name, "fault", error.state, error.reason, error.next_step, str(error.value or "")))
+        return False
+    found.append(Finding("prompt", "ok", "MicroPython gives its raw prompt"))
+    return True
+
+
+def _tries(repl: RawRepl) -> bool:
+    try:
+        repl.enter(3.0)
+    except NoPrompt:
+        return False
+    return True
+
+
+def _greeting(seen: bytes) -> list[Finding]:
+    found = [
+        Finding(each.name, "fault", each.state, each.reason, each.next_step, _last(seen))
+        for each in find(seen)
+        if each.name != "swallowed_break"
+    ]
+    if b"raw REPL" in seen and seen.count(b"MicroPython v") > 1:
+        found.append(
+            Finding(
+                "reset_on_open",
+                "warning",
+                "The board resets when its port is opened.",
+                "DTR or RTS is wired to reset; what it was doing is lost each time somebody looks.",
+                "open the port with DTR and RTS off, or cut the line on boards that stay connected",
+            )
+        )
+    return found
+
+
+def _inside(board: Board, name: str | None) -> list[Finding]:
+    facts = board.facts()
+    found = [Finding("micropython", "ok", f"MicroPython {facts.version_text} on {facts.machine or facts.platform}")]
+    if facts.mpy != MPY_VERSION:
+        found.append(
+            Finding(
+                "wrong_bytecode",
+                "fault",
+                f"It loads .mpy version {facts.mpy}; the node is version {MPY_VERSION}.",
+                "Byte-code of another version is refused with 'incompatible .mpy file'.",
+                "lykta flash PORT puts the MicroPython that fits on it",
+            )
+        )
+    if facts.size_bytes == 0:
+        found.append(
+            Finding("no_file_system", "fault", "There is no file system.", "", "lykta flash PORT --erase makes one")
+        )
+        return found
+    found += _node(board, facts, name or facts.board)
+    try:
+        install.refuse_shadows(board)
+    except Shadowed as error:
+        found.append(_of("shadowed", error))
+    return found
+
+
+def _node(board: Board, facts: Facts, name: str | None) -> list[Finding]:
+    slot = facts.launcher.slot
+    if slot is None:
+        return [Finding("no_node", "fault", "The node is not installed.", "", "lykta install PORT")]
+    found = []
+    if not board.tree("/data").keys() & {"/identity.a", "/identity.b"}:
+        found.append(Finding("no_identity", "fault", "The board has no identity.", "", "lykta enroll PORT"))
+    if slot == "/" or name is None:
+        return found
+    whole = package.package_for(name)
+    there = board.tree(f"/{slot}")
+    wrong = [path for path, digest in whole.hashes.items() if there.get(f"/{path}") != digest]
+    if facts.launcher.build != whole.build:
+        text = f"The board runs build {facts.launcher.build}; this toolkit has {whole.build}."
+        found.append(Finding("other_build", "warning", text, "", "lykta install PORT, or lykta update"))
+    elif wrong:
+        text = f"{len(wrong)} files of the node are damaged or missing."
+        found.append(Finding("damaged_node", "fault", text, "", "lykta install PORT", ", ".join(sorted(wrong)[:3])))
+    else:
+        found.append(Finding("node", "ok", f"build {whole.build} is complete in slot {slot}"))
+    return found
+
+
+def _started(heard: bytes) -> list[Finding]:
+    found = [
+        Finding(each.name, "fault", each.state, each.reason, each.next_step, _last(heard))
+        for each in find(heard)
+        if each.name not in ("swallowed_break", "no_identity")
+    ]
+    joins = [int(number) for number in _JOINING.findall(heard)]
+    if _JOINED.search(heard):
+        found.append(Finding("join", "ok", "It joins its network."))
+    elif joins:
+        found.append(
+            Finding(
+                "not_joined",
+                "warning",
+                f"It asks to join, attempt {max(joins)}, and nobody answered while the doctor listened.",
+                "On a serial link the gateway answers, and the doctor holds its line.",
+                "lykta-gateway events shows refused joins with their reason",
+            )
+        )
+    if b"Traceback" in heard:
+        found.append(
+            Finding("exception", "fault", "A program on the board ends in an exception.", evidence=_last(heard))
+        )
+    return found
+
+
+def _listened(line: Line, seconds: float) -> bytes:
+    heard, _ = line.read_until(b"\0never\0", seconds)
+    return heard
+
+
+def _last(seen: bytes) -> str:
+    lines = [line for line in seen.replace(b"\r", b"").split(b"\n") if line.strip()]
+    return b" | ".join(lines[-3:]).decode("ascii", "backslashreplace")[-300:]
+
+
+_NAMES: Final[dict[str, str]] = {"PortBusy": "busy", "PortDenied": "denied", "NoSuchPort": "no_port"}
+
+
+def _of(name: str, error: BenchError) -> Finding:
+    value = "" if error.value is None else str(error.value)
+    return Finding(name, "fault", error.state, error.reason, error.next_step, value)
