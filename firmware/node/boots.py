@@ -20,7 +20,7 @@ _CHUNK_BYTES = 512
 
 def facts(files) -> tuple:
     """Count this boot; return (reason, boots, supply failures, watchdog resets, version, hash of the code)."""
-    return count_boot(files) + (VERSION, code_hash(firmware.__path__))
+    return count_boot(files) + (VERSION, code_hash(str(firmware.__path__)))  # where this copy of the code lies
 
 
 def count_boot(files) -> tuple:
