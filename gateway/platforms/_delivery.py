@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from gateway.releases.settings import ReleaseSettings
 
 _FIRST_RETRY_S = 0.5
-_LINGER_S = 0.05
-"""How long the first envelope of a batch waits for company."""
 _LOOK_S = 1.0
 _REFUSED_AGAIN_S = 60.0
 """A register is corrected by people."""
@@ -63,22 +61,35 @@ class Partner(Protocol):
         An error means that none counts as taken: they come again. NotTaken: they come again in smaller batches.
         """
 
-    async def rest(self) -> None:
-        """There is nothing to do at the moment."""
+    async def noted(self) -> None:
+        """The outbox has on disk that everything until now was taken: none of it comes again."""
+
+    async def between(self) -> None:
+        """Between two batches, and once a second where there is none."""
 
 
 class Delivery:
     """The platform around a partner."""
 
     def __init__(
-        self, name: str, partner: Partner, rules: ReleaseSettings, context: Context, *, batch: int, retry_max_s: float
+        self,
+        name: str,
+        partner: Partner,
+        rules: ReleaseSettings,
+        context: Context,
+        *,
+        batch: int,
+        retry_max_s: float,
+        linger_s: float = 0.05,
     ) -> None:
+        """*batch*: readings at a time; *linger_s*: how long the first envelope of a batch waits for company."""
         self.name = name
         self.longest_pause_s = max(retry_max_s, _LOOK_S)
         self._partner = partner
         self._rules = rules
         self._context = context
         self._batch = batch
+        self._linger_s = linger_s
         self._back_off = BackOff(_FIRST_RETRY_S, retry_max_s, context.random)
         self._aside = Aside(context.state_dir, name)
         self._log = EventLog("platforms.output")
@@ -127,9 +138,9 @@ class Delivery:
                 self._rows = await self._gather(feed)
                 if self._rows:
                     await self._take(feed)
-                else:
-                    await self._partner.rest()
                 await feed.flush()
+                await self._partner.noted()
+                await self._partner.between()
         finally:
             self._connected, self._rows = False, []
             if self._reader is not None:
@@ -150,7 +161,7 @@ class Delivery:
             row, self._reader = self._reader.result(), None
             rows.append(row)
             readings += max(1, row.readings)
-            wait_s = _LINGER_S
+            wait_s = self._linger_s
         return rows
 
     async def _take(self, feed: Feed) -> None:

@@ -69,7 +69,10 @@ class Broker:
         """See Partner."""
         await self._http.close()
 
-    async def rest(self) -> None:
+    async def noted(self) -> None:
+        """See Partner."""
+
+    async def between(self) -> None:
         """See Partner."""
 
     async def deliver(self, readings: Sequence[Released]) -> Sequence[Rejected]:
