@@ -231,7 +231,7 @@ class Daemon:
         self._sightings.open(registry, state_dir, *self._loaded.guidelines())
         self._registered = devices = KnownDevices(registry, self._clock)
         self._hints.open(registry)
-        self._directory.open(registry)
+        self._directory.open(registry, self._loaded.guidelines()[0])
         sessions = SessionStore(state_dir / SESSIONS_FILE, Keyring(kek))
         stack.callback(sessions.close)
         options = settings.network.options()

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import PlatformError
 from provisioning.errors import ProvisioningError
+from provisioning.guidelines.gatewatch import load_pack
 from provisioning.outputs import Facts, Outputs, Refusal, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from provisioning.registry import Registry
 
@@ -32,9 +34,9 @@ class Directory:
         self._outputs: Outputs | None = None
         self._remembered: OrderedDict[str, tuple[float, Facts | None]] = OrderedDict()
 
-    def open(self, registry: Registry) -> None:
-        """Take the register that will be asked."""
-        self._outputs = Outputs(registry)
+    def open(self, registry: Registry, pack: Path | None) -> None:
+        """Take the register that will be asked, and where the city's rule pack is, if it is anywhere."""
+        self._outputs = Outputs(registry, lambda: load_pack(pack))
 
     async def facts(self, dev_euis: Iterable[str]) -> dict[str, Facts | None]:
         """By DevEUI, what outputs need to know; None for a device that the register does not list.

@@ -7,6 +7,8 @@ A technician sees four things: what is wrong, the value that was found, why it m
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 
 class ProvisioningError(Exception):
     """Root of everything provisioning refuses.
@@ -101,8 +103,23 @@ class LogBroken(ProvisioningError, ValueError):
     """The log of the register is not what was written."""
 
 
+class Refusal(NamedTuple):
+    """Who was refused, and by which rules."""
+
+    kind: str
+    rules: tuple[str, ...]
+    rulepack_version: str
+    name: str | None = None
+    dev_eui: str | None = None
+    owner: str | None = None
+    device_id: str | None = None
+    """Of a device that is registered already, and may not go on."""
+
+
 class RefusedByRules(ProvisioningError, ValueError):
-    """The city's guidelines do not let this record into the register."""
+    """The city's guidelines do not let this record into the register, or on to its next stage."""
+
+    refusal: Refusal | None = None
 
 
 class WrongStage(ProvisioningError, ValueError):

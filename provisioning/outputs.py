@@ -2,23 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the register says of an output of a gateway: whether there may be one, and what may go out through it.
 
-A gateway asks when it starts an output, and for each device that it hears. The rules are those of the guidelines.
+A gateway asks when it starts an output, and for each device that it hears. What may be open is what the one evaluation
+of the guidelines lets out, as in the catalogue of open data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from provisioning.guidelines import city_pack
+from provisioning.guidelines.engine import Guidelines, guidelines
+from provisioning.guidelines.findings import Mode
 from provisioning.model.datasets import Dataset
 from provisioning.model.lifecycle import TALKING
 from provisioning.register import tables
 from provisioning.register.records import wire_kind
 from provisioning.register.stock import objects
-from provisioning.reports.released import closed_by, gate
+from provisioning.reports.judged import judge as judge_devices
+from provisioning.reports.released import GATE, gate, withheld
 
 if TYPE_CHECKING:
+    from provisioning.guidelines.signed_pack import LoadedPack
     from provisioning.model.device import DeviceRecord
     from provisioning.model.stock import Stock
     from provisioning.registry import Registry
@@ -84,8 +90,8 @@ class Facts:
     """Platforms that its streams may go to."""
 
 
-def facts_of(record: DeviceRecord) -> Facts:
-    """Return what outputs need of a record."""
+def facts_of(record: DeviceRecord, rules: Guidelines) -> Facts:
+    """Return what outputs need of a record, as the rules judge it."""
     place, personal = record.location, record.personal_data
     declared = [set(each.fields_allowed) for each in record.streams if each.fields_allowed is not None]
     return Facts(
@@ -105,7 +111,7 @@ def facts_of(record: DeviceRecord) -> Facts:
         personal=personal is not None and personal.level != "none",
         declared=frozenset(set().union(*declared)) if declared else None,
         levels=_levels(record),
-        datasets=_datasets(record),
+        datasets=_datasets(record, rules),
         recipients=frozenset(sink.platform_id for each in record.streams for sink in each.sinks),
     )
 
@@ -120,11 +126,12 @@ def _levels(record: DeviceRecord) -> dict[str, Level]:
     return levels
 
 
-def _datasets(record: DeviceRecord) -> dict[str, frozenset[str] | None]:
+def _datasets(record: DeviceRecord, rules: Guidelines) -> dict[str, frozenset[str] | None]:
     found: dict[str, frozenset[str] | None] = {}
-    for stream in record.streams:
-        name = None if stream.openness is None else stream.openness.dataset_id
-        if name is None or closed_by(record, stream):
+    named = [(i, each, each.openness.dataset_id) for i, each in enumerate(record.streams) if each.openness is not None]
+    judged = judge_devices(rules.only(*GATE), [record] if named else [])
+    for index, stream, name in named:
+        if name is None or withheld(judged, record, index, stream):
             continue
         fields = None if stream.fields_allowed is None else frozenset(stream.fields_allowed)
         before = found.get(name, frozenset())
@@ -135,30 +142,36 @@ def _datasets(record: DeviceRecord) -> dict[str, frozenset[str] | None]:
 class Outputs:
     """The register as outputs ask it. Thread-safe, as the register is."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, pack: Callable[[], LoadedPack] = city_pack.proposed) -> None:
         self._registry = registry
+        self._pack = pack
 
     def facts(self, dev_euis: Iterable[str]) -> dict[str, Facts | None]:
         """By DevEUI (16 hex digits); None where the register knows none. Raises ProvisioningError."""
         with self._registry.stock() as stock:
+            rules = self._rules(stock)
             found = {each: stock.device_by_eui(each) for each in dev_euis}
-        return {each: None if record is None else facts_of(record) for each, record in found.items()}
+            return {each: None if record is None else facts_of(record, rules) for each, record in found.items()}
 
     def refusals(self, wanted: Wanted) -> list[Refusal]:
         """Return why an output may not be; empty when it may. Raises ProvisioningError."""
         with self._registry.stock() as stock:
             datasets = objects(stock.connection, tables.datasets, Dataset)
-            return list(judge(stock, datasets, wanted))
+            return list(judge(self._rules(stock), datasets, wanted))
+
+    def _rules(self, stock: Stock) -> Guidelines:
+        return guidelines(stock, self._pack(), mode=Mode.AUDIT)
 
 
-def judge(stock: Stock, datasets: Sequence[Dataset], wanted: Wanted) -> Iterator[Refusal]:
+def judge(rules: Guidelines, datasets: Sequence[Dataset], wanted: Wanted) -> Iterator[Refusal]:
     """Yield why an output may not be (guidelines PLAT-1, OPEN-6, PRIV-6)."""
+    stock = rules.stock
     if wanted.platform_id is not None:
         yield from _platform(stock, wanted.platform_id)
     if wanted.audience == "open":
-        yield from _dataset(stock, datasets, wanted.dataset or "")
+        yield from _dataset(rules, datasets, wanted.dataset or "")
     else:
-        yield from _people(stock, wanted)
+        yield from _people(rules, wanted)
 
 
 def _platform(stock: Stock, platform_id: str) -> Iterator[Refusal]:
@@ -175,7 +188,7 @@ def _platform(stock: Stock, platform_id: str) -> Iterator[Refusal]:
         )
 
 
-def _dataset(stock: Stock, datasets: Sequence[Dataset], name: str) -> Iterator[Refusal]:
+def _dataset(rules: Guidelines, datasets: Sequence[Dataset], name: str) -> Iterator[Refusal]:
     chosen = [each for each in datasets if each.id == name]
     if not chosen:
         yield Refusal(
@@ -184,7 +197,7 @@ def _dataset(stock: Stock, datasets: Sequence[Dataset], name: str) -> Iterator[R
             "lykta dataset list shows them, lykta dataset add adds one",
         )
         return
-    _, held_back = gate(stock, chosen)
+    _, held_back = gate(rules, chosen)
     for each in held_back:
         told = "; ".join(each.reasons[:_MAX_TOLD])
         more = len(each.reasons) - _MAX_TOLD
@@ -195,13 +208,14 @@ def _dataset(stock: Stock, datasets: Sequence[Dataset], name: str) -> Iterator[R
         )
 
 
-def _people(stock: Stock, wanted: Wanted) -> Iterator[Refusal]:
+def _people(rules: Guidelines, wanted: Wanted) -> Iterator[Refusal]:
     """Personal data goes only to a recipient that was declared when it was assessed."""
     undeclared = []
-    for record in stock.devices():
-        facts = facts_of(record)
-        ours = facts.personal and record.lifecycle.stage in TALKING and (not wanted.kinds or facts.kind in wanted.kinds)
-        if ours and (wanted.platform_id is None or wanted.platform_id not in facts.recipients):
+    for record in rules.stock.devices():
+        personal = record.personal_data is not None and record.personal_data.level != "none"
+        asked = record.lifecycle.stage in TALKING and (not wanted.kinds or wire_kind(record) in wanted.kinds)
+        recipients = {sink.platform_id for each in record.streams for sink in each.sinks}
+        if personal and asked and (wanted.platform_id is None or wanted.platform_id not in recipients):
             undeclared.append(record.id or record.dev_eui or "?")
     if undeclared:
         told = ", ".join(undeclared[:_MAX_TOLD])

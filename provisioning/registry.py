@@ -24,6 +24,7 @@ from provisioning.entries import Device, Gateway, device_of, gateway_of, moment
 from provisioning.errors import (
     DuplicateEntry,
     ProvisioningError,
+    RefusedByRules,
     RegisterError,
     TamperedSecret,
     UnknownDevice,
@@ -31,7 +32,7 @@ from provisioning.errors import (
 )
 from provisioning.identities import check_eui
 from provisioning.keys import PURPOSE_APP_KEY, PURPOSE_CHECK, KeyBox
-from provisioning.register import guards, tables
+from provisioning.register import guards, refusals, tables
 from provisioning.register.bench import bench_record, check_name
 from provisioning.register.credentials import Keys
 from provisioning.register.log import Change, changing
@@ -157,9 +158,14 @@ class Registry:
 
     @contextmanager
     def change(self) -> Iterator[Change]:
-        """A transaction that changes the register and logs it."""
-        with self._transaction(writes=True) as connection, changing(connection, int(time.time()), self.actor) as change:
-            yield change
+        """A transaction that changes the register and logs it. Of what the rules refuse only the refusal is logged."""
+        now_s = int(time.time())
+        try:
+            with self._transaction(writes=True) as connection, changing(connection, now_s, self.actor) as change:
+                yield change
+        except RefusedByRules as error:
+            refusals.keep(self, [error])
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -114,6 +114,10 @@ class Ruling(NamedTuple):
     outcome: Outcome
     rulepack_version: str = "test-1"
 
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        return () if self.outcome == "ok" else ("OWN-1",)
+
     def lines(self) -> list[str]:
         return [f"{self.outcome} OWN-1 by a rule of the test"]
 

@@ -99,6 +99,15 @@ def test_every_host_module_can_be_imported_alone_and_without_a_warning() -> None
     assert (done.returncode, done.stdout.strip()) == (0, str(len(modules))), done.stderr
 
 
+def test_every_folder_of_modules_is_a_package() -> None:
+    """Without its __init__.py the import contracts do not see a folder, and hold nothing of it."""
+    scripts = {"boards/virtual/hal", "boards/cortexm", "provisioning/register/migrations"}
+    packages = ("boards", "consumer", "firmware", "gateway", "provisioning")
+    folders = {path.relative_to(ROOT).parent for path in SOURCES if _name(path).startswith(packages)}
+    lacking = {str(each) for each in folders if not (ROOT / each / "__init__.py").exists()}
+    assert {each for each in lacking if not each.startswith(tuple(scripts))} == set()
+
+
 def test_a_consumer_needs_two_packages() -> None:
     allowed = {*sys.stdlib_module_names, "cbor2", "cryptography", "consumer"}
     found = set()

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.city import City as Register
+from provisioning.register import moves
 from tests.city import City, running_city, wait_until
 from tests.conftest import Mosquitto
 
@@ -80,6 +82,29 @@ def test_killed_again_and_again_it_keeps_each_reading_once(tmp_path: Path, mosqu
         assert proof["whole"]
         assert proof["counts"] == {}
         assert sum(stream["records"] for stream in proof["streams"]) == durable
+        _the_yearly_report_counts_them(city, durable)
+
+
+def _the_yearly_report_counts_them(city: City, durable: int) -> None:
+    """K2, K12 and K15 from what a real gateway delivered: of the store itself, and of the file made from it."""
+    with Register.open(city.folder / "city").registry() as registry, registry.change() as change:
+        for stage in ("installed", "operational"):
+            moves.move(change, city.dev_eui, stage)  # type: ignore[arg-type]
+    file = city.folder / "delivery.csv"
+    (url,) = store(city)[1:]
+    city.lykta("report", "delivery", url, "--out", str(file))
+    for option in (("--received", url), ("--delivery", str(file))):
+        report = json.loads(city.lykta("report", "kpi", "--format", "json", *option))
+        cells = {
+            (figure["id"], cell["name"]): (cell["value"], cell["of"])
+            for figure in report["parts"][0]["figures"]
+            for cell in figure["cells"]
+        }
+        assert cells["K2", "delivering at least 90 % of what is expected"] == (1, 1)
+        assert cells["K12", "silent for 30 days (LIFE-6)"] == (0, 1)
+        assert cells["K15", "lights that were metered"] == (1, 1)
+    (line,) = [line for line in file.read_text().splitlines() if line.startswith(city.dev_eui)]
+    assert line.split(",")[1:3] == [str(durable)] * 2
 
 
 def test_a_period_without_records_is_not_proven(tmp_path: Path, free_port: int) -> None:

@@ -18,17 +18,21 @@ from openpyxl import load_workbook
 
 from provisioning.errors import AlreadyExists, ConfigError
 from provisioning.guidelines import pack
+from provisioning.guidelines.engine import Guidelines, guidelines
+from provisioning.guidelines.findings import Mode
+from provisioning.guidelines.signed_pack import LoadedPack
 from provisioning.model.device import DeviceRecord
 from provisioning.model.memory import MemoryStock
 from provisioning.model.organisations import Organisation
 from provisioning.model.papers import Signature, Signed, Waiver
-from provisioning.reports import duplicates, expiring, kpi, pictures, public, render, scope
+from provisioning.model.platforms import Platform
+from provisioning.reports import duplicates, expiring, heard, kpi, pictures, public, render, scope
 from provisioning.reports.figures import Cell
-from provisioning.reports.reach import of_pack
+from provisioning.reports.scope import Service, Try
 from tests import register_rig as rig
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-KLASSA = {"K": 0, "R": 2, "T": 2, "date": "2026-10-02", "by": "x"}
+KLASSA = {"K": 0, "R": 2, "T": 2, "date": "2026-10-02", "by": "x", "case_ref": "C-1"}
 
 
 def device(number: int, stage: str = "operational", **changes: Any) -> DeviceRecord:
@@ -44,8 +48,12 @@ def device(number: int, stage: str = "operational", **changes: Any) -> DeviceRec
     return rig.record(number, **values)
 
 
+def _rules(stock: MemoryStock) -> Guidelines:
+    return guidelines(stock, LoadedPack(pack.proposed()), mode=Mode.AUDIT, now=NOW)
+
+
 def _cells(stock: MemoryStock, **options: Any) -> dict[tuple[str, str], Cell]:
-    made = kpi.make(stock, city="Lyktby", year=2026, by_owner=False, now=NOW, **options)
+    made = kpi.make(_rules(stock), city="Lyktby", year=2026, by_owner=False, **options)
     return {(figure.id, cell.name): cell for figure in made.parts[0].figures for cell in figure.cells}
 
 
@@ -69,37 +77,54 @@ def _stock() -> MemoryStock:
                 project={"id": "P-1", "benefit_measure": "waiting time", "benefit_value": "12,5 s"},
             ),
         ],
+        platforms=[
+            Platform(id="INT-01", name="x", kind="common", responsible="kommunstyrelsen", capabilities=("integration",))
+        ],
         waivers=[Signed[Waiver](paper=waiver, signature=Signature(status="valid", role="ciso"))],
         revision=77,
     )
 
 
 def test_the_figures_are_what_a_person_counts() -> None:
-    cells = _cells(_stock(), clusters=[["TRK-0001", "TRK-0002"]], to_service={"TRK-0001": 4.0, "TRK-0002": 8.0})
+    tries = [
+        Try("trafiknamnden", None, first=False, rules=("OWN-1", "SEC-1")),
+        Try("parknamnden", None, first=False, rules=("SEC-1",)),
+        Try("trafiknamnden", "TRK-0001", first=False),
+        Try("trafiknamnden", "TRK-0002", first=True),
+        Try("trafiknamnden", "TRK-0003", first=True),
+    ]
+    cells = _cells(_stock(), service=Service({"TRK-0001": 4.0, "TRK-0002": 8.0}, tries))
     expected = {
         ("K1", "components"): (2, None),  # two counters share a pole
         ("K3", "devices with two owners or users"): (1, 4),
         ("K3", "saved"): (900, None),
-        ("K4", "clusters"): (1, None),
-        ("K5", "on common platforms"): (1, 4),
-        ("K6", "streams through an integration platform"): (3, 4),
-        ("K7", "open streams"): (3, 4),
-        ("K7", "open in real time"): (3, 3),
-        ("K7", "published datasets (U4SSC EC:ICT:PS:1A)"): (1, 2),
+        ("K4", "clusters"): (0, None),
+        ("K5", "on common platforms (PLAT-1)"): (1, 4),
+        ("K5", "on local platforms with an approval that counts (PLAT-2)"): (0, 1),
+        ("K6", "streams through integration platforms only (PLAT-3)"): (3, 4),
+        ("K7", "streams decided to be open"): (3, 4),
+        ("K7", "of these ready to be published (OPEN-1 to 6, PRIV)"): (0, 3),
+        ("K7", "of these in real time, with an interface (OPEN-3)"): (0, 3),
+        ("K7", "published datasets (U4SSC EC:ICT:PS:1A)"): (0, 2),
         ("K8", "segments with a counter"): (1, None),
-        ("K10", "streams classified within a year"): (3, 4),
+        ("K10", "streams classified, and not too long ago (SEC-1)"): (3, 4),
         ("K10", "support ends within 12 months"): (1, 4),
-        ("K10", "waivers open (city)"): (0, None),
-        ("K10", "waivers expired (city)"): (1, None),
+        ("K10", "waivers in use"): (0, None),
+        ("K10", "waivers expired or not valid, with their rule broken (GOV-2)"): (1, None),
         ("K11", "devices with personal data possible or certain"): (1, 4),
-        ("K11", "of these with an impact assessment"): (1, 1),
-        ("K11", "of these with a sign"): (0, 1),
-        ("K12", "past their planned end"): (1, 4),
-        ("K12", "not confirmed for 24 months"): (1, 4),
-        ("K12", "retired properly"): (0, 1),
+        ("K11", "of these screened, and assessed where it must be (PRIV-2)"): (0, 1),
+        ("K11", "of these with a sign where people pass (PRIV-5)"): (0, 1),
+        ("K12", "past their planned end (LIFE-3)"): (1, 4),
+        ("K12", "not confirmed in time (LIFE-3)"): (1, 4),
+        ("K12", "retired with all that is to be done (LIFE-4)"): (0, 1),
         ("K13", "running cost"): (600, None),
-        ("K13", "no longer funded"): (1, 4),
+        ("K13", "not funded to their planned end (COST-2)"): (3, 4),  # the fourth is past its planned end
+        ("K13", "whose funding has ended"): (1, 4),
         ("K14", "median from registration to operation"): (6.0, None),
+        ("K14", "registered at the first try"): (2, 3),
+        ("K14", "refused tries"): (2, 5),
+        ("K14", "refused by SEC-1"): (2, 2),
+        ("K14", "refused by OWN-1"): (1, 2),
         ("K16", "P-1: waiting time by no date"): (12.5, None),
     }
     found = {key: (cells[key].value, cells[key].of) for key in expected}
@@ -115,22 +140,28 @@ def test_numbers_from_outside_come_with_their_source(tmp_path: Path) -> None:
         '[[fact]]\nid = "streets.major_km"\nvalue = 400.0\ndate = 2026-01-01\nsource = "road network"\n'
         '[[fact]]\nid = "streets.monitored_km"\nvalue = 100.0\ndate = 2026-01-01\nsource = "traffic office"\n'
     )
-    delivery = tmp_path / "delivery.csv"
-    delivery.write_text("dev_eui,expected,received\n70b3d57ed0000001,100,90\n70b3d57ed0000002,100,89\n")
-    heard = scope.read_delivery(delivery)
-    cells = _cells(_stock(), facts=scope.read_facts(facts), delivery=heard)
+    cells = _cells(_stock(), facts=scope.read_facts(facts))
     monitored = cells["K8", "major streets monitored (U4SSC EC:ICT:T:2C)"]
     assert (monitored.percent, monitored.source) == (25.0, "traffic office (2026-01-01)")
-    assert (cells["K2", "delivering"].value, cells["K2", "delivering"].of) == (1, 3)
-    delivery.write_text("dev_eui,expected\n70b3d57ed0000001,many\n")
-    with pytest.raises(ConfigError, match="deliveries"):
-        scope.read_delivery(delivery)
     with pytest.raises(ConfigError, match="year"):
-        kpi.make(_stock(), city="x", year=2027, by_owner=False, now=NOW)
+        kpi.make(_rules(_stock()), city="x", year=2027, by_owner=False)
+
+
+def test_what_came_is_taken_from_a_file_of_deliveries(tmp_path: Path) -> None:
+    delivery = tmp_path / "delivery.csv"
+    delivery.write_text("dev_eui,expected,received\n70b3d57ed0000001,100,90\n70b3d57ed0000002,100,89\n")
+    cells = _cells(_stock(), heard=heard.read_file(delivery))
+    found = cells["K2", "delivering at least 90 % of what is expected"]
+    assert (found.value, found.of, found.source) == (1, 3, "file of deliveries")
+    assert cells["K2", "never heard in the period"].value == 1
+    for wrong in ("dev_eui,expected\n70b3d57ed0000001,many\n", "dev_eui,expected,received\n70b3d57ed0000001,1,-1\n"):
+        delivery.write_text(wrong)
+        with pytest.raises(ConfigError, match="deliveries"):
+            heard.read_file(delivery)
 
 
 def test_every_form_holds_the_same_numbers(tmp_path: Path) -> None:
-    report = kpi.make(_stock(), city="Lyktby", year=2026, by_owner=True, now=NOW)
+    report = kpi.make(_rules(_stock()), city="Lyktby", year=2026, by_owner=True)
     assert [part.name for part in report.parts] == ["Lyktby", "trafiknamnden"]
     wanted = [["" if value is None else str(value) for value in row] for row in render.rows(report)]
     read = list(csv.reader(io.StringIO(render.as_csv(report))))
@@ -157,14 +188,13 @@ def test_every_form_holds_the_same_numbers(tmp_path: Path) -> None:
 
 def test_a_formula_in_a_name_stays_text(tmp_path: Path) -> None:
     stock = MemoryStock([device(1, project={"id": "P-1", "benefit_measure": "=1+1"}, owner={"org_id": "a-b"})])
-    report = kpi.make(stock, city="=cmd", year=2026, by_owner=True, now=NOW)
+    report = kpi.make(_rules(stock), city="=cmd", year=2026, by_owner=True)
     render.write_workbook(report, tmp_path / "kpi.xlsx")
     book = load_workbook(tmp_path / "kpi.xlsx")
     assert {cell.data_type for sheet in book for row in sheet.iter_rows() for cell in row} <= {"s", "n", "inlineStr"}
 
 
 def test_duplicates_are_what_comparing_all_pairs_finds(rng: random.Random) -> None:
-    reach_of = of_pack(pack.proposed())
     devices = [
         device(
             number,
@@ -180,7 +210,7 @@ def test_duplicates_are_what_comparing_all_pairs_finds(rng: random.Random) -> No
         for number in range(1, 60)
     ]
     stock = MemoryStock(devices)
-    found = duplicates.clusters(stock, reach_of)
+    found = duplicates.of_city(_rules(stock))
     linked = {frozenset(pair) for pair in _pairs_by_brute_force(devices)}
     clustered = {each.id for cluster in found for each in cluster.devices}
     assert clustered == {each for pair in linked for each in pair}
@@ -210,13 +240,14 @@ def _pairs_by_brute_force(devices: list[DeviceRecord]) -> list[tuple[str | None,
 
 
 def test_what_runs_out_is_listed_soonest_first() -> None:
-    found = expiring.expiring(_stock(), 60, NOW)
+    found = expiring.expiring(_stock(), pack.proposed(), 60, NOW)
     assert [(each.day, each.what) for each in found] == [
+        (date(2024, 12, 31), "confirmation by its owner"),
         (date(2026, 1, 1), "planned use"),
         (date(2026, 6, 30), "funding"),
         (date(2026, 11, 21), "waiver"),
     ]
-    later = {each.what for each in expiring.expiring(_stock(), 400, NOW)}
+    later = {each.what for each in expiring.expiring(_stock(), pack.proposed(), 400, NOW)}
     assert later >= {"support", "classification of traffic.flow.vehicle"}
 
 
@@ -261,11 +292,13 @@ for name in ("openpyxl", "matplotlib", "rdflib"):
 from pathlib import Path
 from provisioning.errors import NotInstalled
 from provisioning.reports import catalogue, kpi, pictures, render
+from provisioning.guidelines import city_pack
+from provisioning.guidelines.engine import guidelines
 from provisioning.model.memory import MemoryStock
-report = kpi.make(MemoryStock(), city="x", year=2026, by_owner=False)
+report = kpi.make(guidelines(MemoryStock(), city_pack.proposed()), city="x", year=2026, by_owner=False)
 about = catalogue.Catalogue(base="https://example.org", title_sv="x", description_sv="x", publisher="ab")
 for action in (lambda: render.write_workbook(report, Path("x.xlsx")), lambda: pictures.draw(report, Path("x")),
-               lambda: catalogue.write(about, [], {})):
+               lambda: catalogue.write(about, [], {}, licences=[about.license])):
     try:
         action()
     except NotInstalled as error:

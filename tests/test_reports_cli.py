@@ -3,44 +3,62 @@
 """The reports by their commands, from a register that holds two counters of two boards in one place."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from provisioning.city import City, create_city
 from provisioning.cli import main
+from provisioning.guidelines import city_pack, signed_pack
+from provisioning.guidelines.pack import proposed_text
 from provisioning.model.datasets import Dataset
+from provisioning.model.device import DeviceRecord
 from provisioning.model.organisations import Organisation
 from provisioning.register import papers
 from provisioning.register.registration import Options, register
-from tests.register_rig import fill, record
+from tests.guideline_rig import record
+from tests.register_rig import fill, person
 from tests.test_reports_catalogue import dataset
+
+TODAY = datetime.now(UTC).date().isoformat()
+
+
+PLACE = {"/location/lat": 59.33, "/location/lon": 18.05, "/location/segment_id": "S-1", "/location/direction": "N"}
+
+
+def _record(number: int, **changes: Any) -> DeviceRecord:
+    values = {
+        **PLACE,
+        "/streams/0/openness/dataset_id": "FLOW",
+        "/lifecycle/stage": "operational",
+        "/name": f"c {number}",
+    }
+    values |= {"/lifecycle/installed_at": "2026-10-01T08:00:00Z", "/lifecycle/confirmed_at": TODAY}
+    values |= {"/identity/dev_eui": f"70b3d57ed{number:07x}", "/credentials/fingerprint": None, **changes}
+    values |= {"/streams/0/klassa/date": TODAY, "/asset/id": f"POLE-{number}"}
+    return DeviceRecord.model_validate_json(json.dumps(record("counter", values)))
 
 
 @pytest.fixture
 def city(tmp_path: Path) -> City:
     made = create_city(tmp_path / "city", "Lyktby")
-    stream = {
-        "property": "traffic.flow.vehicle",
-        "unit": "{veh}/min",
-        "interval_s": 60,
-        "klassa": {"K": 0, "R": 1, "T": 1, "date": "2026-10-02", "by": "x"},
-        "openness": {"level": "open", "dataset_id": "FLOW"},
-    }
-    place = {"lat": 59.33, "lon": 18.05, "segment_id": "S-1", "direction": "N"}
-    common = {"streams": [stream], "personal_data": {"level": "none"}, "lifecycle": {"stage": "operational"}}
+    slk = person("slk-1", "slk")
     with made.registry() as registry:
         fill(registry)
         with registry.change() as change:
+            papers.put(change, slk.holder)
             papers.put(change, Organisation(id="parknamnden", name="Parknämnden", kind="namnd"))
             papers.put(change, Dataset.model_validate(dataset()))
             papers.put(change, dataset("LIGHT"))
-            inputs = [
-                record(1, location=place, **common),
-                record(2, location={**place, "lat": 59.3301}, owner={"org_id": "parknamnden"}, **common),
-            ]
+            inputs = [_record(1), _record(2, **{"/location/lat": 59.3301, "/owner/org_id": "parknamnden"})]
             results = register(change, registry.keys(), inputs, Options(keep_stage=True))
             assert all(result.error is None for result in results)
+        pack = tmp_path / "pack.cose"
+        pack.write_bytes(signed_pack.sign(proposed_text(), slk.key, "slk-1", datetime.now(UTC)))
+        with registry.stock() as stock:
+            city_pack.install(made.home, pack, stock)
     return made
 
 

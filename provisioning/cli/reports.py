@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from provisioning.cli.output import note, of, say, say_json, say_table
+from provisioning.cli.verify import city_or_none
 from provisioning.private_files import PUBLIC_MODE, write_new
 from provisioning.reports import office
 
@@ -33,20 +34,44 @@ def kpi(
     ] = None,
     delivery: Annotated[
         Path | None,
-        typer.Option("--delivery", metavar="FILE", help="What gateways heard: CSV, dev_eui,expected,received."),
+        typer.Option("--delivery", metavar="FILE", help="What came, as lykta report delivery writes it: CSV."),
+    ] = None,
+    received: Annotated[
+        str | None,
+        typer.Option("--received", metavar="URL", help="What came: the store of lykta receive, sqlite:FILE."),
     ] = None,
     pictures: Annotated[Path | None, typer.Option("--pictures", metavar="DIR", help="Draw the main figures.")] = None,
     picture_format: Annotated[Literal["svg", "png"], typer.Option("--picture-format")] = "svg",
 ) -> None:
     """The sixteen figures of the yearly follow-up. Empty cells name who could fill them."""
+    if delivery is not None and received is not None:
+        raise typer.BadParameter("--delivery and --received say the same: give one of them")
     chosen = datetime.now(UTC).year if year is None else year
-    report = office.yearly(of(ctx).city(), chosen, by_owner=by == "owner", facts=facts, delivery=delivery)
+    report = office.yearly(
+        of(ctx).city(), chosen, by_owner=by == "owner", facts=facts, delivery=delivery, received=received
+    )
     text = office.write_yearly(report, form, out)
     if text is not None:
         say(text.rstrip("\n"))
     if pictures is not None:
         for path in office.draw(report, pictures, picture_format):
             note(str(path))
+
+
+@report_app.command("delivery")
+def delivery(
+    ctx: typer.Context,
+    received: Annotated[str, typer.Argument(metavar="URL", help="The store of lykta receive: sqlite:FILE.")],
+    year: Annotated[int | None, typer.Option("--year", help="Default: this year.")] = None,
+    out: Out = None,
+) -> None:
+    """What came of each device, and what street lights used: CSV for lykta report kpi --delivery."""
+    chosen = datetime.now(UTC).year if year is None else year
+    text = office.delivery(city_or_none(ctx), received, chosen)
+    if out is None:
+        say(text.rstrip("\n"))
+    else:
+        write_new(out, text.encode(), PUBLIC_MODE)
 
 
 @report_app.command("duplicates")

@@ -64,6 +64,11 @@ class Judged:
         """Of the rules it was judged by."""
         return self.evaluation.rulepack_version
 
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """The rules with a finding that keeps the record from being approved today."""
+        return tuple(dict.fromkeys(each.rule_id for each in self.evaluation.findings if render_text.is_serious(each)))
+
     def lines(self) -> list[str]:
         """All findings as text for a technician."""
         return render_text.findings_lines([self.evaluation], self.language)

@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from provisioning.guidelines import ask
+from provisioning.guidelines import deadlines
 
 if TYPE_CHECKING:
     from provisioning.guidelines.rule import Case
@@ -56,8 +55,7 @@ def weigh(case: Case) -> Worth:
 def _problem(case: Case, signed: Signed[CoUseDialogue]) -> str | None:
     """Why a dialogue does not count, as a short word; None where it does."""
     paper, signature = signed.paper, signed.signature
-    months = case.entry.numbers.get("dialogue_months", 12.0)
-    latest = min(paper.expires, paper.issued + timedelta(days=round(months * ask.DAYS_PER_MONTH)))
+    latest = deadlines.dialogue_end(paper, case.pack)
     if signature.status != "valid":
         return f"signature {signature.status}"
     if signature.role not in _CITY_ROLES or signature.role != paper.decided_by.role:

@@ -47,6 +47,10 @@ class Guidelines:
     mode: Mode
     rules: tuple[Rule, ...]
 
+    def only(self, *rule_ids: str) -> Guidelines:
+        """The same with some of its rules, for a question that the others cannot answer."""
+        return replace(self, rules=tuple(each for each in self.rules if each.id in rule_ids))
+
     def evaluate(self, record: DeviceRecord, observed: Observed | None = None) -> Evaluation:
         """Everything the rules say of one record; never stops at the first finding."""
         weighed = waivers.weigh(record, self.stock, self.pack, self.now)

@@ -167,7 +167,7 @@ def _lacks(case: Case, ours: Stream, device: DeviceRecord, theirs: Stream) -> It
     if ours.klassa is not None and (theirs.klassa is None or theirs.klassa.T < ours.klassa.T):
         yield "availability"
     end = device.lifecycle.planned_end
-    months = case.entry.numbers.get("remaining_months", 12.0)
+    months = case.pack.number("SHARE-1", "remaining_months")
     if end is None or end < case.today + timedelta(days=round(months * ask.DAYS_PER_MONTH)):
         yield "lifetime"
 

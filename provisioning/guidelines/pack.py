@@ -144,12 +144,24 @@ class Tables(Section):
         return {each.name: each for each in self.properties}
 
 
+class Figures(Section):
+    """Numbers of the yearly report that belong to no rule."""
+
+    delivering_pct: Annotated[float, Field(gt=0, le=100)]
+    """Of the expected messages: who brings as many delivers."""
+    support_months: tuple[Annotated[float, Field(gt=0)], ...]
+    """How long ahead an end of support is told."""
+    longest_gap_h: Annotated[float, Field(gt=0)]
+    """How long at most a reading of a lamp is taken to hold."""
+
+
 class Pack(Section):
     """A whole pack."""
 
     pack: Header
     roles: dict[str, RoleText]
     rules: dict[str, RuleEntry]
+    figures: Figures
     tables: Tables
 
     @property
@@ -160,6 +172,10 @@ class Pack(Section):
     def entry(self, rule_id: str) -> RuleEntry:
         """What it says of a rule. Raises KeyError."""
         return self.rules[rule_id]
+
+    def number(self, rule_id: str, name: str) -> float:
+        """A number of a rule, for others that need the same one. Raises KeyError."""
+        return self.rules[rule_id].numbers[name]
 
     @model_validator(mode="after")
     def _roles_are_known(self) -> Pack:

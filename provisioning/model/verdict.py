@@ -25,6 +25,10 @@ class Verdict(Protocol):
     def rulepack_version(self) -> str:
         """Of the rules it was judged by."""
 
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """Ids of the rules that keep it from `ok`, in the order of evaluation."""
+
     def lines(self) -> list[str]:
         """All findings as text for a technician."""
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from provisioning.errors import ProvisioningError
+from provisioning.errors import ProvisioningError, RefusedByRules
 from provisioning.model.device import DeviceRecord
+from provisioning.register import refusals
 from provisioning.register.files import Row
 from provisioning.register.registration import Options, Result, register
 
@@ -49,15 +50,21 @@ def import_rows(
     if not partial:
         try:
             with registry.change() as change:
-                reports = _reports(rows, register(change, registry.keys(), _records(rows), options))
+                results = register(change, registry.keys(), _records(rows), options)
+                reports = _reports(rows, results)
                 _take_back_if_refused(reports)
         except _TakenBack as taken_back:
+            refusals.keep(registry, [result.error for result in results])
             return [_held_back(report) for report in taken_back.reports]
         return reports
     reports = []
     for chunk in _chunks(rows, part):
         with registry.change() as change:
-            reports += _reports(chunk, register(change, registry.keys(), _records(chunk), options))
+            results = register(change, registry.keys(), _records(chunk), options)
+            reports += _reports(chunk, results)
+            for result in results:
+                if isinstance(result.error, RefusedByRules):
+                    refusals.log(change, result.error)
     return reports
 
 

@@ -15,7 +15,7 @@ from provisioning.model.verdict import Judge, Verdict
 from provisioning.register import credentials, records
 from provisioning.register.credentials import Keys
 from provisioning.register.log import Change
-from provisioning.register.registration import at_stage, judged_record, refused, unknown
+from provisioning.register.registration import at_stage, judged_record, refusal, refused, unknown
 from provisioning.register.stock import DatabaseStock
 
 _JUDGED: frozenset[Stage] = frozenset({"approved", "installed", "operational", "disposed"})
@@ -48,11 +48,12 @@ def move(
         raise refused(after, verdict)
     if verdict is not None and verdict.outcome == "needs_approval" and stage == "approved":
         if before.lifecycle.stage == "needs_approval":
-            raise RefusedByRules(
+            waits = RefusedByRules(
                 "This device still needs an approval:\n" + "\n".join(verdict.lines()),
                 value=before.id,
                 next_step="lykta approval add FILE adds a signed one; then try again",
             )
+            raise refusal(after, verdict, waits)
         after = at_stage(after, "needs_approval")
     after = judged_record(change, after, verdict)
     records.replace(change, after, action=f"device.{after.lifecycle.stage}")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from provisioning.errors import (
     InvalidIdentity,
     ProvisioningError,
+    Refusal,
     RefusedByRules,
     UnknownDevice,
     WrongStage,
@@ -58,7 +59,9 @@ class Result:
 
 @dataclass(frozen=True)
 class _Prepared:
+    handed_in: DeviceRecord
     record: DeviceRecord
+    """With the id, name and key that it would have."""
     app_key: bytes | None
     digest: bytes
 
@@ -125,7 +128,7 @@ class _Desk:
         name = record.name or f"{records.wire_kind(record)}-{record.dev_eui or device_id}"
         urn = record.urn or f"urn:ngsi-ld:Device:{device_id}"
         full = full.model_copy(update={"id": device_id, "name": name[:MAX_NAME], "urn": urn})
-        return _Prepared(full, app_key, digest)
+        return _Prepared(record, full, app_key, digest)
 
     def _with_key(self, record: DeviceRecord) -> tuple[DeviceRecord, bytes | None]:
         """Give a device with a DevEUI its key, unless its record says that the key is kept elsewhere."""
@@ -149,7 +152,7 @@ class _Desk:
     def decide(self, ready: _Prepared, verdict: Verdict | None) -> Result:
         """Accept a record or refuse it."""
         if verdict is not None and verdict.outcome == "blocked" and not self.options.keep_stage:
-            return Result(None, verdict, refused(ready.record, verdict))
+            return Result(None, verdict, refused(ready.handed_in, verdict))
         stage: Stage = "registered" if verdict is None else _STAGES.get(verdict.outcome, "registered")
         record = judged_record(self.change, ready.record, verdict)
         if not self.options.keep_stage:
@@ -200,11 +203,22 @@ def at_stage(record: DeviceRecord, stage: Stage) -> DeviceRecord:
 
 def refused(record: DeviceRecord, verdict: Verdict) -> RefusedByRules:
     """Why the rules do not let a record in."""
-    return RefusedByRules(
-        "The city's guidelines do not let this device into the register:\n" + "\n".join(verdict.lines()),
-        value=record.name or record.dev_eui or record.id,
-        next_step="correct the record and register it again; lykta check FILE tries without registering",
+    return refusal(
+        record,
+        verdict,
+        RefusedByRules(
+            "The city's guidelines do not let this device into the register:\n" + "\n".join(verdict.lines()),
+            value=record.name or record.dev_eui or record.id,
+            next_step="correct the record and register it again; lykta check FILE tries without registering",
+        ),
     )
+
+
+def refusal(record: DeviceRecord, verdict: Verdict, error: RefusedByRules) -> RefusedByRules:
+    """The error with what the log keeps of it."""
+    about = (verdict.blocking, verdict.rulepack_version, record.name, record.dev_eui, record.owner_org, record.id)
+    error.refusal = Refusal(record.kind, *about)
+    return error
 
 
 def unknown(what: str) -> UnknownDevice:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
@@ -12,7 +12,7 @@ from pydantic import Field
 from provisioning.errors import ConfigError
 from provisioning.model.base import LongText, Model, OrgId, Text, Url
 from provisioning.model.organisations import Organisation
-from provisioning.reports.released import LICENCES, Released
+from provisioning.reports.released import Released
 from provisioning.reports.render import not_installed
 
 if TYPE_CHECKING:
@@ -38,21 +38,31 @@ class Catalogue(Model):
 
 
 def write(
-    about: Catalogue, released: Sequence[Released], organisations: Mapping[str, Organisation], form: Form = "turtle"
+    about: Catalogue,
+    released: Sequence[Released],
+    organisations: Mapping[str, Organisation],
+    form: Form = "turtle",
+    *,
+    licences: Collection[str],
 ) -> str:
-    """The catalogue as text. Raises NotInstalled without rdflib, ConfigError for another licence."""
-    graph = build(about, released, organisations)
+    """The catalogue as text. Raises NotInstalled without rdflib, ConfigError for a licence not in `licences`."""
+    graph = build(about, released, organisations, licences)
     return graph.serialize(format=form, indent=2) if form == "json-ld" else graph.serialize(format=form)
 
 
-def build(about: Catalogue, released: Sequence[Released], organisations: Mapping[str, Organisation]) -> Graph:
+def build(
+    about: Catalogue,
+    released: Sequence[Released],
+    organisations: Mapping[str, Organisation],
+    licences: Collection[str],
+) -> Graph:
     """The catalogue as a graph."""
     try:
         from rdflib import Graph
         from rdflib.namespace import DCAT, DCTERMS, FOAF, RDF
     except ImportError as error:
         raise not_installed("The catalogue", "rdflib") from error
-    if about.license not in LICENCES:
+    if about.license not in licences:
         raise ConfigError("The catalogue's licence is none of open data.", value=about.license)
     maker = _Maker(Graph(), about.base.rstrip("/"), organisations)
     graph = maker.graph

@@ -1,30 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Clusters of devices that measure the same in the same place for different owners (guidelines SHARE-3)."""
+"""Clusters of devices that measure the same in the same place for different owners: what SHARE-3 found, joined."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from provisioning.model.device import DeviceRecord
-from provisioning.model.stock import Stock
+from provisioning.reports.judged import Judged, judge
 
-MAX_HEIGHT_M: Final = 10.0
+if TYPE_CHECKING:
+    from provisioning.guidelines.engine import Guidelines
+    from provisioning.model.stock import Stock
 
-
-class Reach(NamedTuple):
-    """How far apart two devices may be and still measure the same (the table R of the rule pack)."""
-
-    scope: str
-    """`asset`, `segment`, `area`, `water_body`; `none` for what never counts."""
-    radius_m: float | None
-    same_site_type: bool = False
-
-
-ReachOf = Callable[[DeviceRecord, str], Reach | None]
-"""The reach of a property where a device stands; None for a word that is not in the vocabulary."""
+RULE = "SHARE-3"
 
 
 class Cluster(NamedTuple):
@@ -39,75 +30,31 @@ class Cluster(NamedTuple):
         return tuple(sorted({device.owner_org or "?" for device in self.devices}))
 
 
-def clusters(stock: Stock, reach_of: ReachOf) -> list[Cluster]:
-    """All clusters of operational devices without a dialogue between them; the largest first.
-
-    Asks for neighbours of each device by place, so its time grows with the devices and not with their pairs.
-    """
-    talked = _talked(stock)
-    links: defaultdict[str, list[tuple[DeviceRecord, DeviceRecord]]] = defaultdict(list)
-    for device in stock.devices():
-        if device.lifecycle.stage == "operational" and not device.external:
-            for name, other in _same(stock, device, reach_of):
-                if frozenset({device.id, other.id}) not in talked:
-                    links[name].append((device, other))
-    found = [Cluster(name, group) for name, pairs in links.items() for group in _joined(pairs)]
-    kept = [cluster for cluster in found if len(cluster.owners) > 1]
-    return sorted(kept, key=lambda each: (-len(each.devices), each.measures, each.devices[0].id or ""))
+def of_city(rules: Guidelines) -> list[Cluster]:
+    """All clusters of the city; only their rule is asked."""
+    judged = judge(rules.only(RULE), rules.stock.devices())
+    return clusters(judged, rules.stock)
 
 
-def _talked(stock: Stock) -> set[frozenset[str | None]]:
-    """Pairs that a signed dialogue has dealt with."""
-    pairs: set[frozenset[str | None]] = set()
-    for each in stock.dialogues():
-        if each.signature.status == "valid":
-            scope = each.paper.scope
-            new = {*scope.device_ids, *(one.id for one in stock.devices_of_batch(scope.batch_id or ""))}
-            pairs |= {frozenset({one, old.device_id}) for one in new for old in each.paper.candidates}
-    return pairs
+def clusters(judged: Judged, stock: Stock) -> list[Cluster]:
+    """The clusters among what was judged; the largest first."""
+    links: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    for device_id, findings in judged.findings.items():
+        for each in findings:
+            if each.rule_id == RULE and each.open and each.hit is not None:
+                measures = str(each.hit.values.get("property", ""))
+                links[measures] += [(device_id, str(row["device_id"])) for row in each.hit.rows]
+    found = [_cluster(name, group, stock) for name, pairs in links.items() for group in _joined(pairs)]
+    return sorted(found, key=lambda each: (-len(each.devices), each.measures, each.devices[0].id or ""))
 
 
-def _same(stock: Stock, device: DeviceRecord, reach_of: ReachOf) -> Iterator[tuple[str, DeviceRecord]]:
-    for stream in device.streams:
-        reach = reach_of(device, stream.property)
-        if reach is None or reach.scope == "none":
-            continue
-        for other in _around(stock, device, reach):
-            measures = any(theirs.property == stream.property for theirs in other.streams)
-            if (other.id or "") > (device.id or "") and measures and _fits(device, other, reach):
-                yield stream.property, other
+def _cluster(measures: str, ids: list[str], stock: Stock) -> Cluster:
+    return Cluster(measures, tuple(device for each in ids if (device := stock.device(each)) is not None))
 
 
-def _around(stock: Stock, device: DeviceRecord, reach: Reach) -> Iterable[DeviceRecord]:
-    if reach.scope == "asset" and device.asset is not None:
-        return stock.devices_at(device.asset.id)
-    place = device.location
-    if place is None or reach.radius_m is None:
-        return []
-    return [near.device for near in stock.devices_near(place.lat, place.lon, reach.radius_m)]
-
-
-def _fits(device: DeviceRecord, other: DeviceRecord, reach: Reach) -> bool:
-    if other.lifecycle.stage != "operational" or other.external or other.owner_org == device.owner_org:
-        return False
-    here, there = device.location, other.location
-    if here is None or there is None:
-        return True
-    if here.indoor != there.indoor:
-        return False
-    if reach.scope == "segment" and here.segment_id and there.segment_id:
-        same_way = here.direction is None or there.direction is None or here.direction == there.direction
-        return here.segment_id == there.segment_id and same_way
-    if reach.same_site_type and here.site_type and there.site_type and here.site_type != there.site_type:
-        return False
-    apart_m = 0.0 if here.height_m is None or there.height_m is None else abs(here.height_m - there.height_m)
-    return reach.scope == "asset" or apart_m <= MAX_HEIGHT_M
-
-
-def _joined(pairs: list[tuple[DeviceRecord, DeviceRecord]]) -> Iterator[tuple[DeviceRecord, ...]]:
-    """Join pairs that share a device."""
+def _joined(pairs: list[tuple[str, str]]) -> Iterator[list[str]]:
+    """Join pairs that share a device; ids of a group are in order."""
     parent: dict[str, str] = {}
-    known: dict[str, DeviceRecord] = {}
 
     def root(name: str) -> str:
         while parent[name] != name:
@@ -116,12 +63,10 @@ def _joined(pairs: list[tuple[DeviceRecord, DeviceRecord]]) -> Iterator[tuple[De
         return name
 
     for pair in pairs:
-        for device in pair:
-            known[device.id or ""] = device
-            parent.setdefault(device.id or "", device.id or "")
-        parent[root(pair[0].id or "")] = root(pair[1].id or "")
+        for each in pair:
+            parent.setdefault(each, each)
+        parent[root(pair[0])] = root(pair[1])
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for name in sorted(parent):
         groups[root(name)].append(name)
-    for group in groups.values():
-        yield tuple(known[name] for name in group)
+    yield from groups.values()

@@ -5,22 +5,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from sqlalchemy import select
+from typing import TYPE_CHECKING
 
 from provisioning.errors import ConfigError
 from provisioning.model.device import DeviceRecord
-from provisioning.model.stock import Stock
-from provisioning.register import tables
-from provisioning.register.stock import DatabaseStock
-from provisioning.reports import more_figures
+from provisioning.reports import duplicates, figures_duty, figures_use
 from provisioning.reports.figures import Cell, Figure, compute
-from provisioning.reports.scope import Delivery, Fact, Scope
+from provisioning.reports.judged import judge
+from provisioning.reports.scope import Fact, Scope, Service
 
-_DAY_S = 86400
+if TYPE_CHECKING:
+    from provisioning.guidelines.engine import Guidelines
+    from provisioning.reports.heard import Heard
+
+__all__ = ["Part", "Report", "figures_use", "make"]
 
 
 @dataclass(frozen=True)
@@ -39,54 +40,55 @@ class Report:
     city: str
     made_at: datetime
     revision: int
+    rulepack: str
+    """The version of the rules that judged."""
     parts: list[Part]
     """The city first, then each owner."""
     elsewhere: list[Cell]
 
 
-def days_to_service(stock: DatabaseStock) -> dict[str, float]:
-    """Days from registration to operation by device id, from the log."""
-    table = tables.log
-    query = select(table.c.subject, table.c.action, table.c.at_s).where(
-        table.c.action.in_(["device.register", "device.operational"])
-    )
-    first: dict[tuple[str, str], int] = {}
-    for subject, action, at_s in stock.connection.execute(query.order_by(table.c.seq)):
-        first.setdefault((subject, action), at_s)
-    return {
-        subject: (at_s - first[subject, "device.register"]) / _DAY_S
-        for (subject, action), at_s in first.items()
-        if action == "device.operational" and (subject, "device.register") in first
-    }
-
-
 def make(
-    stock: Stock,
+    rules: Guidelines,
     *,
     city: str,
     year: int,
     by_owner: bool,
     facts: Mapping[str, Fact] | None = None,
-    delivery: Mapping[str, Delivery] | None = None,
-    clusters: Sequence[Sequence[str]] | None = None,
-    to_service: Mapping[str, float] | None = None,
-    now: datetime | None = None,
+    heard: Heard | None = None,
+    service: Service | None = None,
 ) -> Report:
-    """Compute the report of a year from the register as it is. Raises ConfigError for a year that is to come."""
-    now = datetime.now(UTC) if now is None else now
+    """Compute the report of a year from the register as it is, judged by `rules` (in the mode of an audit).
+
+    Raises ConfigError for a year that is to come.
+    """
+    now, stock = rules.now, rules.stock
     if not 2000 <= year <= now.year:
         raise ConfigError(
             "This year is not over, or was before the register.", value=year, next_step=f"--year {now.year}"
         )
     devices = [device for device in stock.devices() if not device.external]
-    groups: dict[str, list[DeviceRecord]] = {city: devices}
+    judged = judge(rules, devices, None if heard is None else _last_heard_s(heard, devices, year))
+    clusters = duplicates.clusters(judged, stock)
+    groups: dict[str | None, list[DeviceRecord]] = {None: devices}
     if by_owner:
         owned: defaultdict[str, list[DeviceRecord]] = defaultdict(list)
         for device in devices:
-            owned[device.owner_org or "no owner stated"].append(device)
+            owned[device.owner_org or ""].append(device)
         groups |= dict(sorted(owned.items()))
-    parts = [
-        Part(name, compute(Scope(name, group, stock, now, year, facts or {}, delivery, to_service or {}, clusters)))
-        for name, group in groups.items()
-    ]
-    return Report(year, city, now, stock.revision, parts, list(more_figures.ELSEWHERE))
+    parts = []
+    for owner, group in groups.items():
+        name = city if owner is None else owner or "no owner stated"
+        known = (facts or {}, heard, service or Service(), clusters)
+        parts.append(Part(name, compute(Scope(name, group, stock, judged, now, year, owner, *known))))
+    return Report(year, city, now, stock.revision, rules.pack.version, parts, list(figures_duty.ELSEWHERE))
+
+
+def _last_heard_s(heard: Heard, devices: Iterable[DeviceRecord], year: int) -> dict[str, float]:
+    """When each device that should talk was heard last; who never was is silent since it stands, or the year began."""
+    last_s = heard.last_s()
+    begin_s = datetime(year, 1, 1, tzinfo=UTC).timestamp()
+    for device in devices:
+        if device.lifecycle.stage == "operational" and device.dev_eui is not None and device.dev_eui not in heard.of:
+            installed = device.lifecycle.installed_at
+            last_s[device.dev_eui] = begin_s if installed is None else max(begin_s, installed.timestamp())
+    return last_s

@@ -4,50 +4,101 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from provisioning import strict_toml
-from provisioning.errors import AlreadyExists, ConfigError
+from provisioning.errors import AlreadyExists, ConfigError, ReceiverError
 from provisioning.guidelines import city_pack
+from provisioning.guidelines.engine import guidelines
+from provisioning.guidelines.findings import Mode
 from provisioning.model.datasets import Dataset
 from provisioning.private_files import PUBLIC_MODE, write_new
+from provisioning.receiving import open_store
 from provisioning.register import tables
 from provisioning.register.stock import objects
-from provisioning.reports import catalogue, duplicates, expiring, kpi, pictures, public, reach, released, render, scope
+from provisioning.reports import (
+    catalogue,
+    duplicates,
+    expiring,
+    heard,
+    kpi,
+    pictures,
+    public,
+    released,
+    render,
+    scope,
+    service,
+)
 
 if TYPE_CHECKING:
     from provisioning.city import City
+    from provisioning.guidelines.engine import Guidelines
 
 KpiForm = Literal["md", "csv", "json", "xlsx"]
 
 
+@contextmanager
+def _audit(city: City) -> Iterator[Guidelines]:
+    """The one evaluation over the city's register, as lykta audit has it."""
+    with city.registry() as registry, registry.stock() as stock:
+        yield guidelines(stock, city_pack.load(city.home), mode=Mode.AUDIT)
+
+
 def clusters(city: City) -> list[duplicates.Cluster]:
     """Possible duplicates of the whole city."""
-    pack = city_pack.load(city.home).pack
-    with city.registry() as registry, registry.stock() as stock:
-        return duplicates.clusters(stock, reach.of_pack(pack))
+    with _audit(city) as rules:
+        return duplicates.of_city(rules)
 
 
 def yearly(
-    city: City, year: int, *, by_owner: bool, facts: Path | None = None, delivery: Path | None = None
+    city: City,
+    year: int,
+    *,
+    by_owner: bool,
+    facts: Path | None = None,
+    delivery: Path | None = None,
+    received: str | None = None,
 ) -> kpi.Report:
-    """The report of a year."""
+    """The report of a year. What came is in the file `delivery`, or in the receiver's store `received` (a URL)."""
     known = {} if facts is None else scope.read_facts(facts)
-    heard = None if delivery is None else scope.read_delivery(delivery)
-    found = [[device.id or "" for device in cluster.devices] for cluster in clusters(city)]
+    came = None if delivery is None else heard.read_file(delivery)
+    if received is not None:
+        came = came_in(city, received, year)
     with city.registry() as registry, registry.stock() as stock:
+        rules = guidelines(stock, city_pack.load(city.home), mode=Mode.AUDIT)
         return kpi.make(
-            stock,
+            rules,
             city=city.config.city.name,
             year=year,
             by_owner=by_owner,
             facts=known,
-            delivery=heard,
-            clusters=found,
-            to_service=kpi.days_to_service(stock),
+            heard=came,
+            service=service.read(stock.connection, year),
         )
+
+
+def came_in(city: City | None, store: str, year: int) -> heard.Heard:
+    """What a receiver's store holds of a year, by the city's rules or the proposal. Raises ReceiverError."""
+    if not store.startswith("postgres") and not Path(store.removeprefix("sqlite:")).is_file():
+        raise ReceiverError(
+            "There is no store of received readings.", value=store, next_step="lykta receive --store URL makes one"
+        )
+    pack = (city_pack.proposed() if city is None else city_pack.load(city.home)).pack
+    ledger = open_store(store)
+    try:
+        begin, end = (datetime(each, 1, 1, tzinfo=UTC).timestamp() for each in (year, year + 1))
+        return heard.read_store(ledger, begin, end, pack.figures.longest_gap_h)
+    finally:
+        ledger.close()
+
+
+def delivery(city: City | None, store: str, year: int) -> str:
+    """The file of deliveries of a year, for somebody who cannot read the store."""
+    return heard.as_csv(came_in(city, store, year))
 
 
 def write_yearly(report: kpi.Report, form: KpiForm, out: Path | None) -> str | None:
@@ -73,8 +124,9 @@ def draw(report: kpi.Report, folder: Path, form: Literal["svg", "png"]) -> list[
 
 def endings(city: City, days: int) -> list[expiring.Ending]:
     """What ends within so many days."""
+    pack = city_pack.load(city.home).pack
     with city.registry() as registry, registry.stock() as stock:
-        found = expiring.expiring(stock, days)
+        found = expiring.expiring(stock, pack, days)
     ca_end: date = city.ca_certificate().not_valid_after_utc.date()
     ca = expiring.Ending(ca_end, "CA certificate", city.config.city.name, "")
     return sorted([*found, ca]) if (ca_end - date.today()).days <= days else found
@@ -85,9 +137,11 @@ def open_catalogue(city: City, about: Path, form: catalogue.Form) -> tuple[str, 
     head = strict_toml.load(about, catalogue.Catalogue)
     with city.registry() as registry, registry.stock() as stock:
         datasets = objects(stock.connection, tables.datasets, Dataset)
-        found, held_back = released.gate(stock, datasets)
+        rules = guidelines(stock, city_pack.load(city.home), mode=Mode.AUDIT)
+        found, held_back = released.gate(rules, datasets)
         organisations = {each.id: each for each in stock.organisations()}
-    return catalogue.write(head, found, organisations, form), held_back
+    licences = rules.pack.tables.licences
+    return catalogue.write(head, found, organisations, form, licences=licences), held_back
 
 
 def public_pages(city: City, folder: Path, feedback: str) -> int:

@@ -1,22 +1,30 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Which data may leave the city: the gate of the open-data catalogue (guidelines OPEN-5, OPEN-6)."""
+"""Which data may leave the city: the rules decide, one finding holds a dataset back (OPEN-1 to 6, PRIV)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from provisioning.guidelines.findings import Severity
+from provisioning.guidelines.render_text import message
 from provisioning.model.datasets import Dataset
 from provisioning.model.device import DeviceRecord
-from provisioning.model.stock import Stock
 from provisioning.model.streams import Stream
+from provisioning.reports.judged import Judged, about_stream, judge
 
-LICENCES: Final = frozenset(
-    {"https://creativecommons.org/publicdomain/zero/1.0/", "https://creativecommons.org/licenses/by/4.0/"}
+if TYPE_CHECKING:
+    from provisioning.guidelines.engine import Guidelines
+
+GATE: Final = (
+    *("GOV-1", "OPEN-1", "OPEN-2", "OPEN-5", "OPEN-6"),
+    *("PRIV-1", "PRIV-2", "PRIV-3", "PRIV-4", "PRIV-5", "PRIV-6", "PRIV-8", "PRIV-9"),
 )
-_LIVE: Final = frozenset({"installed", "operational"})
+"""The rules of the gate (guidelines OPEN-6: privacy has passed, too). Rules that nobody adopted release nothing."""
+LIVE: Final = frozenset({"installed", "operational"})
+_HOLDS: Final = frozenset({Severity.BLOCK, Severity.APPROVE})
 
 
 class Released(NamedTuple):
@@ -33,37 +41,39 @@ class HeldBack(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def gate(stock: Stock, datasets: Sequence[Dataset]) -> tuple[list[Released], list[HeldBack]]:
+def gate(rules: Guidelines, datasets: Sequence[Dataset]) -> tuple[list[Released], list[HeldBack]]:
     """Part the datasets. One stream that may not leave holds back its whole dataset: they would leave together."""
-    streams: defaultdict[str, list[tuple[DeviceRecord, Stream]]] = defaultdict(list)
-    for device in stock.devices():
-        for stream in device.streams:
-            if device.lifecycle.stage in _LIVE and stream.openness is not None and stream.openness.dataset_id:
-                streams[stream.openness.dataset_id].append((device, stream))
+    streams: defaultdict[str, list[tuple[DeviceRecord, int, Stream]]] = defaultdict(list)
+    for device in rules.stock.devices():
+        for index, stream in enumerate(device.streams):
+            if device.lifecycle.stage in LIVE and stream.openness is not None and stream.openness.dataset_id:
+                streams[stream.openness.dataset_id].append((device, index, stream))
+    asked = {device.id: device for found in streams.values() for device, _, _ in found}
+    judged = judge(rules.only(*GATE), asked.values())
     released, held_back = [], []
     for dataset in sorted(datasets, key=lambda each: each.id):
         found = streams[dataset.id]
-        reasons = sorted({reason for device, stream in found for reason in closed_by(device, stream)})
+        reasons = sorted({reason for each in found for reason in withheld(judged, *each)})
+        reasons += [f"the rule pack lacks {each}" for each in GATE if each not in rules.pack.rules]
         if not found:
             reasons = ["no device that stands releases a stream into it"]
-        if dataset.license not in LICENCES:
-            reasons.append(f"its licence {dataset.license} is not one of {', '.join(sorted(LICENCES))}")
+        licences = rules.pack.tables.licences
+        if dataset.license not in licences:
+            reasons.append(f"its licence {dataset.license} is not one of {', '.join(sorted(licences))}")
         if reasons:
             held_back.append(HeldBack(dataset, tuple(reasons)))
         else:
-            released.append(Released(dataset, tuple(found)))
+            released.append(Released(dataset, tuple((device, stream) for device, _, stream in found)))
     return released, held_back
 
 
-def closed_by(device: DeviceRecord, stream: Stream) -> list[str]:
-    """Why a stream may not be open; empty where it may."""
-    name = f"{device.id} {stream.property}"
-    openness, personal = stream.openness, device.personal_data
-    found = []
-    if openness is None or openness.level != "open":
-        found.append(f"{name} is {openness.level if openness else 'not decided'}, not open")
-    if stream.klassa is None or stream.klassa.K > 0:
-        found.append(f"{name} is not classified as K 0")
-    if personal is None or personal.level != "none":
-        found.append(f"{name} is not stated to be without personal data")
+def withheld(judged: Judged, device: DeviceRecord, index: int, stream: Stream) -> list[str]:
+    """Why a stream may not leave: it is not decided to be open, or a rule of the gate is broken. No time of grace."""
+    level = stream.openness.level if stream.openness is not None else "not decided"
+    found = [f"{device.id} {stream.property} is {level}, not open"] if level != "open" else []
+    for rule_id in GATE:
+        for hit in judged.hits(device, rule_id):
+            elsewhere = hit.hit is not None and hit.hit.field.startswith("/streams/") and not about_stream(hit, index)
+            if hit.severity in _HOLDS and not elsewhere:
+                found.append(f"{device.id} {stream.property}: {rule_id} {message(hit, 'en')}")
     return found

@@ -70,7 +70,8 @@ def as_markdown(report: Report) -> str:
     lines = [
         f"# {report.city}: connected devices {report.year}",
         "",
-        f"Made {report.made_at:%Y-%m-%d %H:%M} UTC from revision {report.revision} of the register.",
+        f"Made {report.made_at:%Y-%m-%d %H:%M} UTC from revision {report.revision} of the register, "
+        f"judged by rule pack {report.rulepack}.",
         "Empty cells are not known here; the last column says who could tell.",
         "",
         "## Data collection",

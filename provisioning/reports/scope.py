@@ -4,21 +4,27 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from pydantic import Field
 
 from provisioning import strict_toml
-from provisioning.errors import ConfigError
-from provisioning.identities import parse_eui
+from provisioning.guidelines.engine import ENDED
 from provisioning.model.base import Day, Model, Reference, Text
-from provisioning.model.device import DeviceRecord
-from provisioning.model.stock import Stock
+
+if TYPE_CHECKING:
+    from provisioning.model.device import DeviceRecord
+    from provisioning.model.stock import Stock
+    from provisioning.reports.duplicates import Cluster
+    from provisioning.reports.heard import Heard
+    from provisioning.reports.judged import Judged
+
+ASK_RECEIVER: Final = "whoever runs lykta receive: --received, or lykta report delivery"
+"""Who knows what came."""
 
 
 class Fact(Model):
@@ -36,11 +42,26 @@ class Facts(Model):
     fact: tuple[Fact, ...] = ()
 
 
-class Delivery(NamedTuple):
-    """What a gateway heard of a device in the period."""
+@dataclass(frozen=True)
+class Service:
+    """What the log of the register says of tries and of time."""
 
-    expected: int
-    received: int
+    days: Mapping[str, float] = field(default_factory=dict)
+    """From registration to operation, by device id."""
+    tries: Sequence[Try] = ()
+    """Registrations and refusals of the year."""
+
+
+class Try(NamedTuple):
+    """One attempt to register a device."""
+
+    owner: str
+    device_id: str | None
+    """None where the rules refused it."""
+    first: bool
+    """Whether the same device (DevEUI, or name) was never refused before."""
+    rules: tuple[str, ...] = ()
+    """That blocked it."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +71,27 @@ class Scope:
     name: str
     devices: Sequence[DeviceRecord]
     stock: Stock
+    judged: Judged
     now: datetime
     year: int
+    owner: str | None = None
+    """None for the whole city."""
     facts: Mapping[str, Fact] = field(default_factory=dict)
-    delivery: Mapping[str, Delivery] | None = None
-    """By DevEUI; None when no gateway was asked."""
-    days_to_service: Mapping[str, float] = field(default_factory=dict)
-    """By device id: from registration to operation."""
-    clusters: Sequence[Sequence[str]] | None = None
-    """Ids of devices that measure the same in the same place for different owners; None when nobody looked."""
+    heard: Heard | None = None
+    """None when nobody who receives readings was asked."""
+    service: Service = Service()
+    clusters: Sequence[Cluster] = ()
+    """Devices of the whole city that measure the same in the same place for different owners."""
 
     @property
-    def today(self) -> date:
-        """The day of the report."""
-        return self.now.date()
+    def begin_s(self) -> float:
+        """Unix time of the period's first moment."""
+        return datetime(self.year, 1, 1, tzinfo=UTC).timestamp()
+
+    @property
+    def end_s(self) -> float:
+        """Unix time of the end of the period: that of the year, or now."""
+        return min(datetime(self.year + 1, 1, 1, tzinfo=UTC), self.now).timestamp()
 
     @property
     def in_use(self) -> list[DeviceRecord]:
@@ -73,27 +101,9 @@ class Scope:
     @property
     def alive(self) -> list[DeviceRecord]:
         """All but retired and disposed ones."""
-        return [each for each in self.devices if each.lifecycle.stage not in {"retired", "disposed"}]
+        return [each for each in self.devices if each.lifecycle.stage not in ENDED]
 
 
 def read_facts(path: Path) -> dict[str, Fact]:
     """Facts of a TOML file, by id. Raises ConfigError."""
     return {fact.id: fact for fact in strict_toml.load(path, Facts).fact}
-
-
-def read_delivery(path: Path) -> dict[str, Delivery]:
-    """Deliveries of a CSV file with dev_eui, expected, received. Raises ConfigError, InvalidIdentity."""
-    found = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file):
-                counts = Delivery(int(row["expected"]), int(row["received"]))
-                found[parse_eui(row["dev_eui"]).hex()] = counts
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise ConfigError(
-            "The file of deliveries cannot be used.",
-            value=path,
-            reason=f"{type(error).__name__}: {str(error)[:100]}",
-            next_step="its first line is dev_eui,expected,received; one line for each device",
-        ) from error
-    return found

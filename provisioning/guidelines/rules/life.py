@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from provisioning.guidelines import ask
+from provisioning.guidelines import ask, deadlines
 from provisioning.guidelines.findings import Hit
 from provisioning.guidelines.rule import AT_GATEWAY, Case, rule
 
@@ -45,7 +45,7 @@ def confirmed(case: Case) -> Iterator[Hit]:
     """Its owner still wants it."""
     lifecycle = case.record.lifecycle
     last = lifecycle.confirmed_at or ask.starts(case)
-    due = last + timedelta(days=round(case.number("confirm_months") * ask.DAYS_PER_MONTH))
+    due = deadlines.confirm_by(last, case.pack)
     for name, field, day in (("due", "confirmed_at", due), ("past_end", "planned_end", lifecycle.planned_end)):
         if day is not None and case.today > day:
             days = (case.today - day).days

@@ -39,7 +39,11 @@ def classified(case: Case) -> Iterator[Hit]:
             yield ask.missing(f"{field}/case_ref", case="no_case", **values)
 
 
-@rule("SEC-2", when=lambda case: any(each.klassa is not None for each in case.record.streams))
+@rule(
+    "SEC-2",
+    when=lambda case: any(each.klassa is not None for each in case.record.streams),
+    numbers=("store_forward_h",),
+)
 def controls(case: Case) -> Iterator[Hit]:
     """It has the controls that its class asks for."""
     level = max(ask.highest(case.record, letter) for letter in "KRT")
@@ -59,7 +63,7 @@ def _shown(case: Case) -> Iterator[str]:
     if record.credentials is not None and record.credentials.kind in _OWN_KEY:
         yield "device_identity"
     hours = record.store_forward_h
-    if hours is not None and hours >= 24:
+    if hours is not None and hours >= case.number("store_forward_h"):
         yield "store_forward_24h"
 
 
