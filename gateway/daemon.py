@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import config, watchdog
 from gateway.clock import StepDetector, SystemClock, plausible
+from gateway.commands.gate import CommandGate
 from gateway.directory import Directory
 from gateway.ends import Ends
 from gateway.errors import LinkError, StoreCorrupt
@@ -98,8 +99,9 @@ class Daemon:
         self._stages = Stages(self._clock)
         self._hints = Hints(self._clock)
         self._directory = Directory()
+        self._commands = CommandGate(self._in_writer, lambda: self._sender.wake(), self._clock, self._counters)
         ends = (self._clock, self._counters, self._random, self._stages, self._with_outbox, self._hints.recognise)
-        self._ends = Ends(*ends, self._directory)
+        self._ends = Ends(*ends, self._directory, self._commands)
         self._ends.take(self._ends.build(loaded, self._identity))
         self._reloader = Reloader(self._ends, self._clock, self._counters)
         self._tasks: Supervisor | None = None
@@ -112,7 +114,7 @@ class Daemon:
         self._quarantine = Quarantine(network.net_id)
         self._budget = DutyBudget()
         transmitter = Transmitter(self._send_on, self._budget, self._clock, self._counters)
-        self._sender = Sender(transmitter, self._in_writer, self._counters)
+        self._sender = Sender(transmitter, self._in_writer, self._counters, self._commands.fates)
         self._sightings = Guard(self._counters, self._clock, self._quarantine, self._identity.eui)
         self._history = History()
         self._overview = Overview(
@@ -140,8 +142,8 @@ class Daemon:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with only_one(state_dir), ExitStack() as stack:
             stack.callback(self._writer.shutdown)
-            self._intake, self._outbox = await self._in_writer(lambda: self._open(stack))
             loop = asyncio.get_running_loop()
+            self._intake, self._outbox = await self._in_writer(lambda: self._open(stack, loop))
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.stop)
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
@@ -168,6 +170,7 @@ class Daemon:
             self._ends.start(tasks, self._sink)
             tasks.start("housekeeping", self._housekeep)
             tasks.start("downlinks", self._send_queued)
+            tasks.start("commands", self._commands.watch)
             tasks.start("guidelines", self._sightings.watch)
             self._page.configure(self._loaded.config.operate, self._loaded.base, self._loaded.secret)
             tasks.start("status page", self._page.run)
@@ -186,8 +189,8 @@ class Daemon:
         await pump
         await self._sender.finish()
         links, publishing = self._ends.task_names()
-        await tasks.stop(*links, "housekeeping", "downlinks", "guidelines", "watchdog", "status page")
-        await self._last_pubacks()
+        await tasks.stop(*links, "housekeeping", "downlinks", "commands", "guidelines", "watchdog", "status page")
+        await self._ends.last_pubacks(_LAST_PUBACKS_S)
         await tasks.stop(*publishing)
         for feed in self._ends.feeds.values():
             await self._flush(feed)
@@ -222,7 +225,7 @@ class Daemon:
         await self._in_writer(reconfigure)
         self._page.configure(loaded.config.operate, loaded.base, loaded.secret)
 
-    def _open(self, stack: ExitStack) -> tuple[Intake, Outbox]:
+    def _open(self, stack: ExitStack, loop: asyncio.AbstractEventLoop) -> tuple[Intake, Outbox]:
         """Open the register and the databases. Runs in the thread that owns them."""
         settings, base, state_dir = self._loaded.config, self._loaded.base, self._loaded.state_dir
         kek = self._loaded.secret(settings.register_.kek)
@@ -239,6 +242,8 @@ class Daemon:
         state_files.restore_duty(state_dir / state_files.DUTY_FILE, self._budget, *at)
         self._server = server = NetworkServer(devices, sessions, settings.network.net_id, self._random, options)
         server.restore_queue(self._clock)
+        parts = (server, sessions, registry, devices)
+        self._commands.open(loop, parts, lambda: self._identity, lambda: self._loaded.config.network.options())
         names = list(self._ends.platforms)
         recovered = recover(state_dir / OUTBOX_FILE, names)
         if recovered is not None:
@@ -253,7 +258,8 @@ class Daemon:
         sealer = EnvelopeSealer(lambda: self._identity, self._clock)
         outbox = Outbox(state_dir / OUTBOX_FILE, sealer, names, self._limits(), self._clock)
         stack.callback(outbox.close)
-        return Intake(server, outbox, self._counters, self._quarantine, self._sightings), outbox
+        heard = self._commands.heard
+        return Intake(server, outbox, self._counters, self._quarantine, self._sightings, heard), outbox
 
     def _limits(self) -> Limits:
         return self._loaded.config.limits()
@@ -375,16 +381,6 @@ class Daemon:
             state_files.save_changed(directory, self._quarantine, self._budget, at)
         except OSError as error:  # the disk is full or failing; the outbox says so louder
             self._log.debug("not_saved", why=error)
-
-    async def _last_pubacks(self) -> None:
-        """Wait, not for long, until those who are connected have everything."""
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + _LAST_PUBACKS_S
-        while loop.time() < end_s and any(  # noqa: ASYNC110 - three conditions in two objects, for two seconds
-            platform.in_flight is not None and (platform.in_flight or not self._ends.feeds[name].idle)
-            for name, platform in self._ends.platforms.items()
-        ):
-            await asyncio.sleep(0.02)
 
     async def _flush(self, feed: Feed) -> None:
         try:

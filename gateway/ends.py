@@ -7,6 +7,7 @@ What a reload does not change goes on undisturbed: its sockets and ports stay op
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from contextlib import suppress
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from gateway.operate.counters import Counters
     from gateway.operate.stages import Stages
     from gateway.outbox.feed import Call
-    from gateway.platforms import Directory, Platform
+    from gateway.platforms import Commands, Directory, Platform
     from gateway.plugins import Settings
     from gateway.supervisor import Supervisor
 
@@ -66,6 +67,7 @@ class Ends:
         call: Call,  # type: ignore[type-arg]
         recognise: Recognise,
         directory: Directory | None = None,
+        commands: Commands | None = None,
     ) -> None:
         self._clock = clock
         self._counters = counters
@@ -74,6 +76,7 @@ class Ends:
         self._call = call
         self._recognise = recognise
         self._directory = directory
+        self._commands = commands
         self._built = Built()
         self.feeds: dict[str, Feed] = {}
 
@@ -104,7 +107,7 @@ class Ends:
             beat = _beat(self._stages, settings.name)
             context = platforms.Context(
                 identity.eui, identity.certificate_pem, loaded.base, loaded.secret, self._counters, self._random, beat,
-                loaded.state_dir, self._directory,
+                loaded.state_dir, self._directory, self._commands,
             )  # fmt: skip
             platform: Any = plugins.load(platforms, settings.type).build(settings, context)
             built.platforms[settings.name] = _digest(settings, loaded, identity), platform
@@ -164,6 +167,16 @@ class Ends:
                 self._start_link(tasks, name, sink)
                 started.append(name)
         return Changes(tuple(started), tuple(stopped), tuple(adopted))
+
+    async def last_pubacks(self, patience_s: float) -> None:
+        """Wait, not for long, until those who are connected have everything."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + patience_s
+        while loop.time() < end_s and any(  # noqa: ASYNC110 - three conditions in two objects, for two seconds
+            platform.in_flight is not None and (platform.in_flight or not self.feeds[name].idle)
+            for name, platform in self.platforms.items()
+        ):
+            await asyncio.sleep(0.02)
 
     def _start_link(self, tasks: Supervisor, name: str, sink: Sink) -> None:
         link = self._built.links[name][1]

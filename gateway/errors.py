@@ -68,6 +68,16 @@ class CannotSign(GatewayError, RuntimeError):
     """The certificate has ended, or the clock says so: nobody would accept what is signed now."""
 
 
+class CommandRefused(GatewayError, PermissionError):
+    """A command that does not count, or not for a device. *reason* is the name that counters and answers use."""
+
+    def __init__(self, reason: str, why: str, left_out: dict[str, str] | None = None) -> None:
+        super().__init__(why)
+        self.reason = reason
+        self.left_out = left_out or {}
+        """Why each of its devices does not take it, by DevEUI in hex digits."""
+
+
 class PlatformError(GatewayError, ConnectionError):
     """A platform cannot be reached, refused us, or went away."""
 

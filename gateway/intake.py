@@ -36,7 +36,7 @@ from gateway.records import decoders, reading, replies
 from provisioning.errors import ProvisioningError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.links import Uplink
     from gateway.network.live import Opened
@@ -91,8 +91,10 @@ class Intake:
         counters: Counters,
         quarantine: Quarantine,
         sightings: Sightings | None = None,
+        heard: Callable[[bytes, str, int, bytes], None] | None = None,
     ) -> None:
         self._server = server
+        self._heard = heard
         self._outbox = outbox
         self._counters = counters
         self._quarantine = quarantine
@@ -177,6 +179,8 @@ class Intake:
             if frame.fport in replies.FPORTS:
                 self._log.info("answer", dev_eui=dev_eui, **replies.describe(frame.kind, frame.fport, frame.payload))
                 self._counters.add("frames", "answers")
+                if self._heard is not None:
+                    self._heard(dev_eui, frame.kind, frame.fport, frame.payload)
                 return None
             if frame.fport not in (FPORT_READINGS, FPORT_ALARMS):
                 raise UnsupportedPort(f"nothing is taken on FPort {frame.fport}", dev_eui=dev_eui)

@@ -202,6 +202,7 @@ type = "mqtt"
 name = "city"
 host = {toml_string(broker.host)}
 port = {broker.port}
+commands = true  # signed ones, from whom lykta commander lists
 
 # The city's rules, as lykta rules install puts them there: what is heard is watched, and nothing is switched off.
 [guidelines]

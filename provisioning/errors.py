@@ -138,5 +138,9 @@ class NotInstalled(ProvisioningError, ImportError):
     """A command needs a package of the extra set."""
 
 
+class OrderError(ProvisioningError, ValueError):
+    """A command or a setting that this kind of device does not have, or a value that it cannot take."""
+
+
 class ReceiverError(ProvisioningError, OSError):
     """The store of received readings cannot be opened or written."""

@@ -32,17 +32,18 @@ from provisioning.errors import (
 )
 from provisioning.identities import check_eui
 from provisioning.keys import PURPOSE_APP_KEY, PURPOSE_CHECK, KeyBox
+from provisioning.model.commanders import Commander
 from provisioning.register import guards, refusals, tables
 from provisioning.register.bench import bench_record, check_name
 from provisioning.register.credentials import Keys
 from provisioning.register.log import Change, changing
 from provisioning.register.registration import register_bench
-from provisioning.register.stock import DatabaseStock
+from provisioning.register.stock import DatabaseStock, object_of
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ["Device", "Gateway", "Registry"]
+__all__ = ["Commander", "Device", "Gateway", "Registry"]
 
 _CHECK_TEXT = b"lykta"
 
@@ -189,6 +190,11 @@ class Registry:
     def engine(self) -> Engine:
         """The database."""
         return self._engine
+
+    def commander(self, commander_id: str) -> Commander | None:
+        """Who may command devices under this id, None where the register holds nobody."""
+        with self._transaction() as connection:
+            return object_of(connection, tables.commanders, Commander, commander_id)
 
     def gateway(self, eui: bytes) -> Gateway | None:
         """The gateway with this EUI, None where the register holds none."""

@@ -10,6 +10,7 @@ broker that is absent or goes away is waited for.
 from __future__ import annotations
 
 import secrets
+import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -23,12 +24,14 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from provisioning.broker_access import Access
 from provisioning.enroll import Broker
 from provisioning.errors import BrokerError
 
 DEFAULT_PREFIX: Final = "lykta/v1"
 RECORDS: Final = "records"
 CERTIFICATE: Final = "certificate"
+CERTIFICATES: Final = "certificates/+"  # also those of keys that a gateway had before
 SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 _KEEPALIVE_S: Final = 20
 _CONNECT_TIMEOUT_S: Final = 5.0
@@ -56,15 +59,27 @@ class Handlers:
     """Make durable what was handed over; OSError: it is not, and has to come again."""
     outgoing: Callable[[], list[tuple[str, bytes]]] = field(default=list)
     """What to publish now, retained: topic below the prefix, and payload."""
+    outgoing_expiry_s: int = 0
+    """How long the broker keeps it, under MQTT 5; 0: for ever."""
+    topics: tuple[str, ...] = (CERTIFICATES, CERTIFICATE)
+    """What of each gateway is subscribed to besides `wanted`: certificates."""
+    wanted: str = RECORDS
 
 
 class Subscriber:
     """Receives records and certificates of all gateways. With a `client_id` the broker keeps the session."""
 
     def __init__(
-        self, broker: Broker, handlers: Handlers, *, client_id: str | None = None, prefix: str = DEFAULT_PREFIX
+        self,
+        broker: Broker,
+        handlers: Handlers,
+        *,
+        client_id: str | None = None,
+        prefix: str = DEFAULT_PREFIX,
+        access: Access | None = None,
     ) -> None:
         self._broker = broker
+        self._access = access or Access()
         self._handlers = handlers
         self._persistent = client_id is not None
         self._client_id = client_id or f"lykta-verify-{secrets.token_hex(6)}"
@@ -85,6 +100,13 @@ class Subscriber:
             client = self._new_client()
             try:
                 client.connect(self._broker.host, self._broker.port, _KEEPALIVE_S, **self._session())
+            except ssl.SSLCertVerificationError as error:
+                raise BrokerError(
+                    f"The broker's certificate is not one to trust: {error.verify_message}.",
+                    value=str(self._broker),
+                    reason="Whoever answers there may be somebody else.",
+                    next_step="name the authority of the broker with --broker-ca FILE",
+                ) from error
             except OSError as error:  # TimeoutError and name resolution too
                 self._handlers.status(f"broker {self._broker} cannot be reached ({error}); trying again")
                 self._wait(until)
@@ -116,6 +138,7 @@ class Subscriber:
             self.subscribed = False
             client.disconnect()  # sent at once
         if not done and not self._answered:
+            self._handlers.status(f"broker {self._broker} ended the connection before it answered; trying again")
             self._change_protocol()  # some brokers answer a version that they do not know with silence
         return done
 
@@ -144,7 +167,8 @@ class Subscriber:
         self._unacknowledged = []
         if self.subscribed:
             for topic, payload in self._handlers.outgoing():
-                client.publish(f"{self._prefix}/{topic}", payload, _AT_LEAST_ONCE, retain=True)
+                properties = self._expiry()
+                client.publish(f"{self._prefix}/{topic}", payload, _AT_LEAST_ONCE, retain=True, properties=properties)
         return True
 
     def _change_protocol(self) -> None:
@@ -166,6 +190,13 @@ class Subscriber:
             properties.SessionExpiryInterval = SESSION_EXPIRY_S
         return {"clean_start": not self._persistent, "properties": properties}
 
+    def _expiry(self) -> Properties | None:
+        if self._protocol != MQTTProtocolVersion.MQTTv5 or not self._handlers.outgoing_expiry_s:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's, untyped
+        properties.MessageExpiryInterval = self._handlers.outgoing_expiry_s
+        return properties
+
     def _new_client(self) -> Client:
         five = self._protocol == MQTTProtocolVersion.MQTTv5
         client = Client(
@@ -175,6 +206,7 @@ class Subscriber:
             protocol=self._protocol,
             manual_ack=self._handlers.commit is not None,
         )
+        self._access.equip(client)
         self._unacknowledged = []
         client.connect_timeout = _CONNECT_TIMEOUT_S
         self._unsaid = ""
@@ -196,7 +228,9 @@ class Subscriber:
             return
         self._pause_s = _FIRST_PAUSE_S
         # Certificates first: they are retained and let the records that follow be checked at once.
-        topics = [(f"{self._prefix}/+/{name}", _AT_LEAST_ONCE) for name in (CERTIFICATE, RECORDS)]
+        topics = [
+            (f"{self._prefix}/+/{name}", _AT_LEAST_ONCE) for name in (*self._handlers.topics, self._handlers.wanted)
+        ]
         client.subscribe(topics)
         version = "5" if self._protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
         kept = ", session resumed" if flags.session_present else ""
@@ -210,7 +244,7 @@ class Subscriber:
         self, _client: Client, _data: Any, _id: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         if any(reason.value >= _REFUSED for reason in reasons):
-            self._refusal = f"it does not let it subscribe to {self._prefix}/+/{RECORDS}"
+            self._refusal = f"it does not let it subscribe to {self._prefix}/+/{self._handlers.wanted}"
         elif any(reason.value == _GRANTED_QOS_0 for reason in reasons):
             self._refusal = "it grants QoS 0 only, which may lose messages"
         else:
@@ -221,7 +255,7 @@ class Subscriber:
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._handlers.commit is not None and message.qos:
             self._unacknowledged.append(message.mid)
-        if message.topic.endswith(f"/{CERTIFICATE}"):
+        if message.topic.endswith(f"/{CERTIFICATE}") or "/certificates/" in message.topic:
             self._handlers.certificate(bytes(message.payload))
         else:
             self._handlers.message(bytes(message.payload))

@@ -41,6 +41,13 @@ KIND = kinds.load("street_light")
 PATIENCE_S = 30.0
 
 
+def gateway_certificate() -> bytes:
+    """A certificate of a gateway, PEM, of an authority that is forgotten at once."""
+    ca_key, key = pki.new_key(), pki.new_key()
+    ca = pki.create_ca(ca_key, "Lyktby")
+    return pki.certificate_pem(pki.issue_gateway_certificate(ca_key, ca, key.public_key(), GATEWAY_EUI, "gw"))
+
+
 def until(condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
     """Wait until *condition* gives something true and return it; fail, naming *what*, when it never does."""
     end = time.monotonic() + timeout_s

@@ -89,7 +89,7 @@ def test_readings_go_from_the_wire_to_the_platform_and_receipts_come_back(
     proven(city, subscriber, {(device.dev_eui.hex(), seq) for seq in range(1, 101)})
     began = time.monotonic()
     assert daemon.stop() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # a broker that hangs would hold it for a minute
     subscriber.stop()
     assert subscriber.certificates == [city.certificate_pem]
     shown = subprocess.run(
@@ -225,7 +225,7 @@ def test_without_a_broker_readings_are_accepted_and_wait(
     daemons[-1].wait_for("broker_absent")
     began = time.monotonic()
     assert daemons[-1].stop() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # a broker that hangs would hold it for a minute
     daemons.append(Daemon(config))
     deliver(port, device, range(31, 41))
     mosquitto.start()
@@ -373,7 +373,7 @@ def test_a_broker_that_hangs_does_not_hold_up_the_end(
         deliver(port, device, range(1, 11))
         began = time.monotonic()
         assert daemon.stop() == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15  # a broker that hangs would hold it for a minute
     finally:
         mosquitto.process.send_signal(signal.SIGCONT)
     assert daemon.stats().durable == 10

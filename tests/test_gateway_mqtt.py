@@ -24,9 +24,10 @@ from gateway.platforms import Context
 from gateway.platforms._backoff import BackOff
 from gateway.platforms.mqtt import MqttPlatform, Settings, Versions, build
 from tests.conftest import Mosquitto
-from tests.gateway_rig import GATEWAY_EUI, PATIENCE_S, Subscriber
+from tests.gateway_rig import GATEWAY_EUI, PATIENCE_S, Subscriber, gateway_certificate
 from tests.outbox_rig import arrival, device, open_outbox, published
 
+CERTIFICATE = gateway_certificate()
 CONTENT_TYPE = 'application/cose; cose-type="cose-sign1"'
 
 
@@ -37,9 +38,7 @@ class Rig:
         self.outbox: Outbox = open_outbox(folder / "outbox.db", max_batch=1)
         self.counters = Counters()
         self.seq = 0
-        context = Context(
-            GATEWAY_EUI.hex(), b"certificate", folder, lambda _: b"secret", self.counters, random.Random(1)
-        )
+        context = Context(GATEWAY_EUI.hex(), CERTIFICATE, folder, lambda _: b"secret", self.counters, random.Random(1))
         table = {"type": "mqtt", "name": "city", "host": "127.0.0.1", "port": port, "retry_max_s": 0.5, **settings}
         self.platform: MqttPlatform = build(Settings.model_validate(table), context)
 
@@ -107,12 +106,12 @@ def test_everything_arrives_in_order_with_its_content_type_and_the_certificate(
 
     asyncio.run(scenario())
     subscriber.stop()
-    assert subscriber.certificates == [b"certificate"]
+    assert subscriber.certificates == [CERTIFICATE]
     assert {properties.ContentType for properties in subscriber.properties} == {CONTENT_TYPE}
     late = Subscriber(mosquitto.port).start()
     late_end = asyncio.run(_until(lambda: late.certificates))
     late.stop()
-    assert late_end == [b"certificate"], "the certificate is retained"
+    assert late_end == [CERTIFICATE], "the certificate is retained"
 
 
 async def _until(condition: Callable[[], object]) -> object:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 from gateway.operate.logs import EventLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from gateway.clock import Clock
-    from gateway.network.downlinks import Item
+    from gateway.network.downlinks import Fate, Item
     from gateway.network.scheduler import Planned
     from gateway.network.server import NetworkServer
     from gateway.network.transmitter import Transmitter
     from gateway.operate.counters import Counters
+
+    HearFates = Callable[[Sequence[tuple[Item, Fate]]], Awaitable[None]]
 
 _LAST_S = 1.0
 _LOOK_AGAIN_S = 1.0
@@ -34,8 +36,11 @@ class InWriter(Protocol):
 class Sender:
     """Gives planned frames to the transmitter, and what became of them to the queue they came from."""
 
-    def __init__(self, transmitter: Transmitter, in_writer: InWriter, counters: Counters) -> None:
+    def __init__(
+        self, transmitter: Transmitter, in_writer: InWriter, counters: Counters, hear_fates: HearFates | None = None
+    ) -> None:
         self._transmitter = transmitter
+        self._hear_fates = hear_fates
         self._in_writer = in_writer
         self._counters = counters
         self._log = EventLog("sender")
@@ -53,12 +58,16 @@ class Sender:
         await self._in_writer(lambda: server.enqueue(item, clock))
         self._queued.set()
 
+    def wake(self) -> None:
+        """There may be something new in the queue."""
+        self._queued.set()
+
     async def run(
         self, server: NetworkServer, at_once: Callable[[float], Sequence[Planned]], now_s: Callable[[], float]
     ) -> None:
         """Devices that always listen get theirs when it comes; look again each second while something waits."""
         while True:
-            self._report(server)
+            await self._report(server)
             if not server.queue:
                 await self._queued.wait()
             self._queued.clear()
@@ -76,10 +85,13 @@ class Sender:
             for task in late:
                 task.cancel()
 
-    def _report(self, server: NetworkServer) -> None:
-        for item, fate in server.fates():
+    async def _report(self, server: NetworkServer) -> None:
+        fates = server.fates()
+        for item, fate in fates:
             self._counters.add("downlinks", f"queue_{fate}")
             self._log.info("downlink", dev_eui=item.dev_eui, fport=item.fport, fate=fate)
+        if fates and self._hear_fates is not None:
+            await self._hear_fates(fates)
 
     async def _transmit(self, planned: Planned, server: NetworkServer, now_s: Callable[[], float]) -> None:
         sent = False

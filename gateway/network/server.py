@@ -34,6 +34,7 @@ from gateway.network.radio_state import RadioState
 from gateway.network.scheduler import Planned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
 
     from firmware.wire.session import Received
@@ -128,14 +129,27 @@ class NetworkServer:
 
     def enqueue(self, item: Item, clock: Clock) -> None:
         """Queue a downlink, on disk too. Raises QueueFull, StoreUnavailable; then it is not queued."""
+        self.queue_up(item, clock)
+        try:
+            self._store.commit()
+        except StoreUnavailable:
+            self.take_back([item])
+            raise
+
+    def queue_up(self, item: Item, clock: Clock) -> None:
+        """Queue a downlink that is on disk with the next ``commit``. Raises QueueFull, StoreUnavailable."""
         self.queue.put(item)
         try:
             kept_downlinks.keep(self._store, item, clock)
-            self._store.commit()
         except StoreUnavailable:
-            self.queue.take_back(item)
-            self.rollback()
+            self.take_back([item])
             raise
+
+    def take_back(self, items: Sequence[Item]) -> None:
+        """Nothing since the last commit has happened, the queueing of *items* neither."""
+        for item in items:
+            self.queue.take_back(item)
+        self.rollback()
 
     def restore_queue(self, clock: Clock) -> int:
         """Take up the downlinks that waited when the last process ended; return how many."""

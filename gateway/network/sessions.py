@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StoreCorrupt, StoreUnavailable
-from gateway.network import radio_state
+from gateway.network import kept_commands, radio_state
 from gateway.network.channels import ChannelPlan
 from gateway.network.options import DEFAULT_MASK, GATEWAY_CHANNELS
 from gateway.operate.logs import EventLog
@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS session (
 CREATE INDEX IF NOT EXISTS session_of_device ON session (dev_eui);
 """
     + radio_state.SCHEMA
+    + kept_commands.SCHEMA
 )
 
 
@@ -229,6 +230,15 @@ class SessionStore:
         """Return the rows of the table ``downlink`` in the order they were queued."""
         with translated(self._db):
             return self._db.execute("SELECT * FROM downlink ORDER BY id").fetchall()
+
+    def write(self, statement: str, *values: object) -> int:
+        """Change tables of others in this file, in the same transaction; return how many rows."""
+        return self._write(statement, *values)
+
+    def read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask tables of others in this file."""
+        with translated(self._db):
+            return self._db.execute(query, values).fetchall()
 
     def commit(self) -> None:
         """Put everything since the last commit on disk."""

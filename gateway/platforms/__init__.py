@@ -30,6 +30,35 @@ class Directory(Protocol):
         """Return why an output may not be."""
 
 
+class Answer(Protocol):
+    """A signed result of a command."""
+
+    @property
+    def row(self) -> int:
+        """Its number, growing."""
+
+    @property
+    def topic(self) -> str:
+        """``<commander>/<id>``."""
+
+    @property
+    def message(self) -> bytes:
+        """What to publish."""
+
+
+class Commands(Protocol):
+    """Where a platform hands in commands, and fetches what is answered."""
+
+    async def take(self, platform: str, commander: str, command_id: bytes, message: bytes) -> bool:
+        """Take a command; False when it has to come again."""
+
+    async def answers(self, platform: str, after: int) -> Sequence[Answer]:
+        """Return the next answers behind a row, at least one, sooner or later."""
+
+    async def taken(self, rows: Sequence[int]) -> None:
+        """The platform has these answers."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a platform may use of the gateway."""
@@ -48,6 +77,7 @@ class Context:
     state_dir: Path | None = None
     """Where a platform may keep files of its own, under its name."""
     directory: Directory | None = None
+    commands: Commands | None = None
 
 
 class Platform(Protocol):

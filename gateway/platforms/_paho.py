@@ -21,9 +21,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.errors import PlatformError, ProtocolRefused
+from gateway.operate.logs import EventLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -33,6 +34,10 @@ _CONNECT_S = 5.0
 _MISC_EVERY_S = 1.0
 _UNSUPPORTED_VERSION = 0x84
 """MQTT 5 section 3.2.2.2; paho reports the 3.1.1 return code 1 (section 3.2.2.3 there) under the same number."""
+_MAX_IN_FLIGHT = 65535
+COSE_SIGN1 = 'application/cose; cose-type="cose-sign1"'
+"""RFC 9052 section 11.3.1."""
+_log = EventLog("platforms.mqtt")
 _BROKEN = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, MQTTException, OSError)
 """What paho's parser raises for bytes that are not MQTT."""
 _Result = TypeVar("_Result")
@@ -53,6 +58,8 @@ class Target:
     username: str | None
     password: str | None
     tls: ssl.SSLContext | None
+    will: tuple[str, bytes] | None = None
+    """Topic and payload that the broker publishes, retained, when the connection breaks."""
 
 
 class TlsSocket(ssl.SSLSocket):
@@ -72,6 +79,14 @@ class Connection:
 
     def __init__(self, target: Target, version: Version, on_ack: Callable[[int, int, str], None]) -> None:
         self._version = version
+        self._unacknowledged: set[int] = set()
+        self._freed = asyncio.Event()
+        self.receive_maximum = _MAX_IN_FLIGHT
+        """How many publications the broker takes at a time (MQTT 5 section 3.2.2.3.3)."""
+        self._alias_maximum = 0
+        self._aliases: dict[str, int] = {}
+        self._filters: dict[int, str] = {}
+        self.refused_filters: list[str] = []
         self._on_ack = on_ack
         self._loop = asyncio.get_running_loop()
         self._connack: asyncio.Future[int] = self._loop.create_future()
@@ -81,7 +96,7 @@ class Connection:
         self._descriptor = -1
         self._socket: Any = None  # a socket or, under TLS, what wraps one
         self._client = self._make(target)
-        self._properties = self._publish_properties()
+        self._properties: dict[tuple[str, int, int], Properties] = {}
 
     async def open(self, target: Target) -> int:
         """Connect; return how many publications the broker takes at a time. Raises PlatformError and its kinds."""
@@ -97,19 +112,51 @@ class Connection:
         except TimeoutError as error:
             raise ClosedEarly(f"{target.host}:{target.port}: no CONNACK within {_CONNECT_S:.0f} s") from error
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
-        """Send with QoS 1; return the packet identifier that the acknowledgement will name."""
-        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=self._properties)
+    async def room(self, reserved: int = 0) -> None:
+        """Return when the broker takes one more publication, and *reserved* others besides where it takes as many."""
+        while len(self._unacknowledged) >= max(1, self.receive_maximum - reserved):
+            self._freed.clear()
+            await self._freed.wait()
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        content_type: str = COSE_SIGN1,
+        expiry_s: int = 0,
+        often: bool = False,
+        user: Sequence[tuple[str, str]] = (),
+    ) -> int:
+        """Send with QoS 1; return the packet identifier that the acknowledgement will name.
+
+        What MQTT 5 adds: *content_type*, *user* properties, an end after *expiry_s* (0: none), and for a topic that
+        comes *often* an alias, where the broker has some left.
+        """
+        properties = None
+        if self._version == "5":
+            alias = self._aliases.get(topic, 0) if often else 0
+            known = alias > 0
+            if often and not known and len(self._aliases) < self._alias_maximum:
+                alias = self._aliases[topic] = len(self._aliases) + 1
+            properties = self._publish_properties(content_type, expiry_s, alias, user)
+            topic = "" if known else topic
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
             raise PlatformError(f"cannot publish: {paho.error_string(info.rc)}")
+        self._unacknowledged.add(info.mid)
         return info.mid
 
-    def subscribe(self, topic: str, on_message: Callable[[bytes], None]) -> None:
-        """Receive what is published under a filter, from now on."""
-        self._client.on_message = lambda _client, _data, message: on_message(bytes(message.payload))
-        code, _ = self._client.subscribe(topic, 1)
-        if code not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
+    def subscribe(self, topic: str, on_message: Callable[[str, bytes], None]) -> None:
+        """Receive what is published under a filter, from now on: topic and payload."""
+        self._client.message_callback_add(
+            topic, lambda _client, _data, message: on_message(message.topic, bytes(message.payload))
+        )
+        code, mid = self._client.subscribe(topic, 1)
+        if code not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN) or mid is None:
             raise PlatformError(f"cannot subscribe: {paho.error_string(code)}")
+        self._filters[mid] = topic
 
     async def watch(self) -> None:
         """Keep the connection alive. Raises PlatformError when it is over."""
@@ -159,16 +206,29 @@ class Connection:
             client.username_pw_set(target.username, target.password)
         if target.tls is not None:
             client.tls_set_context(target.tls)
+        if target.will is not None:
+            client.will_set(*target.will, qos=1, retain=True)
         client.on_connect = self._connected
         client.on_publish = self._acknowledged
         client.on_disconnect = self._disconnected
+        client.on_subscribe = self._subscribed
         return client
 
-    def _publish_properties(self) -> Properties | None:
-        if self._version != "5":
-            return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.ContentType = 'application/cose; cose-type="cose-sign1"'  # RFC 9052 section 11.3.1
+    def _publish_properties(
+        self, content_type: str, expiry_s: int, alias: int, user: Sequence[tuple[str, str]]
+    ) -> Properties:
+        properties = None if user else self._properties.get((content_type, expiry_s, alias))
+        if properties is None:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.ContentType = content_type
+            if expiry_s:
+                properties.MessageExpiryInterval = expiry_s
+            if alias:
+                properties.TopicAlias = alias
+            if user:
+                properties.UserProperty = list(user)
+            else:
+                self._properties[content_type, expiry_s, alias] = properties
         return properties
 
     def _attach(self) -> None:
@@ -216,14 +276,26 @@ class Connection:
 
     def _connected(self, _client: object, _data: object, _flags: object, reason: ReasonCode, properties: Any) -> None:
         if not reason.is_failure:
+            self._alias_maximum = int(getattr(properties, "TopicAliasMaximum", 0))
+            self.receive_maximum = int(getattr(properties, "ReceiveMaximum", _MAX_IN_FLIGHT))
             if not self._connack.done():
-                self._connack.set_result(int(getattr(properties, "ReceiveMaximum", 65535)))
+                self._connack.set_result(self.receive_maximum)
             return
         kind = ProtocolRefused if reason.value == _UNSUPPORTED_VERSION else PlatformError
         self.fail(kind(f"the broker refused the connection: {reason}"))
 
     def _acknowledged(self, _client: object, _data: object, mid: int, reason: ReasonCode, _properties: object) -> None:
+        self._unacknowledged.discard(mid)
+        self._freed.set()
         self._on_ack(mid, reason.value if reason.is_failure else 0, str(reason))
+
+    def _subscribed(
+        self, _client: object, _data: object, mid: int, reasons: Sequence[ReasonCode], _properties: object
+    ) -> None:
+        topic = self._filters.pop(mid, "?")
+        if any(reason.is_failure for reason in reasons):
+            self.refused_filters.append(topic)
+            _log.error("subscription_refused", filter=topic, effect="what is published there does not come")
 
     def _disconnected(self, _client: object, _data: object, _flags: object, reason: ReasonCode, _p: object) -> None:
         self._end(f"disconnected: {reason}")

@@ -44,7 +44,7 @@ class ReceiptDesk:
         """Whether receipts are taken at all."""
         return self._reader is not None
 
-    def put(self, message: bytes) -> None:
+    def put(self, _topic: str, message: bytes) -> None:
         """Take a message as it came."""
         self._waiting.append(message)
         self._news.set()

@@ -11,12 +11,16 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway import plugins
 from gateway.errors import PlatformError, ProtocolRefused, StoreUnavailable
 from gateway.operate.logs import EventLog, Seldom
+from gateway.platforms import _commands as commands
 from gateway.platforms._backoff import BackOff
+from gateway.platforms._commands import CommandDesk
 from gateway.platforms._paho import ClosedEarly, Connection, Target, TlsSocket, Version
 from gateway.platforms._receipts import ReceiptDesk
 from gateway.platforms._window import Window
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 _FIRST_RETRY_S = 0.5
 _NOTE_EVERY_S = 0.1
 _STALLED_S = 30.0
+_RESERVED = 2
+"""Publications that the broker takes are left for answers, so that full windows do not hold them up."""
+PEM = "application/x-pem-file"
 
 
 class TlsSettings(BaseModel):
@@ -65,6 +72,10 @@ class Settings(plugins.Settings):
     tls: TlsSettings | None = None
     receipts: Annotated[list[str], Field(default_factory=list)]
     """PEM files of certificates whose signed receipts count: what they receipt may go, what they lack goes again."""
+    commands: bool = False
+    """Whether signed commands are taken from this broker; the register says whose, and results are published there."""
+    results_expiry_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 86400
+    """How long the broker keeps a command's result for those who are away (MQTT 5)."""
     resend_after_s: Annotated[float, Field(ge=1, le=86400)] = 60.0
     """How long a platform that signs receipts may lack a record before it is sent again."""
 
@@ -110,8 +121,10 @@ class MqttPlatform:
         self._window = Window(settings.window)
         self._connection: Connection | None = None
         self._feed: Feed | None = None
-        self._certificate_mid = -1
         self._receipts = ReceiptDesk(settings.name, settings.receipts, settings.resend_after_s, context)
+        self._commands = CommandDesk(settings.name, self._topic, context, settings.results_expiry_s)
+        self._side: dict[int, str] = {}
+        """What is on its way besides envelopes, by packet identifier."""
         self._room = asyncio.Event()
         self._last_ack_s = 0.0
         self._target = self._read_target()  # now: a password or a file that is missing stops the start, not the night
@@ -141,11 +154,13 @@ class MqttPlatform:
             self._window.restart(min(self._settings.window, receive_maximum))
             self._feed = feed
             await feed.restart()
-            self._certificate_mid = connection.publish(
-                f"{self._topic}/certificate", self._context.certificate_pem, retain=True
-            )
+            self._side = {}
+            await self._introduce(connection)
             if self._receipts.open:
                 connection.subscribe(f"{self._topic}/receipts/+/+", self._receipts.put)
+            if self._settings.commands:
+                self._commands.restart()
+                connection.subscribe(f"{self._topic}/{commands.FILTER}", self._commands.put)
             self._connection = connection
             self._context.counters.add("platforms", f"{self.name}_connected")
             self._log.info("broker_connected", platform=self.name, protocol=version, host=target.host, port=target.port)
@@ -155,9 +170,21 @@ class MqttPlatform:
                 tasks.create_task(self._note(feed))
                 if self._receipts.open:
                     tasks.create_task(self._receipts.serve(feed))
+                if self._settings.commands:
+                    for work in (self._commands.serve, self._commands.answer, self._commands.note):
+                        tasks.create_task(work(connection))
         finally:
             self._connection = None
             connection.close()
+
+    async def _introduce(self, connection: Connection) -> None:
+        """Publish, retained, what everybody needs who reads what comes."""
+        pem = self._context.certificate_pem
+        digest = x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex()
+        for name in ("certificate", f"certificates/{digest}"):  # the second stays when the key changes
+            await connection.room()
+            mid = connection.publish(f"{self._topic}/{name}", pem, retain=True, content_type=PEM)
+            self._side[mid] = "certificate"
 
     async def _publish(self, connection: Connection, feed: Feed) -> None:
         while True:
@@ -165,6 +192,7 @@ class MqttPlatform:
                 self._room.clear()
                 await self._room.wait()
             row = await feed.next()
+            await connection.room(reserved=_RESERVED)
             if not self._window.in_flight:
                 self._last_ack_s = asyncio.get_running_loop().time()
             self._window.sent(row, connection.publish(f"{self._topic}/records", row.message))
@@ -186,12 +214,15 @@ class MqttPlatform:
     def _acknowledged(self, mid: int, failure: int, reason: str) -> None:
         if failure:
             self._context.counters.add("platforms", f"{self.name}_refused")
-            if mid == self._certificate_mid:
-                self._log.error("certificate_refused", platform=self.name, reason=reason)
+            side = self._side.pop(mid, None) or self._commands.refused(mid)
+            if side is not None:
+                self._log.error(f"{side}_refused", platform=self.name, reason=reason)
             elif self._connection is not None:
                 # Not taken: it stays in the outbox, and the next connection starts with it.
                 self._connection.fail(PlatformError(f"the broker refused a publication: {reason}"))
             return
+        self._side.pop(mid, None)
+        self._commands.arrived(mid)
         row = self._window.arrived(mid)
         if row is not None and self._feed is not None:
             self._feed.taken(row)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cbor2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 ED25519 = -19
 """COSE algorithm, RFC 9864 section 2.2."""
@@ -73,6 +73,12 @@ def seal_loss(position: Position, tail: bytes, why: str, issued_at_s: int, signe
     """
     headers = {**_headers(_CBOR, position, issued_at_s, signer), _LOST: [tail, why]}
     return _sign1(cbor2.dumps(headers), cbor2.dumps(None), signer)
+
+
+def seal_other(headers: Mapping[int, object], payload: bytes, signer: Signer) -> bytes:
+    """Return a message that is no part of the stream, with *headers* beside algorithm and certificate."""
+    own: dict[int, object] = {_ALG: signer.algorithm, _X5T: [_SHA256, signer.certificate_sha256]}
+    return _sign1(cbor2.dumps(own | dict(headers), canonical=True), payload, signer)
 
 
 def _headers(content_type: int, position: Position, issued_at_s: int, signer: Signer) -> dict[int, object]:

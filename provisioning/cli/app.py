@@ -26,6 +26,8 @@ from provisioning.cli import (
     board,
     boards,
     check,
+    command,
+    commander,
     demo,
     devices,
     gateway,
@@ -124,6 +126,9 @@ app.add_typer(gateway.app, name="gateway")
 app.command("verify")(verify.verify)
 app.command("receive")(receive.receive)
 app.command("prove")(receive.prove)
+app.add_typer(commander.app, name="commander")
+app.command("command")(command.command)
+app.add_typer(command.settings, name="settings")
 app.add_typer(board.app, name="board")
 app.add_typer(boards.app, name="boards")
 app.command("ports")(bench.list_ports)

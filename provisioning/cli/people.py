@@ -28,7 +28,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Id = Annotated[str, typer.Argument(metavar="ID")]
 
 
-def _put(ctx: typer.Context, model: type[Any], values: dict[str, Any], replace: bool) -> None:
+def put_from_options(ctx: typer.Context, model: type[Any], values: dict[str, Any], replace: bool) -> None:
+    """Check what options state and put it into the register."""
     stated = {name: value for name, value in values.items() if value not in (None, (), [])}
     thing = strict_toml.check(stated, model, f"{papers.PLACES[model].word} {values['id']}")
     _put_thing(ctx, thing, replace)
@@ -40,7 +41,8 @@ def _put_thing(ctx: typer.Context, thing: Any, replace: bool) -> None:
     say(thing.id)
 
 
-def _list(ctx: typer.Context, model: type[Model], columns: list[str], as_json: bool) -> None:
+def show_all(ctx: typer.Context, model: type[Model], columns: list[str], as_json: bool) -> None:
+    """Print all objects of a type."""
     place = papers.PLACES[model]
     with of(ctx).city().registry() as registry, registry.reading() as connection:
         found = [each.model_dump(mode="json", exclude_none=True) for each in objects(connection, place.table, model)]
@@ -64,13 +66,13 @@ def add_org(
 ) -> None:
     """Add a board, a company or somebody else."""
     values = {"id": org_id, "name": name, "kind": kind, "contact": contact, "active": not inactive}
-    _put(ctx, Organisation, values, replace)
+    put_from_options(ctx, Organisation, values, replace)
 
 
 @org.command("list")
 def list_orgs(ctx: typer.Context, as_json: Json = False) -> None:
     """List the organisations."""
-    _list(ctx, Organisation, ["id", "name", "kind", "active", "contact"], as_json)
+    show_all(ctx, Organisation, ["id", "name", "kind", "active", "contact"], as_json)
 
 
 @role.command("key")
@@ -104,13 +106,13 @@ def add_role(
         "valid_from": today,
         "valid_to": today + timedelta(days=days),
     }
-    _put(ctx, RoleHolder, values, replace)
+    put_from_options(ctx, RoleHolder, values, replace)
 
 
 @role.command("list")
 def list_roles(ctx: typer.Context, as_json: Json = False) -> None:
     """List who may sign."""
-    _list(ctx, RoleHolder, ["id", "name", "role", "org", "valid_from", "valid_to", "revoked_at"], as_json)
+    show_all(ctx, RoleHolder, ["id", "name", "role", "org", "valid_from", "valid_to", "revoked_at"], as_json)
 
 
 @role.command("revoke")
@@ -151,13 +153,13 @@ def add_platform(
         "capabilities": capability,
         "api_url": api_url,
     }
-    _put(ctx, Platform, values, replace)
+    put_from_options(ctx, Platform, values, replace)
 
 
 @platform.command("list")
 def list_platforms(ctx: typer.Context, as_json: Json = False) -> None:
     """List the platforms."""
-    _list(ctx, Platform, ["id", "name", "kind", "status", "responsible", "applicant"], as_json)
+    show_all(ctx, Platform, ["id", "name", "kind", "status", "responsible", "applicant"], as_json)
 
 
 @dataset.command("add")
@@ -173,4 +175,4 @@ def add_dataset(
 @dataset.command("list")
 def list_datasets(ctx: typer.Context, as_json: Json = False) -> None:
     """List the datasets."""
-    _list(ctx, Dataset, ["id", "title_sv", "publisher", "license"], as_json)
+    show_all(ctx, Dataset, ["id", "title_sv", "publisher", "license"], as_json)

@@ -14,9 +14,9 @@ from consumer.ledger.prove import lines
 from consumer.ledger.prove import prove as prove_period
 from consumer.ledger.receiver import Receiver
 from consumer.report import VerifiedReading
+from provisioning.cli.broker_options import BROKER_HELP, BrokerCa, BrokerCert, BrokerKey, Password, Username, reach
 from provisioning.cli.output import note, say, say_json, stop_signals
 from provisioning.cli.verify import Ca, Prefix, city_or_none
-from provisioning.enroll import parse_broker
 from provisioning.receiving import Reception, open_day_files, open_store, receipt_signer
 from provisioning.subscriber import DEFAULT_PREFIX, Subscriber
 from provisioning.verification import build_authenticator, deadline, gateway_certificates, reading_json, reading_line
@@ -27,7 +27,7 @@ Store = Annotated[str, typer.Option("--store", metavar="URL", help="sqlite:FILE 
 
 def receive(
     ctx: typer.Context,
-    broker: Annotated[str, typer.Option("--broker", metavar="HOST:PORT", help="Subscribe by MQTT.")],
+    broker: Annotated[str, typer.Option("--broker", metavar="HOST:PORT", help=BROKER_HELP)],
     name: Annotated[str, typer.Option("--name", help="This platform's name: its session at the broker, its receipts.")],
     store: Store = DEFAULT_STORE,
     ca: Ca = None,
@@ -42,6 +42,11 @@ def receive(
     as_json: Annotated[bool, typer.Option("--json", help="Print each reading and the summary as JSON.")] = False,
     for_s: Annotated[float | None, typer.Option("--for", metavar="S", min=0, help="End after so many seconds.")] = None,
     count: Annotated[int | None, typer.Option("--count", metavar="N", min=1, help="End after N readings.")] = None,
+    broker_ca: BrokerCa = None,
+    broker_cert: BrokerCert = None,
+    broker_key: BrokerKey = None,
+    username: Username = None,
+    password: Password = None,
 ) -> None:
     """Verify readings and keep each once, durably, until Ctrl-C; tell gateways by signed receipts what is held."""
     city = city_or_none(ctx)
@@ -49,6 +54,7 @@ def receive(
     if keys is not None:
         signer, certificate = receipt_signer(name, keys)
         note(f"receipts are signed as {name}; gateways accept them with: receipts = [{str(certificate)!r}]")
+    where, access = reach(broker, broker_ca, broker_cert, broker_key, username, password)
     ledger = open_store(store)
     try:
         receiver = Receiver(build_authenticator(city, ca), ledger, signer)
@@ -57,7 +63,8 @@ def receive(
         show = _show_json if as_json else _show
         run = Reception(receiver, open_day_files(ledger, files) if files else None, show, note)
         stopped, over = stop_signals(), deadline(for_s)
-        Subscriber(parse_broker(broker), run.handlers(note), client_id=f"lykta-receive-{name}", prefix=prefix).run(
+        session = f"lykta-receive-{name}"
+        Subscriber(where, run.handlers(note), client_id=session, prefix=prefix, access=access).run(
             lambda: bool(stopped) or over() or (count is not None and run.readings >= count)
         )
     finally:

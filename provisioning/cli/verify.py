@@ -13,13 +13,13 @@ import typer
 from consumer.inbox import Inbox
 from consumer.report import VerifiedReading
 from provisioning.city import City
+from provisioning.cli.broker_options import BROKER_HELP, BrokerCa, BrokerCert, BrokerKey, Password, Username, reach
 from provisioning.cli.output import note, of, say, stop_signals
-from provisioning.enroll import parse_broker
 from provisioning.errors import NotACity
 from provisioning.subscriber import DEFAULT_PREFIX, Subscriber
 from provisioning.verification import Judgement, Verification, build_verifier, deadline, reading_json, reading_line
 
-Broker = Annotated[str | None, typer.Option("--broker", metavar="HOST:PORT", help="Subscribe by MQTT.")]
+Broker = Annotated[str | None, typer.Option("--broker", metavar="HOST:PORT", help=BROKER_HELP)]
 File = Annotated[
     Path | None, typer.Option("--file", help="A CBOR sequence of messages, or a directory of .cose and .pem.")
 ]
@@ -59,6 +59,11 @@ def verify(
     prefix: Prefix = DEFAULT_PREFIX,
     from_start: FromStart = False,
     accept_eddsa: AcceptEdDsa = False,
+    broker_ca: BrokerCa = None,
+    broker_cert: BrokerCert = None,
+    broker_key: BrokerKey = None,
+    username: Username = None,
+    password: Password = None,
 ) -> None:
     """Check signed readings; exit 0 only if all are authentic and none is missing, forked or duplicated."""
     if (broker is None) == (file is None):
@@ -75,7 +80,8 @@ def verify(
     if file is not None:
         run.files(file, ended)
     elif broker is not None:
-        Subscriber(parse_broker(broker), run.handlers(note), client_id=client_id, prefix=prefix).run(ended)
+        where, access = reach(broker, broker_ca, broker_cert, broker_key, username, password)
+        Subscriber(where, run.handlers(note), client_id=client_id, prefix=prefix, access=access).run(ended)
     _conclude(run.judgement(), as_json=as_json)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Table, delete, insert, select, update
 
 from provisioning.errors import DuplicateEntry, PaperError, UnknownDevice
 from provisioning.model.base import Model
+from provisioning.model.commanders import Commander
 from provisioning.model.datasets import Dataset
 from provisioning.model.organisations import Organisation, RoleHolder
 from provisioning.model.papers import Paper, Signature, expiry
@@ -20,7 +21,7 @@ from provisioning.register.log import Change, canonical
 from provisioning.register.signing import opened
 from provisioning.register.stock import object_of, objects
 
-Object = Organisation | RoleHolder | Platform | Dataset
+Object = Organisation | RoleHolder | Platform | Dataset | Commander
 
 
 class Place(NamedTuple):
@@ -35,6 +36,7 @@ PLACES: Final[dict[type[Model], Place]] = {
     RoleHolder: Place(tables.role_holders, "role"),
     Platform: Place(tables.platforms, "platform"),
     Dataset: Place(tables.datasets, "dataset"),
+    Commander: Place(tables.commanders, "commander"),
 }
 
 
@@ -61,7 +63,7 @@ def put(change: Change, thing: Object, *, replace: bool = False) -> int:
 
 def _check_parts(change: Change, thing: Object) -> None:
     """A role or a platform belongs to an organisation that is there; two people never have one key."""
-    org = {RoleHolder: "org", Platform: "responsible", Dataset: "publisher"}.get(type(thing))
+    org = {RoleHolder: "org", Platform: "responsible", Dataset: "publisher", Commander: "org"}.get(type(thing))
     if org is not None:
         org_id = getattr(thing, org)
         if object_of(change.connection, tables.organisations, Organisation, org_id) is None:
@@ -87,6 +89,18 @@ def revoke_holder(change: Change, holder_id: str) -> RoleHolder:
     if holder is None:
         raise UnknownDevice("Nobody with this id is in the register.", value=holder_id, next_step="lykta role list")
     ended = holder.model_copy(update={"revoked_at": datetime.fromtimestamp(change.at_s, UTC)})
+    put(change, ended, replace=True)
+    return ended
+
+
+def revoke_commander(change: Change, commander_id: str) -> Commander:
+    """From now on, gateways refuse what this key orders, as soon as they ask the register."""
+    commander = object_of(change.connection, tables.commanders, Commander, commander_id)
+    if commander is None:
+        raise UnknownDevice(
+            "No commander with this id is in the register.", value=commander_id, next_step="lykta commander list"
+        )
+    ended = commander.model_copy(update={"revoked_at": datetime.fromtimestamp(change.at_s, UTC)})
     put(change, ended, replace=True)
     return ended
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from provisioning.register import guards
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The revision of these tables. Who only reads (a gateway) compares it and need not load the migrations."""
 
 metadata = MetaData()
@@ -111,6 +111,7 @@ organisations = _objects("organisations")
 role_holders = _objects("role_holders")
 platforms = _objects("platforms")
 datasets = _objects("datasets")
+commanders = _objects("commanders")
 
 papers = Table(
     "papers",

@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Commands from a person's key to a lamp and back, with real parts: `lykta`, mosquitto, the daemon, a board."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.city import City, running, wait_until
+from tests.conftest import Mosquitto
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.apart]
+
+
+class Room:
+    """A control room: a key, and the register's word that it may command."""
+
+    def __init__(self, city: City, may: tuple[str, ...] = ("*",), name: str = "room") -> None:
+        self.city = city
+        self.name = name
+        self.key = city.folder / f"{name}.key.pem"
+        public = city.lykta("role", "key", str(self.key)).strip()
+        verbs = [part for verb in may for part in ("--may", verb)]
+        city.lykta("org", "add", f"org-{name}", "--name", "Trafik", "--kind", "namnd")
+        city.lykta(
+            *("commander", "add", name, "--name", "Control room", "--org", f"org-{name}"),
+            *("--public-key", public, "--all-owners", *verbs),
+        )
+
+    def order(self, *words: str, code: int = 0) -> list[dict[str, Any]]:
+        """Run `lykta command` or `lykta settings`; return what it printed, the summary last."""
+        broker = f"127.0.0.1:{self.city.broker_port}"
+        options = ["--broker", broker, "--as", self.name, "--key", str(self.key), "--json"]
+        printed = self.city.lykta(*words, *options, code=code)
+        lines, _, summary = printed.partition("{\n")
+        return [json.loads(line) for line in lines.splitlines()] + [json.loads("{" + summary)]
+
+
+def joined(city: City) -> None:
+    wait_until(lambda: len(city.verified_seqs()) >= 2, "the first readings", 150)
+
+
+def test_a_lamp_obeys_and_its_settings_outlive_its_power(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
+    with running(City(tmp_path, mosquitto.port, seed=seed)) as city:
+        room = Room(city)
+        city.start_verifier()
+        city.start_gateway()
+        city.start_board()
+        joined(city)
+        *_, done, summary = room.order("command", "dim", "lamp 1", "40", "--for", "1h")
+        assert (done["state"], done["device"], summary["done"]) == ("done", city.dev_eui, True)
+        wait_until(lambda: city.verified()[-1]["values"].get("dim") == 0.4, "a reading at 40 %")
+        *_, got, _summary = room.order("settings", "set", city.dev_eui, "interval_s=2", "min_dim_pct=30")
+        assert got["answer"]["settings"] == {"interval_s": 2, "min_dim_pct": 30}
+        city.board("power_cut")
+        city.board("power_on")
+        *_, got, _summary = room.order("settings", "get", "lamp 1", "min_dim_pct", "interval_s", "low_v")
+        assert got["answer"]["settings"] == {"interval_s": 2, "min_dim_pct": 30, "low_v": 198}
+        *_, impossible, _summary = room.order("settings", "set", "lamp 1", "low_v=300", "high_v=290", code=1)
+        assert (impossible["state"], impossible["answer"]["answer"]) == ("failed", "contradiction")
+        logged = city.lykta("log", "show", "--json")
+        assert "command.give" in logged
+        assert "command.end" in logged
+        assert '"command_over"' in city.log("gateway")
