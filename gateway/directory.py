@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from gateway.releases.settings import ReleaseSettings
     from provisioning.registry import Registry
 
 __all__ = ["Directory", "Facts", "Refusal", "Wanted"]
@@ -69,3 +70,20 @@ class Directory:
         if self._outputs is None:
             raise PlatformError("the register is not open yet")
         return self._outputs
+
+
+def wanted_by(name: str, rules: ReleaseSettings) -> Wanted:
+    """Return an output as the register judges it."""
+    return Wanted(name, rules.audience, rules.platform_id, rules.dataset, tuple(rules.kinds))
+
+
+def check(registry: Registry, platforms: Iterable[object]) -> list[str]:
+    """Return why outputs of a configuration may not be. Raises ProvisioningError."""
+    outputs = Outputs(registry)
+    found = []
+    for settings in platforms:
+        rules = getattr(settings, "release", None)
+        if rules is not None:
+            name = str(getattr(settings, "name", ""))
+            found += [f"platform {name}: {refusal}" for refusal in outputs.refusals(wanted_by(name, rules))]
+    return found

@@ -183,6 +183,7 @@ class Overview:
             "in_flight": platform.in_flight or 0,
             "waiting_envelopes": 0 if waits is None else waits.envelopes,
             "oldest_waiting_s": None if since_s is None else max(0.0, round(wall_s - since_s, 1)),
+            **(platform.status() if hasattr(platform, "status") else {}),
         }
 
     def _outbox(self, loaded: Loaded, disk: _Disk | None, counts: dict[str, dict[str, int]]) -> dict[str, Any]:

@@ -111,6 +111,43 @@ print(decoders.read("soil_probe", bytes(8), "foreign", seq, (9, b""), 1.8e9).unr
 """
 
 
+PLATFORM = """
+import asyncio, random, sys, tomllib
+from pathlib import Path
+from pydantic import TypeAdapter
+from gateway import platforms, plugins
+from gateway.operate.counters import Counters
+from gateway.releases.opening import Item
+from gateway.releases.release import release
+from gateway.releases.settings import ReleaseSettings
+from provisioning.outputs import Facts
+
+async def main():
+    heard = asyncio.get_running_loop().create_future()
+    async def peer(reader, writer):
+        head = await reader.readuntil(b"\\r\\n\\r\\n")
+        length = int(head.lower().split(b"content-length: ")[1].split()[0])
+        heard.set_result((head.split()[1], await reader.readexactly(length)))
+        writer.write(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
+        await writer.drain()
+        writer.close()
+    server = await asyncio.start_server(peer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    table = {"type": "webhook", "name": "hook", "url": f"http://127.0.0.1:{port}"}
+    settings = TypeAdapter(plugins.settings_type(platforms)).validate_python(table)
+    context = platforms.Context("00" * 8, b"", Path(), lambda name: b"", Counters(), random.Random())
+    partner = plugins.load(platforms, "webhook").build(settings, context)._partner
+    item = Item("00" * 8, 1, "00" * 8, 1, 1.8e9, "device", {"power": 60.5}, {"power": "W"})
+    await partner.open()
+    assert await partner.deliver([release(item, Facts("street_light", "STL-0001"), ReleaseSettings()).released]) == ()
+    print(*(part.decode() for part in await heard))
+    await partner.close()
+    server.close()
+
+asyncio.run(main())
+"""
+
+
 _BOARD_RUN = "python -m boards.virtual run gauge.img --board lykta_flood_gauge --port gauge.tty"
 
 
@@ -254,6 +291,12 @@ def test_a_link_is_known_to_the_configuration(house: House) -> None:
         "print(type(TypeAdapter(plugins.settings_type(links)).validate_python(table)).__module__)"
     )
     assert house.run(sys.executable, "-c", script, table) == "gateway.links.tcp\n"
+
+
+def test_a_platform_is_one_new_file(house: House) -> None:
+    house.follow("platforms.md")
+    shown = house.run(sys.executable, "-c", PLATFORM)
+    assert shown == '/readings [{"device":"STL-0001","time":1800000000.0,"power_w":60.5}]\n'
 
 
 def test_a_rule_is_two_new_files_and_an_entry_in_the_pack(house: House) -> None:

@@ -123,6 +123,54 @@ def test_a_gateway_without_a_register_fails_with_the_reason(city: City, check: C
     assert "nothing.db" in done.stderr
 
 
+OUTPUT = """
+[[platforms]]
+type = "ngsi_ld"
+name = "feed"
+url = "{url}"
+{more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "said"),
+    [
+        ("ftp://broker", "", ["url", "ftp://broker", "https://"]),
+        ("https://me:secret@broker", "", ["token"]),
+        ("http://169.254.169.254", "", ["no platform"]),
+        ("http://broker", 'token = "file:kek"', ["use https"]),
+        ("https://broker", 'username = "me"', ["username and password"]),
+        ("https://broker", '[platforms.release]\naudience = "open"', ["dataset"]),
+        ("https://broker", '[platforms.release]\nkinds = ["tram"]', ["tram", "street_light"]),
+        ("https://broker", "[platforms.release]\nk = 5", ["unknown key", "min_count"]),
+    ],
+)
+def test_an_output_that_is_wrong_is_named(
+    city: City, check: Callable[[Path], Done], url: str, more: str, said: list[str]
+) -> None:
+    done = check(city.config("/dev/ttyACM0", 1883, extra=OUTPUT.format(url=url, more=more)))
+    assert done.returncode == 2, done.stderr
+    for part in said:
+        assert part in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ('platform_id = "INT-01"', ["platform feed", "PLAT-1", "lykta platform add"]),
+        ('audience = "open"\ndataset = "LIGHT"', ["platform feed", "OPEN-2", "lykta dataset add"]),
+    ],
+)
+def test_an_output_that_the_register_does_not_allow_is_refused(
+    city: City, check: Callable[[Path], Done], release: str, said: list[str]
+) -> None:
+    more = f"[platforms.release]\n{release}"
+    done = check(city.config("/dev/ttyACM0", 1883, extra=OUTPUT.format(url="https://broker", more=more)))
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    for part in said:
+        assert part in done.stderr
+
+
 def test_stats_of_a_gateway_that_never_ran(city: City) -> None:
     done = run("stats", "--config", str(city.config("/dev/ttyACM0", 1883)))
     assert done.returncode == 1

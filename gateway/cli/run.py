@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway import config
+from gateway import config, directory
 from gateway.cli.output import EXIT_FAILED, say, say_error, with_config
 from gateway.daemon import Daemon
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, OutputRefused
 from gateway.operate import install, logs
 from provisioning.registry import Registry
 
@@ -63,7 +63,10 @@ def _check(options: argparse.Namespace) -> int:
         config.load_identity(loaded)
         register = loaded.config.register_
         kek = loaded.secret(register.kek)
-        Registry.open(register.url, kek, base=loaded.base, password=loaded.password()).close()
+        with Registry.open(register.url, kek, base=loaded.base, password=loaded.password()) as registry:
+            refusals = directory.check(registry, loaded.config.platforms)
+    if refusals:
+        raise OutputRefused("\n".join(refusals))
     say(f"{options.config}: OK")
     return 0
 

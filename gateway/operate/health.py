@@ -101,7 +101,21 @@ def _links(found: Mapping[str, Any]) -> Iterator[Problem]:
 def _platforms(found: Mapping[str, Any]) -> Iterator[Problem]:
     for platform in found["platforms"]:
         waiting_s = platform["oldest_waiting_s"] or 0
-        if not platform["connected"]:
+        if platform.get("set_aside"):
+            yield Problem(
+                "warning",
+                f"platform {platform['name']} refused readings",
+                f"{platform['set_aside']} were set aside since the start",
+                f"{platform['name']}.set-aside.jsonl in the state directory says which and why",
+            )
+        if platform.get("refused"):
+            yield Problem(
+                "error",
+                f"platform {platform['name']} may not have what it asks for",
+                platform["refused"],
+                "correct the register or [platforms.release]; what was not sent waits in the outbox",
+            )
+        elif not platform["connected"]:
             since = f"; the oldest reading has waited {_age(waiting_s)}" if waiting_s else ""
             yield Problem(
                 "error" if waiting_s > WAITING_WARNING_S else "warning",
