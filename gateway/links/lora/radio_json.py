@@ -15,11 +15,13 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from gateway import radio
 from gateway.links.lora.errors import PacketRefused
 from gateway.radio import RadioDownlink, Reception
 
+_MAX_DATR_CHARS = 9
 _DATR = re.compile(r"SF([5-9]|1[0-2])BW(125|250|500)")
 _CODR = {"4/5": 5, "4/6": 6, "2/3": 6, "4/7": 7, "4/8": 8, "2/4": 8, "1/2": 8}
 """The unreduced names of P section 4; old forwarders write some of them reduced."""
@@ -125,10 +127,16 @@ def _freq_hz(item: dict[str, object]) -> int:
 
 def _datr(item: dict[str, object]) -> tuple[int, int]:
     datr = item.get("datr")
-    match = _DATR.fullmatch(datr) if isinstance(datr, str) else None
-    if match is None:
+    rate = _rate(datr) if isinstance(datr, str) and len(datr) <= _MAX_DATR_CHARS else None
+    if rate is None:
         raise PacketRefused("rxpk_datr")
-    return int(match[1]), int(match[2]) * 1000
+    return rate
+
+
+@lru_cache(maxsize=256)
+def _rate(datr: str) -> tuple[int, int] | None:
+    match = _DATR.fullmatch(datr)
+    return None if match is None else (int(match[1]), int(match[2]) * 1000)
 
 
 def _coding_rate(item: dict[str, object]) -> int:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_network
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import LinkBusy, LinkError
 from gateway.links import Uplink
-from gateway.links.lora import semtech
+from gateway.links.lora import bulk, semtech
 from gateway.links.lora.addresses import host, parse_bind, source
 from gateway.links.lora.errors import MalformedDatagram, WrongLength
 from gateway.links.lora.forwarders import Forwarder, reduction_db
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.clock import Clock
     from gateway.links import Sink
     from gateway.links.lora import Settings
+    from gateway.links.lora.bulk import Datagram, Datagrams
     from gateway.operate.counters import Counters
     from gateway.radio import RadioDownlink
 
@@ -35,10 +35,6 @@ _DATAGRAMS_PER_TURN = 64
 """Then the other tasks of the daemon have their turn; the kernel holds the rest."""
 _FIRST_RETRY_S = 0.1
 _LAST_RETRY_S = 2.0
-# Linux: with this option every datagram tells how many were dropped before it because the buffer was full.
-# <asm-generic/socket.h>; Python has no name for it.
-_SO_RXQ_OVFL = 40
-_OVFL_BYTES = 4
 _U32_MASK = 0xFFFFFFFF
 _TX_ERRORS = (
     "TOO_LATE", "TOO_EARLY", "COLLISION_PACKET", "COLLISION_BEACON", "TX_FREQ", "TX_POWER", "GPS_UNLOCKED",
@@ -66,7 +62,6 @@ class LoraLink:
         self._register(settings)
         self._socket: socket.socket | None = None
         self._lost: asyncio.Future[None] | None = None
-        self._buffer = bytearray(semtech.MAX_DATAGRAM_BYTES)
         self._dropped = 0
         self._last_state = ""
 
@@ -174,7 +169,8 @@ class LoraLink:
         loop = asyncio.get_running_loop()
         self._socket = opened
         self._lost = loop.create_future()
-        loop.add_reader(opened.fileno(), self._read, opened, sink)
+        datagrams = bulk.datagrams(opened, _DATAGRAMS_PER_TURN, semtech.MAX_DATAGRAM_BYTES)
+        loop.add_reader(opened.fileno(), self._read, datagrams, sink)
         try:
             await self._lost
         finally:
@@ -185,44 +181,60 @@ class LoraLink:
             for forwarder in self._forwarders.values():
                 forwarder.give_up()
 
-    def _read(self, opened: socket.socket, sink: Sink) -> None:
-        """Take what the kernel holds, but not for ever."""
-        for _ in range(_DATAGRAMS_PER_TURN):
+    def _read(self, datagrams: Datagrams, sink: Sink) -> None:
+        """Take what the kernel holds, but not for ever: acknowledge first, then process (P section 3.1)."""
+        try:
+            came = datagrams.receive()
+        except OSError as error:
+            if self._lost is not None and not self._lost.done():
+                self._lost.set_exception(_Gone(f"{self._settings.bind} failed: {error}"))
+            return
+        if datagrams.dropped != self._dropped:
+            self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
+            self._dropped = datagrams.dropped
+        for header, forwarder, sender in self._acknowledged(datagrams, came):
             try:
-                size, extra, flags, address = opened.recvmsg_into([self._buffer], socket.CMSG_SPACE(_OVFL_BYTES))
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                if self._lost is not None and not self._lost.done():
-                    self._lost.set_exception(_Gone(f"{self._settings.bind} failed: {error}"))
-                return
-            if extra:
-                self._note_drops(extra)
-            try:
-                self._take(bytes(memoryview(self._buffer)[:size]), flags, address, sink)
+                self._handle(semtech.parse_body(header), forwarder, sender, sink)
             except MalformedDatagram as refusal:
-                self._refuse(refusal.reason, address, why=str(refusal))
+                self._refuse(refusal.reason, sender, why=str(refusal))
 
-    def _take(self, datagram: bytes, flags: int, address: Any, sink: Sink) -> None:
-        now_s = self._clock.monotonic_s()
+    def _acknowledged(self, datagrams: Datagrams, came: list[Datagram]) -> list[tuple[semtech.Header, Forwarder, Any]]:
+        """Return what is worth processing, once every PUSH_DATA of it has its PUSH_ACK."""
+        admitted: list[tuple[semtech.Header, Forwarder, Any]] = []
+        acks: list[tuple[int, bytes]] = []
+        for datagram in came:
+            try:
+                taken = self._admit(datagram)
+            except MalformedDatagram as refusal:
+                self._refuse(refusal.reason, datagram.sender, why=str(refusal))
+                continue
+            if taken is not None:
+                admitted.append((*taken, datagram.sender))
+                if taken[0].identifier is semtech.Identifier.PUSH_DATA:
+                    acks.append((datagram.slot, semtech.build_push_ack(taken[0].token)))
+        if acks:  # what the socket does not take: the forwarder only counts these, and nothing depends on them
+            self._count("ack_not_sent", datagrams.answer(acks))
+        return admitted
+
+    def _admit(self, datagram: Datagram) -> tuple[semtech.Header, Forwarder] | None:
+        """Return the header, and whose it is, or None for whom nothing is done. Raises MalformedDatagram."""
+        now_s, address = self._clock.monotonic_s(), datagram.sender
         sender = host(address[0])
         if not self._rate.allow(source(sender), now_s):
             self._refuse("rate_limited", address)
-            return
-        if flags & socket.MSG_TRUNC:
+            return None
+        if datagram.truncated:
             raise WrongLength(f"more than {semtech.MAX_DATAGRAM_BYTES} bytes")
-        header = semtech.read_header(datagram)
+        header = semtech.read_header(datagram.data)
         forwarder = self._forwarders.get(header.gateway_eui)
         if forwarder is None:
             self._refuse("unknown_gateway", address, eui=header.gateway_eui.hex())
-            return
+            return None
         refusal = forwarder.admit(sender, now_s, self._settings.pin_s)
         if refusal is not None:
             self._refuse(refusal, address, eui=header.gateway_eui.hex(), pinned_to=str(forwarder.host))
-            return
-        if header.identifier is semtech.Identifier.PUSH_DATA:
-            self._acknowledge(semtech.build_push_ack(header.token), address)  # before processing: P section 3.1
-        self._handle(semtech.parse_body(header), forwarder, address, sink)
+            return None
+        return header, forwarder
 
     def _handle(self, pdu: semtech.Pdu, forwarder: Forwarder, address: Any, sink: Sink) -> None:
         if isinstance(pdu, semtech.PushData):
@@ -255,15 +267,8 @@ class LoraLink:
             return
         try:
             self._socket.sendto(datagram, address)
-        except OSError:  # also a full buffer: the forwarder only counts these, and nothing depends on them
+        except OSError:
             self._count("ack_not_sent")
-
-    def _note_drops(self, extra: list[tuple[int, int, bytes]]) -> None:
-        for level, kind, data in extra:
-            if level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL and len(data) == _OVFL_BYTES:
-                total = int.from_bytes(data, sys.byteorder)
-                self._count("kernel_dropped", (total - self._dropped) & _U32_MASK)
-                self._dropped = total
 
     def _refuse(self, reason: str, address: Any, **fields: object) -> None:
         """Count, and log one per reason and interval: the names in a datagram are the sender's choice, so no key."""
@@ -294,7 +299,7 @@ def _open_socket(settings: Settings) -> socket.socket:
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer_bytes)
         with suppress(OSError):  # without it drops are only in /proc/net/udp
-            opened.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+            opened.setsockopt(socket.SOL_SOCKET, bulk.SO_RXQ_OVFL, 1)
         opened.bind((str(address), port))
     except OSError:
         opened.close()

@@ -26,9 +26,7 @@ def loads(body: bytes) -> dict[str, object]:
         text = body.decode("utf-8")
         if text.count("{") + text.count("[") > MAX_DEPTH:  # else it cannot be deeper: saves 15 us of 40
             _check_depth(text)
-        found = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
-        )
+        found = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         if isinstance(error, NotStrictJson):
             raise
@@ -72,3 +70,6 @@ def _integer(digits: str) -> int:
     if len(digits) > _MAX_NUMBER_CHARS:
         raise NotStrictJson(f"a number out of range: {digits[:_MAX_NUMBER_CHARS]}")
     return int(digits)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer)

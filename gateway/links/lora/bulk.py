@@ -1,0 +1,216 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Many datagrams for one system call, on Linux; elsewhere one by one.
+
+Python gives up its lock around each ``recvmsg`` and ``sendto``, and has to wait for it while the thread of the
+databases computes; meanwhile the kernel drops what its buffer cannot hold. ``recvmmsg`` and ``sendmmsg`` never wait
+here, so they are called with the lock held: 48 us for a datagram and its answer, on the clock beside such a thread,
+become 14 (benchmarks/bench_steps.py says it for this machine). ``OneByOne`` says what is right; the tests compare them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+import sys
+from typing import Any, NamedTuple, Protocol
+
+# Linux: with this option every datagram tells how many were dropped before it because the buffer was full.
+# <asm-generic/socket.h>; Python has no name for it.
+SO_RXQ_OVFL = 40
+_COUNT = struct.Struct("@I")
+_HEADER = struct.Struct("@PIPNPNi0PI0P")
+"""struct mmsghdr (recvmmsg(2)): name, its length, iovec, their number, control, its length, flags; bytes received."""
+_IOVEC = struct.Struct("@PN")
+_CMSG = struct.Struct("@Nii")
+_NAME_BYTES = 28  # struct sockaddr_in6, the longest that can come
+_CONTROL_BYTES = socket.CMSG_SPACE(_COUNT.size)
+_MAX_NAMES = 1024
+_AGAIN = (errno.EAGAIN, errno.EINTR)
+
+
+class Datagram(NamedTuple):
+    """One that came."""
+
+    data: bytes
+    truncated: bool
+    """It was longer."""
+    sender: Any
+    """Its address, as Python writes it."""
+    slot: int
+    """Where an answer goes, until more is received."""
+
+
+class Datagrams(Protocol):
+    """A bound UDP socket that does not block."""
+
+    dropped: int
+    """How many the kernel dropped, 32 bits, where it says so."""
+
+    def receive(self) -> list[Datagram]:
+        """Return what is there, up to a limit; nothing when there is nothing. Raises OSError."""
+
+    def answer(self, answers: list[tuple[int, bytes]]) -> int:
+        """Send to slots of the last ``receive``; return how many could not be sent."""
+
+
+class OneByOne:
+    """With the calls that Python has."""
+
+    def __init__(self, opened: socket.socket, most: int, max_bytes: int) -> None:
+        self.dropped = 0
+        self._socket = opened
+        self._most = most
+        self._buffer = bytearray(max_bytes)
+        self._senders: list[Any] = []
+
+    def receive(self) -> list[Datagram]:
+        """See Datagrams."""
+        found: list[Datagram] = []
+        self._senders.clear()
+        while len(found) < self._most:
+            try:
+                size, extra, flags, sender = self._socket.recvmsg_into([self._buffer], _CONTROL_BYTES)
+            except (BlockingIOError, InterruptedError):
+                break
+            for level, kind, data in extra:
+                if level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL and len(data) == _COUNT.size:
+                    self.dropped = _COUNT.unpack(data)[0]
+            data = bytes(memoryview(self._buffer)[:size])
+            found.append(Datagram(data, bool(flags & socket.MSG_TRUNC), sender, len(found)))
+            self._senders.append(sender)
+        return found
+
+    def answer(self, answers: list[tuple[int, bytes]]) -> int:
+        """See Datagrams."""
+        failed = 0
+        for slot, data in answers:
+            try:
+                self._socket.sendto(data, self._senders[slot])
+            except OSError:
+                failed += 1
+        return failed
+
+
+class AtOnce:
+    """With recvmmsg and sendmmsg."""
+
+    def __init__(self, opened: socket.socket, most: int, max_bytes: int) -> None:
+        self.dropped = 0
+        self._socket = opened
+        self._most, self._max_bytes = most, max_bytes
+        self._data, data_at = _memory(most * max_bytes)
+        self._names, names_at = _memory(most * _NAME_BYTES)
+        self._control, control_at = _memory(most * _CONTROL_BYTES)
+        iovecs, iovecs_at = _memory(most * _IOVEC.size)
+        self._headers, self._headers_at = _memory(most * _HEADER.size)
+        self._out, self._out_at = _memory(most * _HEADER.size)
+        self._out_iovecs, self._out_iovecs_at = _memory(most * _IOVEC.size)
+        self._kept = iovecs  # the kernel reads it
+        self._names_at = names_at
+        self._senders: dict[bytes, Any] = {}
+        self._name_sizes: list[int] = []
+        for slot in range(most):
+            _IOVEC.pack_into(iovecs, slot * _IOVEC.size, data_at + slot * max_bytes, max_bytes)
+            _HEADER.pack_into(
+                self._headers, slot * _HEADER.size,
+                names_at + slot * _NAME_BYTES, _NAME_BYTES, iovecs_at + slot * _IOVEC.size, 1,
+                control_at + slot * _CONTROL_BYTES, _CONTROL_BYTES, 0, 0,
+            )  # fmt: skip
+        self._fresh = bytes(self._headers)
+
+    def receive(self) -> list[Datagram]:
+        """See Datagrams."""
+        self._headers[:] = self._fresh  # the kernel wrote lengths into it
+        count = _LIBC.recvmmsg(self._socket.fileno(), self._headers_at, self._most, socket.MSG_DONTWAIT, None)
+        if count < 0:
+            code = ctypes.get_errno()
+            if code in _AGAIN:
+                return []
+            raise OSError(code, os.strerror(code))
+        found: list[Datagram] = []
+        data, names, sizes = memoryview(self._data), memoryview(self._names), []
+        headers = memoryview(self._headers)[: count * _HEADER.size]
+        for slot, (_, name_size, _, _, _, control_size, flags, size) in enumerate(_HEADER.iter_unpack(headers)):
+            if control_size:
+                self._note_drops(slot)
+            start, name_at = slot * self._max_bytes, slot * _NAME_BYTES
+            sizes.append(name_size)
+            sender = self._sender(bytes(names[name_at : name_at + name_size]))
+            truncated = bool(flags & socket.MSG_TRUNC)
+            found.append(Datagram(bytes(data[start : start + size]), truncated, sender, slot))
+        self._name_sizes = sizes
+        return found
+
+    def answer(self, answers: list[tuple[int, bytes]]) -> int:
+        """See Datagrams."""
+        bodies, body_at = _memory(sum(len(data) for _, data in answers))
+        at = 0
+        for index, (slot, data) in enumerate(answers):
+            bodies[at : at + len(data)] = data
+            _IOVEC.pack_into(self._out_iovecs, index * _IOVEC.size, body_at + at, len(data))
+            at += len(data)
+            _HEADER.pack_into(
+                self._out, index * _HEADER.size,
+                self._names_at + slot * _NAME_BYTES, self._name_sizes[slot],
+                self._out_iovecs_at + index * _IOVEC.size, 1, 0, 0, 0, 0,
+            )  # fmt: skip
+        done = failed = 0
+        while done < len(answers):
+            left, out_at = len(answers) - done, self._out_at + done * _HEADER.size
+            sent = _LIBC.sendmmsg(self._socket.fileno(), out_at, left, socket.MSG_DONTWAIT)
+            failed += sent <= 0
+            done += max(1, sent)  # the first that is refused ends a call: go on behind it
+        return failed
+
+    def _note_drops(self, slot: int) -> None:
+        at = slot * _CONTROL_BYTES
+        _, level, kind = _CMSG.unpack_from(self._control, at)
+        if level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL:
+            self.dropped = _COUNT.unpack_from(self._control, at + socket.CMSG_LEN(0))[0]
+
+    def _sender(self, name: bytes) -> Any:
+        sender = self._senders.get(name)
+        if sender is None:
+            if len(self._senders) >= _MAX_NAMES:
+                self._senders.clear()
+            sender = self._senders[name] = _address(name)
+        return sender
+
+
+def _memory(size: int) -> tuple[bytearray, int]:
+    """Return memory, never empty, and where it is."""
+    made = bytearray(size or 1)
+    return made, ctypes.addressof(ctypes.c_char.from_buffer(made))
+
+
+def _address(name: bytes) -> Any:
+    """Return what Python calls a struct sockaddr_in or sockaddr_in6 (ip(7), ipv6(7))."""
+    port = int.from_bytes(name[2:4], "big")
+    if int.from_bytes(name[:2], sys.byteorder) == socket.AF_INET:
+        return socket.inet_ntop(socket.AF_INET, name[4:8]), port
+    scope = int.from_bytes(name[24:28], sys.byteorder)
+    return socket.inet_ntop(socket.AF_INET6, name[8:24]), port, int.from_bytes(name[4:8], "big"), scope
+
+
+def _libc() -> Any:
+    """Return the C library, its calls made with Python's lock held; None where it has not both."""
+    if not sys.platform.startswith("linux"):
+        return None
+    found = ctypes.PyDLL(None, use_errno=True)
+    if not hasattr(found, "recvmmsg") or not hasattr(found, "sendmmsg"):
+        return None
+    found.recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+    found.sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+    return found
+
+
+_LIBC = _libc()
+
+
+def datagrams(opened: socket.socket, most: int, max_bytes: int) -> Datagrams:
+    """Return the fastest that this machine has: at most *most* at a time, of at most *max_bytes* each."""
+    return OneByOne(opened, most, max_bytes) if _LIBC is None else AtOnce(opened, most, max_bytes)
