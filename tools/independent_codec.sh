@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
 #
-# The LoRaWAN codec of other hands that the tests check ours against: lora-packet, into tests/independent/node_modules.
+# Codecs of other hands that the tests check ours against: lora-packet (LoRaWAN) and cborg (CBOR), into tests/independent/node_modules.
 # Node.js and npm are installed with apt-get where that needs no password; otherwise this says what to install and fails.
 set -euo pipefail
 cd "$(dirname "$0")/../tests/independent"
