@@ -77,9 +77,9 @@ def wanted_by(name: str, rules: ReleaseSettings) -> Wanted:
     return Wanted(name, rules.audience, rules.platform_id, rules.dataset, tuple(rules.kinds))
 
 
-def check(registry: Registry, platforms: Iterable[object]) -> list[str]:
+def check(registry: Registry, pack: Path | None, platforms: Iterable[object]) -> list[str]:
     """Return why outputs of a configuration may not be. Raises ProvisioningError."""
-    outputs = Outputs(registry)
+    outputs = Outputs(registry, lambda: load_pack(pack))
     found = []
     for settings in platforms:
         rules = getattr(settings, "release", None)

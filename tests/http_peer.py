@@ -27,7 +27,7 @@ Answer = Callable[[Any], Response | None]
 class HttpPeer:
     """One server on a port of its own, which survives being stopped and started again."""
 
-    def __init__(self, **tls: str) -> None:
+    def __init__(self, **tls: Any) -> None:
         self._tls = tls
         self._probe = socket.create_server(("127.0.0.1", 0))
         self.port = self._probe.getsockname()[1]
@@ -89,7 +89,7 @@ def says(status: int, body: Any = None, **headers: str) -> Answer:
 class Broker(HttpPeer):
     """What a context broker keeps: entities by id, attributes merged (options=update)."""
 
-    def __init__(self, **tls: str) -> None:
+    def __init__(self, **tls: Any) -> None:
         super().__init__(**tls)
         self.entities: dict[str, dict[str, Any]] = {}
         self.poison: set[str] = set()

@@ -23,7 +23,7 @@ _NAME = re.compile(r"name eq '((?:[^']|'')*)'")
 class Things(HttpPeer):
     """What a SensorThings service keeps."""
 
-    def __init__(self, **tls: str) -> None:
+    def __init__(self, **tls: Any) -> None:
         super().__init__(**tls)
         self.sets: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self.observations: list[tuple[str, dict[str, Any]]] = []

@@ -64,7 +64,7 @@ def _check(options: argparse.Namespace) -> int:
         register = loaded.config.register_
         kek = loaded.secret(register.kek)
         with Registry.open(register.url, kek, base=loaded.base, password=loaded.password()) as registry:
-            refusals = directory.check(registry, loaded.config.platforms)
+            refusals = directory.check(registry, loaded.guidelines()[0], loaded.config.platforms)
     if refusals:
         raise OutputRefused("\n".join(refusals))
     say(f"{options.config}: OK")
