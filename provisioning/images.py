@@ -22,7 +22,7 @@ from provisioning.city import City
 from provisioning.errors import AlreadyExists, BoardError, UnknownDevice
 from provisioning.identities import urn
 from provisioning.private_files import SECRET_MODE
-from provisioning.registry import Device
+from provisioning.registry import Device, Registry
 
 DEFAULT_INTERVAL_MS: Final = 60_000
 SERIAL_RECEIPT_EVERY: Final = 8
@@ -67,22 +67,46 @@ def make_board_image(
                 next_step="lykta devices lists the registered ones; lykta register adds one",
             )
         board = board or default_board(device.kind)
-        identity = {
-            "dev_eui": device.dev_eui,
-            "join_eui": device.join_eui,
-            "app_key": registry.app_key(dev_eui),
-            "kind": device.kind,
-            "link": link,
-            "console": console,
-            "interval_ms": interval_ms,
-            "receipt_every": receipt_every or default_receipt_every(link, interval_ms),
-            "queue_bytes": QUEUE_BYTES,
-            "board": board_map(board, link, device.kind, lorawan or {}),
-        }
+        identity = identity_map(
+            registry,
+            device,
+            board,
+            link=link,
+            interval_ms=interval_ms,
+            console=console,
+            receipt_every=receipt_every,
+            lorawan=lorawan,
+        )
     # The key is on disk in clear only inside a directory of mode 0700, and in the image.
     with tempfile.TemporaryDirectory(prefix=".lykta-image-", dir=image.parent) as folder:
         _build(Path(folder), board, identity, image)
     return device
+
+
+def identity_map(
+    registry: Registry,
+    device: Device,
+    board: str,
+    *,
+    link: str = "serial",
+    interval_ms: int = DEFAULT_INTERVAL_MS,
+    console: bool = True,
+    receipt_every: int | None = None,
+    lorawan: Mapping[str, object] | None = None,
+) -> dict[str, Any]:
+    """What a board is told about itself, its AppKey among it (firmware/node/config.py). Raises BoardError."""
+    return {
+        "dev_eui": device.dev_eui,
+        "join_eui": device.join_eui,
+        "app_key": registry.app_key(device.dev_eui),
+        "kind": device.kind,
+        "link": link,
+        "console": console,
+        "interval_ms": interval_ms,
+        "receipt_every": receipt_every or default_receipt_every(link, interval_ms),
+        "queue_bytes": QUEUE_BYTES,
+        "board": board_map(board, link, device.kind, lorawan or {}),
+    }
 
 
 def _refuse_to_overwrite(image: Path) -> None:

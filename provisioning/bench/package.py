@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -102,9 +103,17 @@ def parse_launcher(main: bytes | None) -> Launcher:
     return Launcher("/" if b"from firmware.node import start" in main else None)
 
 
-@lru_cache(maxsize=16)
 def package_for(board: str) -> Package:
-    """Compile the node for a board; once in the life of this process. Raises BoardError."""
+    """Compile the node for a board; once in the life of this process, whoever asks first. Raises BoardError."""
+    with _building:
+        return _built(board)
+
+
+_building = threading.Lock()
+
+
+@lru_cache(maxsize=16)
+def _built(board: str) -> Package:
     with tempfile.TemporaryDirectory(prefix="lykta-package-") as folder:
         tree = Path(folder) / "tree"
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from provisioning.bench.board import Board
-from provisioning.bench.errors import BenchError
+from provisioning.bench.errors import BenchError, NoSuchPort
 from provisioning.bench.line import BAUD, Line
 from provisioning.bench.repl import RawRepl
 
@@ -49,7 +49,8 @@ class Session:
                     board.keep_fed(self._watchdog_ms)
                 return work(board, repl)
             except BenchError as error:
-                if not error.retry or attempt == self._attempts:
+                never_there = isinstance(error, NoSuchPort) and attempt == 1
+                if not error.retry or never_there or attempt == self._attempts:
                     raise
                 self.interruptions += 1
                 log.info("%s: %s; attempt %d of %d", self.port, error.state, attempt + 1, self._attempts)

@@ -30,6 +30,7 @@ from provisioning.cli import (
     commander,
     demo,
     devices,
+    enroll,
     gateway,
     init,
     papers,
@@ -134,6 +135,9 @@ app.add_typer(boards.app, name="boards")
 app.command("ports")(bench.list_ports)
 app.command("install")(bench.install)
 app.command("doctor")(bench.doctor)
+app.command("enroll")(enroll.enroll)
+app.command("enrolled")(enroll.enrolled)
+app.command("label")(enroll.labels)
 app.command("demo")(demo.demo)
 app.command("battery")(battery.battery)
 app.command("check")(check.check)

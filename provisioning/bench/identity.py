@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A device's identity on its board: written to the protected store, and read back as a keyed fingerprint only."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import Any, Final
+
+from firmware.node import slots
+from firmware.wire import cbor
+from provisioning.bench.board import Board
+from provisioning.bench.errors import DamagedTransfer
+
+FOLDER: Final = "/data"
+FILES: Final = ("/data/identity.a", "/data/identity.b")
+_KEY_BYTES: Final = 64
+_KEPT: Final = frozenset({"identity.a", "identity.b", "nonce.a", "nonce.b", "pins.a", "pins.b", "boots.a", "boots.b"})
+"""What outlives the bench: who it is, and DevNonces, of which none is used twice (TS001 section 6.2.5)."""
+
+
+def record(identity: dict[str, Any], generation: int) -> bytes:
+    """The identity as its file holds it."""
+    return slots.pack(generation, cbor.dumps(identity))
+
+
+def present(board: Board) -> bool:
+    """Whether the board has an identity, whichever."""
+    return any(f"{FOLDER}/{name}" in FILES for name in board.names(FOLDER))
+
+
+def holds(board: Board, expected: bytes) -> bool:
+    """Whether both copies on the board are this record: it computes a fingerprint under a key that is used once."""
+    if not {name.rsplit("/", 1)[1] for name in FILES} <= set(board.names(FOLDER)):
+        return False
+    key = secrets.token_bytes(_KEY_BYTES)
+    wanted = hmac.new(key, expected, hashlib.sha256).hexdigest()
+    return all(hmac.compare_digest(board.fingerprint(path, key), wanted) for path in FILES)
+
+
+def write(board: Board, data: bytes) -> None:
+    """Write both copies, one after the other, and have them confirmed by fingerprint. Raises DamagedTransfer."""
+    for path in FILES:
+        board.put(path, data)
+    if not holds(board, data):
+        raise DamagedTransfer(
+            "The board's store does not hold the identity that was written.",
+            value="its fingerprint differs",
+            reason="The board would join as another device, or not at all.",
+            next_step="give the same command again; if it stays, the flash is worn out",
+        )
+
+
+def forget_the_bench(board: Board) -> None:
+    """Remove session, readings and counts of the bench; identity and used join numbers stay."""
+    for name in board.names(FOLDER):
+        if name.endswith("/"):
+            board.remove_tree(f"{FOLDER}/{name[:-1]}")
+        elif name not in _KEPT:
+            board.remove(f"{FOLDER}/{name}")
+
+
+def forget_everything(board: Board) -> None:
+    """Make the board nobody's: identity, join numbers, readings, all of it."""
+    board.remove_tree(FOLDER)

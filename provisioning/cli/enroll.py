@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""`lykta enroll`, `lykta enrolled`, `lykta label`: from a blank board to one with an identity, a record and a label."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from provisioning.bench import batch, enrolment, label, ports, record
+from provisioning.bench.enrolment import Bench, Enrolled, Enrolment, Wanted
+from provisioning.bench.errors import AmbiguousPort, BenchError
+from provisioning.bench.session import Session
+from provisioning.cli.bench import BoardOption, JsonOption, VirtualOption, WatchdogOption, rehearsed
+from provisioning.cli.output import complain, note, of, say, say_json, say_table
+from provisioning.errors import ProvisioningError, UnknownDevice
+from provisioning.identities import parse_eui
+from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, default_board
+
+_asking = threading.Lock()
+
+
+def enroll(
+    ctx: typer.Context,
+    port: Annotated[list[str] | None, typer.Argument(metavar="PORT", help="One or more; see lykta ports.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every board that is plugged in.")] = False,
+    kind: Annotated[str | None, typer.Option("--kind", help="Register new devices of this kind.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="DEV_EUI", help="One that is registered.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of a new device.")] = None,
+    board: BoardOption = None,
+    link: Annotated[str, typer.Option("--link", help=f"How it is to talk: {', '.join(LINKS)}.")] = "serial",
+    interval_ms: Annotated[int, typer.Option("--interval-ms", min=50, max=86_400_000)] = DEFAULT_INTERVAL_MS,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="NAME", help="A part that this bench does not have.")
+    ] = None,
+    serial: Annotated[str, typer.Option("--serial", help="Serial number for the label.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a word before what cannot be undone.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Boards at a time.")] = batch.MAX_JOBS,
+    watchdog_ms: WatchdogOption = 0,
+    virtual: VirtualOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Give boards firmware, identity, proof, record and label in one pass. It resumes where it was interrupted."""
+    wanted = Wanted(
+        kind=kind,
+        dev_eui=None if device is None else parse_eui(device),
+        name=name,
+        board=board or (default_board(kind or "") if virtual else None),
+        link=link,
+        interval_ms=interval_ms,
+        without=frozenset(without or ()),
+        serial=serial,
+    )
+    with rehearsed(virtual, wanted.board or "virtual") as extra, of(ctx).city().registry() as registry:
+        chosen = _chosen(port or [], every, extra)
+        _refuse_many(wanted, chosen)
+        bench = Bench.of(of(ctx).city(), registry)
+
+        def job(path: str) -> Enrolled:
+            session = Session(path, watchdog_ms=watchdog_ms)
+
+            def step(what: str, remark: str) -> None:
+                note(f"{path}: {what} {remark}".rstrip())
+
+            confirm = _agreed if yes else _confirmed
+            return Enrolment(bench, chosen[path], wanted, session, step=step, confirm=confirm).run()
+
+        rows = batch.run(list(chosen), job, jobs)
+    _show(rows, as_json)
+    if any(row.error is not None for row in rows):
+        raise typer.Exit(1)
+
+
+def enrolled(
+    ctx: typer.Context,
+    device: Annotated[str, typer.Argument(metavar="DEV_EUI")],
+) -> None:
+    """Print the signed records of a device's boards, checked against the city's certificate."""
+    city = of(ctx).city()
+    with city.registry() as registry:
+        say_json(record.stored(registry, city.ca_certificate(), parse_eui(device).hex()))
+
+
+def labels(
+    ctx: typer.Context,
+    device: Annotated[list[str], typer.Argument(metavar="DEV_EUI", help="One or more registered devices.")],
+    png: Annotated[Path | None, typer.Option("--png", metavar="DIR", help="A picture of each, in this folder.")] = None,
+    sheet: Annotated[Path | None, typer.Option("--sheet", metavar="FILE.pdf", help="All on A4 sheets.")] = None,
+    zpl: Annotated[Path | None, typer.Option("--zpl", metavar="FILE", help="All for a Zebra printer.")] = None,
+    serial: Annotated[str, typer.Option("--serial", help="Serial number, of one device.")] = "",
+    profile_id: Annotated[str, typer.Option("--profile-id", metavar="HEX", help="VendorID and profile, 8 digits.")] = (
+        label.NO_VENDOR
+    ),
+) -> None:
+    """Print LoRaWAN labels (TR005): the QR code's text, and pictures, sheets or ZPL where asked for."""
+    city = of(ctx).city()
+    made = []
+    with city.registry() as registry:
+        for text in device:
+            found = registry.device(parse_eui(text))
+            if found is None:
+                raise UnknownDevice("No device with this DevEUI is registered.", value=text, next_step="lykta devices")
+            made.append(enrolment.label_of(city, found, serial, profile_id.upper()))
+    for each in made:
+        say(each.code)
+    if png is not None:
+        png.mkdir(parents=True, exist_ok=True)
+        for each in made:
+            label.save_png(each, png / f"{each.dev_eui.hex()}.png")
+    if sheet is not None:
+        label.save_sheet(made, sheet)
+    if zpl is not None:
+        zpl.write_text("".join(label.zpl(each) for each in made), "utf-8")
+
+
+def _chosen(wanted: list[str], every: bool, extra: list[str]) -> dict[str, ports.Port]:
+    listed = [port for port in ports.listed(extra) if port.answers not in ("drive", "dfu")]
+    if extra:
+        return {path: ports.Port(path) for path in extra}
+    if every:
+        return {port.path: port for port in listed}
+    found = [ports.choose(listed, each) for each in wanted] if wanted else [ports.choose(listed, None)]
+    return {port.path: port for port in found}
+
+
+def _refuse_many(wanted: Wanted, chosen: dict[str, ports.Port]) -> None:
+    single = wanted.dev_eui is not None or wanted.name is not None or bool(wanted.serial)
+    if single and len(chosen) > 1:
+        raise AmbiguousPort(
+            "One device, name or serial number is for one board.",
+            value=f"{len(chosen)} boards",
+            next_step="name one port; or leave it out to register a device for each board",
+        )
+
+
+def _agreed(_what: str, _word: str) -> bool:
+    return True
+
+
+def _confirmed(what: str, word: str) -> bool:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return False
+    with _asking:
+        return console.input(f"{what}. Type {word} to go on: ", markup=False).strip() == word
+
+
+def _show(rows: list[batch.Row[Enrolled]], as_json: bool) -> None:
+    if as_json:
+        say_json([_as_json(row) for row in rows])
+        return
+    table = []
+    for row in rows:
+        if row.done is not None:
+            done = row.done
+            table.append([row.port, done.device.dev_eui.hex(), done.board, done.build, f"{done.seconds:.0f} s", "done"])
+        else:
+            table.append([row.port, "", "", "", "", "FAILED" if row.error is None else f"FAILED: {row.error.state}"])
+    say_table(["port", "DevEUI", "board", "build", "time", "result"], table)
+    for row in rows:
+        if row.error is not None:
+            note(f"{row.port}:")
+            complain(row.error)
+
+
+def _as_json(row: batch.Row[Enrolled]) -> dict[str, object]:
+    done = row.done
+    if done is None:
+        error = row.error or ProvisioningError("failed")
+        return {
+            "port": row.port,
+            "done": False,
+            "error": error.state,
+            "found": None if error.value is None else str(error.value),
+            "next_step": error.next_step,
+            "retry": isinstance(error, BenchError) and error.retry,
+        }
+    return {
+        "port": row.port,
+        "done": True,
+        "dev_eui": done.device.dev_eui.hex(),
+        "name": done.device.name,
+        "board": done.board,
+        "build": done.build,
+        "self_test": done.proof.self_test,
+        "label": done.label.code,
+        "seconds": round(done.seconds, 3),
+        "interruptions": done.interruptions,
+    }
