@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
@@ -16,6 +16,11 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLA
 from provisioning.errors import RegisterError
 
 BUSY_TIMEOUT_MS = 10_000
+
+_MEND: Final = {
+    "sqlite": "check that the file exists, is writable and that its disk is not full; then try again",
+    "postgresql": "check the network and the server; lykta check RECORD --snapshot FILE judges without them",
+}
 
 
 def resolve_url(url: str, base: Path | None = None) -> URL:
@@ -94,7 +99,7 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
         raise RegisterError(
             f"The register cannot be used: {error.orig}.",
             value=engine.url.render_as_string(hide_password=True),
-            next_step="check that the file exists, is writable and that its disk is not full; then try again",
+            next_step=_MEND.get(engine.dialect.name, _MEND["postgresql"]),
         ) from error
     except SQLAlchemyError as error:
         raise RegisterError(

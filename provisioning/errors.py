@@ -122,6 +122,10 @@ class RefusedByRules(ProvisioningError, ValueError):
     refusal: Refusal | None = None
 
 
+class StaleRevision(ProvisioningError, ValueError):
+    """The register has changed since somebody looked at it and decided."""
+
+
 class WrongStage(ProvisioningError, ValueError):
     """A device cannot go from its stage to the one that was asked for."""
 

@@ -36,9 +36,9 @@ def audit(
     options.renderer_of(output)
     with options.source(ctx, snapshot) as found:
         rules = guidelines(found.stock, found.loaded, mode=Mode.AUDIT, now=now)
-        evaluations = list(rules.audit(owner))
-        frame = found.frame(now)
-    options.finish(evaluations, frame, output=output, language=language, strict=strict, everything=False)
+        options.finish(
+            rules.audit(owner), found.frame(now), output=output, language=language, strict=strict, everything=False
+        )
 
 
 def snapshot(

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from provisioning.cli.devices import BATCH, EXIT_NEEDS_APPROVAL, KIND, OWNER, STAGE
+from provisioning.cli.devices import BATCH, EXIT_NEEDS_APPROVAL, KIND, OWNER, REVISION, STAGE
 from provisioning.cli.output import note, of, say, say_json
-from provisioning.judging import judge_of
+from provisioning.judging import judge_of, told_together
 from provisioning.private_files import write_through
 from provisioning.register import desk, files
-from provisioning.register.batch import import_rows
+from provisioning.register.batch import RowReport, import_rows
 from provisioning.register.registration import Options
 
 Form = Annotated[str | None, typer.Option("--format", metavar="csv|jsonl", help="Default: by the file's name.")]
@@ -37,22 +38,21 @@ def import_(
     keys: Annotated[
         Path | None, typer.Option("--keys", metavar="FILE", help="The vendor's keys: CSV with dev_eui,app_key.")
     ] = None,
+    revision: Annotated[int | None, REVISION] = None,
     form: Form = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what became of each row as JSON.")] = False,
 ) -> None:
     """Register a batch: every row or none. Run again after a correction, it leaves rows that are there alone."""
     city = of(ctx).city()
     rows = list(files.read(file, files.format_of(file, form)))
-    options = Options(judge_of(city), keep_stage=keep_stage, app_keys=None if keys is None else files.read_keys(keys))
+    app_keys = None if keys is None else files.read_keys(keys)
+    options = Options(judge_of(city), keep_stage=keep_stage, app_keys=app_keys, revision=revision)
     with city.registry() as registry:
         reports = import_rows(registry, rows, options, partial=partial)
     if as_json:
-        say_json([vars(report) for report in reports])
-    for report in reports:
-        if report.lines and not as_json:
-            say(f"line {report.number} {report.name}: {report.status}")
-            for line in report.lines:
-                say(f"  {line}")
+        say_json([report.as_dict() for report in reports])
+    else:
+        _tell(reports)
     tally = Counter(report.status for report in reports)
     note(
         ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in sorted(tally.items()))
@@ -67,6 +67,26 @@ def import_(
         raise typer.Exit(1)
     if tally["needs_approval"]:
         raise typer.Exit(EXIT_NEEDS_APPROVAL)
+
+
+def _tell(reports: Sequence[RowReport]) -> None:
+    """What became of the rows: each row on its line, and then what the rules say, once for all rows it is said of."""
+    for report in reports:
+        if report.lines:
+            say(f"{f'{_row(report)} {report.name}'.rstrip()}: {report.status.replace('_', ' ')}")
+        if report.verdict is None:
+            for line in report.lines:
+                say(f"  {line}")
+    judged = {report.device_id or _row(report): report.verdict for report in reports if report.verdict is not None}
+    together = told_together(judged)
+    if together:
+        say("")
+    for line in together:
+        say(line)
+
+
+def _row(report: RowReport) -> str:
+    return f"line {report.number}"
 
 
 def export(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,9 @@ OWNER = typer.Option("--owner", metavar="ORG", help="Of this organisation.")
 KIND = typer.Option("--kind", metavar="KIND", help="Of this kind, for example traffic_counter.")
 STAGE = typer.Option("--stage", help="In this stage, for example operational.")
 BATCH = typer.Option("--batch", metavar="ID", help="Of this batch.")
+REVISION = typer.Option(
+    "--revision", metavar="N", min=0, help="Only if the register is still at this revision, as lykta check told it."
+)
 EXIT_NEEDS_APPROVAL = 2
 
 
@@ -42,12 +46,13 @@ def register(
     keys: Annotated[
         Path | None, typer.Option("--keys", metavar="FILE", help="The vendor's keys: CSV with dev_eui,app_key.")
     ] = None,
+    revision: Annotated[int | None, REVISION] = None,
 ) -> None:
     """Register a device and give it a key of its own; print its DevEUI. The key is never shown."""
     if (file is None) == (kind is None):
         raise typer.BadParameter("name the FILE of the device's record, or --kind for a device on the bench")
     if file is not None:
-        _register_file(ctx, file, keys)
+        _register_file(ctx, file, keys, revision)
         return
     with of(ctx).city().registry() as registry:
         device = registry.register_device(
@@ -61,10 +66,10 @@ def register(
     note(f"registered {device.name}; next: lykta board make {device.dev_eui.hex()} IMAGE")
 
 
-def _register_file(ctx: typer.Context, file: Path, keys: Path | None) -> None:
+def _register_file(ctx: typer.Context, file: Path, keys: Path | None, revision: int | None) -> None:
     record = desk.read_record(file)
     city = of(ctx).city()
-    options = Options(judge_of(city), app_keys=None if keys is None else files.read_keys(keys))
+    options = Options(judge_of(city), app_keys=None if keys is None else files.read_keys(keys), revision=revision)
     with city.registry() as registry:
         result = desk.register_one(registry, record, options)
     made = result.record
@@ -175,7 +180,44 @@ def retire(
     with of(ctx).city().registry() as registry, registry.change() as change:
         record = moves.retire(change, what, by=by or registry.actor)
     say(f"{record.id} retired")
-    note(f"its keys are destroyed; next: take it down, then lykta stage {record.id} disposed")
+    note(f"its keys are destroyed; next: take it down, then lykta dispose {record.id} --help")
+
+
+def dispose(
+    ctx: typer.Context,
+    what: What,
+    taken_down: Annotated[
+        datetime | None, typer.Option("--taken-down", formats=["%Y-%m-%d"], help="The day it was taken down.")
+    ] = None,
+    photo: Annotated[
+        str | None, typer.Option("--photo", metavar="REF", help="Where the photo of the empty place is kept.")
+    ] = None,
+    wiped: Annotated[bool, typer.Option("--wiped", help="What it had stored is erased.")] = False,
+    streams_closed: Annotated[
+        bool, typer.Option("--streams-closed", help="Its streams are closed in the catalogue and with their users.")
+    ] = False,
+    waste: Annotated[
+        str | None, typer.Option("--waste", metavar="REF", help="The receipt of the waste station.")
+    ] = None,
+) -> None:
+    """Write down what was done with a retired device; once all is done (LIFE-4), it counts as disposed of.
+
+    What was written down stays, also when something is lacking yet: run it again with the rest.
+    """
+    city = of(ctx).city()
+    steps = {
+        "taken_down": None if taken_down is None else taken_down.date(),
+        "photo_ref": photo,
+        "data_wiped": wiped or None,
+        "streams_closed": streams_closed or None,
+        "waste_ref": waste,
+    }
+    with city.registry() as registry:
+        with registry.change() as change:
+            moves.write_retirement(change, what, {name: value for name, value in steps.items() if value is not None})
+        with registry.change() as change:
+            record, _verdict = moves.move(change, what, "disposed", judge=judge_of(city))
+    say(f"{record.id} {record.lifecycle.stage}")
 
 
 def _as_dict(device: Device) -> dict[str, str | None]:

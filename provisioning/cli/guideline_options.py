@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from provisioning.cli.output import of, say
+from provisioning.cli.output import of
 from provisioning.errors import ConfigError
 from provisioning.guidelines import city_pack, signed_pack, snapshot
-from provisioning.guidelines.findings import EXIT_USAGE, Evaluation, exit_code
+from provisioning.guidelines.findings import EXIT_USAGE, Evaluation, Worst
 from provisioning.guidelines.render_data import RENDERERS
 from provisioning.guidelines.render_text import Frame
 from provisioning.guidelines.texts import LANGUAGES, Language, language_of_locale
@@ -101,7 +101,7 @@ def renderer_of(output: str) -> Any:
 
 
 def finish(
-    evaluations: Sequence[Evaluation],
+    evaluations: Iterable[Evaluation],
     frame: Frame,
     *,
     output: str,
@@ -109,9 +109,11 @@ def finish(
     strict: bool,
     everything: bool,
 ) -> None:
-    """Print the evaluations and exit with their code."""
-    say(renderer_of(output)(evaluations, frame, language, everything=everything))
-    code = exit_code(list(evaluations), strict=strict)
+    """Print the evaluations as they come and exit with their code."""
+    worst = Worst()
+    for piece in renderer_of(output)(worst.watch(evaluations), frame, language, everything=everything):
+        typer.echo(piece, nl=False)
+    code = worst.exit_code(strict=strict)
     if code:
         raise typer.Exit(code)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as each_its_own
 from datetime import date, datetime
@@ -159,19 +159,40 @@ class Evaluation:
         kept = tuple(each for each in self.findings if each.status not in quiet)
         return replace(self, findings=kept, counted=self.tally)
 
+    def under(self, name: str) -> Evaluation:
+        """The same under another name, for who has none of its own yet."""
+        return replace(self, subject=name, findings=tuple(replace(each, device_id=name) for each in self.findings))
+
     def exit_code(self, *, strict: bool = False) -> int:
         """0 ok, 1 blocked, 2 needs approval; 3 where `strict` and there are warnings."""
-        return exit_code([self], strict=strict)
+        worst = Worst()
+        for _each in worst.watch([self]):
+            pass
+        return worst.exit_code(strict=strict)
 
 
-def exit_code(evaluations: list[Evaluation], *, strict: bool = False) -> int:
-    """The code for many evaluations: the worst of them."""
-    verdicts = {each.verdict for each in evaluations}
-    for verdict in (Verdict.BLOCKED, Verdict.NEEDS_APPROVAL):
-        if verdict in verdicts:
-            return EXIT_CODES[verdict]
-    warned = any(finding.weight is Severity.WARN for each in evaluations for finding in each.open)
-    return EXIT_WARNINGS if strict and warned else 0
+class Worst:
+    """The exit code of many evaluations, one after the other."""
+
+    def __init__(self) -> None:
+        self._verdicts: set[Verdict] = set()
+        self._warned = False
+        self.mode: Mode | None = None
+
+    def watch(self, evaluations: Iterable[Evaluation]) -> Iterator[Evaluation]:
+        """Pass evaluations on, and remember the worst."""
+        for each in evaluations:
+            self.mode = each.mode
+            self._verdicts.add(each.verdict)
+            self._warned = self._warned or any(finding.weight is Severity.WARN for finding in each.open)
+            yield each
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """Of what has passed so far."""
+        for verdict in (Verdict.BLOCKED, Verdict.NEEDS_APPROVAL):
+            if verdict in self._verdicts:
+                return EXIT_CODES[verdict]
+        return EXIT_WARNINGS if strict and self._warned else 0
 
 
 def _tally_name(finding: Finding) -> str:

@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Findings for programs: JSON, SARIF 2.1.0 (OASIS), JUnit XML, CSV."""
+"""Findings for programs: JSON, SARIF 2.1.0 (OASIS), JUnit XML, CSV. Written as they come: a city may be large."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import quoteattr
 
-from provisioning.guidelines.findings import Evaluation, Finding, Severity, Status, exit_code
+from provisioning.guidelines.findings import Evaluation, Finding, Severity, Status, Worst
 from provisioning.guidelines.render_text import Frame, message, remedies, report
 from provisioning.guidelines.texts import Language, printable, text_of
 
@@ -68,9 +70,12 @@ def _evaluation(each: Evaluation, language: Language, *, everything: bool) -> di
     }
 
 
-def as_json(evaluations: Sequence[Evaluation], frame: Frame, language: Language, *, everything: bool = False) -> str:
-    """One JSON document."""
+def as_json(
+    evaluations: Iterable[Evaluation], frame: Frame, language: Language, *, everything: bool = False
+) -> Iterator[str]:
+    """One JSON document. The exit code stands last: it is that of all devices."""
     header = frame.pack.pack
+    worst = Worst()
     document = {
         "rulepack": {
             "version": header.version,
@@ -81,36 +86,49 @@ def as_json(evaluations: Sequence[Evaluation], frame: Frame, language: Language,
         },
         "register": {"revision": frame.revision, "as_of": frame.as_of.isoformat(), "age_s": round(frame.age_h * 3600)},
         "evaluated_at": frame.now.isoformat(),
-        "mode": evaluations[0].mode if evaluations else None,
-        "exit_code": exit_code(list(evaluations)),
-        "devices": [_evaluation(each, language, everything=everything) for each in evaluations],
     }
-    return json.dumps(document, ensure_ascii=False, indent=2, default=str)
+    yield f'{_dumps(document).removesuffix("}").rstrip()},\n  "devices": [\n'
+    yield from _listed(_evaluation(each, language, everything=everything) for each in worst.watch(evaluations))
+    yield f'\n  ],\n  "mode": {_dumps(worst.mode)},\n  "exit_code": {worst.exit_code()}\n}}\n'
 
 
-def as_sarif(evaluations: Sequence[Evaluation], frame: Frame, language: Language, *, everything: bool = False) -> str:
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def _listed(values: Iterable[object]) -> Iterator[str]:
+    """The items of a JSON array."""
+    before = ""
+    for each in values:
+        yield before + textwrap.indent(_dumps(each), "    ")
+        before = ",\n"
+
+
+def as_sarif(
+    evaluations: Iterable[Evaluation], frame: Frame, language: Language, *, everything: bool = False
+) -> Iterator[str]:
     """A SARIF log with one run; a waived finding is a suppressed result."""
-    ids = list(frame.pack.rules)
-    results = [
-        _result(finding, ids, language)
-        for each in evaluations
-        for finding in each.findings
-        if _shown(finding, everything=everything)
-    ]
+    ids, worst = list(frame.pack.rules), Worst()
     driver = {
         "name": "lykta",
         "semanticVersion": "0.1.0",
         "rules": [_descriptor(rule_id, frame, language) for rule_id in ids],
         "properties": {"rulepack": frame.pack.version, "adopted_by": frame.pack.pack.adopted_by},
     }
+    yield f'{{\n"$schema": {_dumps(_SARIF_SCHEMA)},\n"version": "2.1.0",\n"runs": [{{\n'
+    yield f'"tool": {_dumps({"driver": driver})},\n"language": {_dumps(language)},\n"results": [\n'
+    yield from _listed(
+        _result(finding, ids, language)
+        for each in worst.watch(evaluations)
+        for finding in each.findings
+        if _shown(finding, everything=everything)
+    )
     invocation = {
         "executionSuccessful": True,
-        "exitCode": exit_code(list(evaluations)),
+        "exitCode": worst.exit_code(),
         "endTimeUtc": frame.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    run = {"tool": {"driver": driver}, "language": language, "invocations": [invocation], "results": results}
-    log = {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, ensure_ascii=False, indent=2, default=str)
+    yield f'\n],\n"invocations": {_dumps([invocation])}\n}}]\n}}\n'
 
 
 def _descriptor(rule_id: str, frame: Frame, language: Language) -> dict[str, Any]:
@@ -148,22 +166,26 @@ def _result(finding: Finding, ids: list[str], language: Language) -> dict[str, A
     return result
 
 
-def as_junit(evaluations: Sequence[Evaluation], frame: Frame, language: Language, *, everything: bool = False) -> str:
+def as_junit(
+    evaluations: Iterable[Evaluation], frame: Frame, language: Language, *, everything: bool = False
+) -> Iterator[str]:
     """JUnit XML: a suite per record, a case per rule. Warnings are output; waived and approved ones are skipped."""
     del everything  # a test report counts what passed
-    root = ET.Element("testsuites", name=f"lykta {frame.pack.version}")
+    name = quoteattr(_xml(f"lykta {frame.pack.version}"))
+    yield f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites name={name}>\n'
     for each in evaluations:
         by_rule: dict[str, list[Finding]] = {}
         for finding in each.findings:
             by_rule.setdefault(finding.rule_id, []).append(finding)
-        suite = ET.SubElement(root, "testsuite", name=_xml(each.subject), tests=str(len(by_rule)))
+        suite = ET.Element("testsuite", name=_xml(each.subject), tests=str(len(by_rule)))
         counts = {"failures": 0, "skipped": 0}
         for rule_id, findings in by_rule.items():
             _test_case(suite, each.subject, rule_id, findings, language, counts)
         for name, count in counts.items():
             suite.set(name, str(count))
         suite.set("errors", "0")
-    return ET.tostring(root, encoding="unicode", xml_declaration=True)
+        yield ET.tostring(suite, encoding="unicode") + "\n"
+    yield "</testsuites>\n"
 
 
 def _test_case(
@@ -196,20 +218,25 @@ def _xml(text: str) -> str:
     return printable(text)
 
 
-def as_csv(evaluations: Sequence[Evaluation], frame: Frame, language: Language, *, everything: bool = False) -> str:
+def as_csv(
+    evaluations: Iterable[Evaluation], frame: Frame, language: Language, *, everything: bool = False
+) -> Iterator[str]:
     """One line per finding. A cell never begins as a formula would."""
     del frame
-    out = io.StringIO()
     names = ("device_id", "verdict", "rule_id", "severity", "status", "field", "observed", "required", "message")
     more = ("remedy", "who_can_approve", "settled_by", "grace_until", "source", "rulepack_version", "evidence_hash")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*names, *more])
+    yield _csv_line([*names, *more])
     for each in evaluations:
         for finding in each.findings:
             if _shown(finding, everything=everything):
                 cells = {**as_dict(finding, language), "verdict": each.verdict}
-                writer.writerow([_cell(cells.get(name)) for name in (*names, *more)])
-    return out.getvalue().removesuffix("\n")
+                yield _csv_line([_cell(cells.get(name)) for name in (*names, *more)])
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(cells)
+    return out.getvalue()
 
 
 def _cell(value: object) -> str:
@@ -226,12 +253,15 @@ def _cell(value: object) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
 
 
-def as_text(evaluations: Sequence[Evaluation], frame: Frame, language: Language, *, everything: bool = False) -> str:
+def as_text(
+    evaluations: Iterable[Evaluation], frame: Frame, language: Language, *, everything: bool = False
+) -> Iterator[str]:
     """For people."""
-    return "\n".join(report(evaluations, frame, language, everything=everything))
+    for line in report(evaluations, frame, language, everything=everything):
+        yield f"{line}\n"
 
 
-Renderer = Callable[..., str]
+Renderer = Callable[..., Iterator[str]]
 RENDERERS: Final[Mapping[str, Renderer]] = {
     "text": as_text,
     "json": as_json,

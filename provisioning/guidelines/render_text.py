@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from provisioning.guidelines import pack as packs
-from provisioning.guidelines.findings import Evaluation, Finding, Severity, Status
+from provisioning.guidelines.findings import Evaluation, Finding, Severity
+from provisioning.guidelines.groups import Group, Groups, Totals
 from provisioning.guidelines.texts import ERROR_CASE, Language, case_text, fill, printable, shown, text_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ _TALLY: Final[Mapping[Language, str]] = {
     "en": "{passed} passed, {blocked} blocked, {needs_approval} need approval, {warnings} warnings, "
     "{in_grace} in grace, {waived} waived, {approved} approved, {not_applicable} not applicable",
 }
-_FEW: Final = 4
 _MAX_ROWS: Final = 10
 
 
@@ -105,14 +104,19 @@ def _role(pack: Pack, role: str, language: Language) -> str:
 
 
 def report(
-    evaluations: Sequence[Evaluation], frame: Frame, language: Language, *, everything: bool = False
-) -> list[str]:
-    """The whole text: what it was made with, each finding, the tally."""
-    lines = [*frame_lines(frame, language), ""]
-    lines += findings_lines(evaluations, language, frame.pack, everything=everything)
+    evaluations: Iterable[Evaluation], frame: Frame, language: Language, *, everything: bool = False
+) -> Iterator[str]:
+    """The whole text, line by line: what it was made with, each finding, the tally. Holds no evaluation for long."""
+    yield from frame_lines(frame, language)
+    yield ""
+    groups, totals, stale = _groups(language, everything=everything), Totals(), []
     for each in evaluations:
-        lines += [f"{each.subject}: {waiver} {_WORDS[language]['stale']}" for waiver in each.stale_waivers]
-    return [*lines, *verdict_lines(evaluations, language)]
+        groups.add(each)
+        totals.add(each)
+        stale += [f"{each.subject}: {waiver} {_WORDS[language]['stale']}" for waiver in each.stale_waivers]
+    yield from _group_lines(groups, language, frame.pack)
+    yield from stale
+    yield from verdict_lines(totals, language)
 
 
 def frame_lines(frame: Frame, language: Language) -> list[str]:
@@ -134,53 +138,38 @@ def frame_lines(frame: Frame, language: Language) -> list[str]:
     ]
 
 
-def verdict_lines(evaluations: Sequence[Evaluation], language: Language) -> list[str]:
+def verdict_lines(totals: Totals, language: Language) -> list[str]:
     """Verdict and tally of all records together."""
-    words, total = _WORDS[language], dict.fromkeys(evaluations[0].tally if evaluations else (), 0)
-    verdicts: dict[str, int] = {}
-    for each in evaluations:
-        verdicts[each.verdict] = verdicts.get(each.verdict, 0) + 1
-        for name, count in each.tally.items():
-            total[name] += count
-    if not evaluations:
+    words = _WORDS[language]
+    if not totals.count:
         return []
-    if len(evaluations) == 1:
-        told = f"{evaluations[0].subject}: {words[evaluations[0].verdict]}"
-    else:
-        counts = (f"{count} {words[verdict]}" for verdict, count in sorted(verdicts.items()))
-        told = f"{len(evaluations)} {words['devices']}: {', '.join(counts)}"
-    return [printable(told), fill(_TALLY[language], total, language)]
+    counts = [f"{count} {words[verdict]}" for verdict, count in sorted(totals.verdicts.items())]
+    told = f"{totals.count} {words['devices']}: {', '.join(counts)}"
+    if totals.count == 1:
+        told = f"{totals.subject}: {words[next(iter(totals.verdicts))]}"
+    return [printable(told), fill(_TALLY[language], totals.tally, language)]
 
 
-def findings_lines(
-    evaluations: Sequence[Evaluation], language: Language, pack: Pack | None = None, *, everything: bool = False
-) -> list[str]:
+def findings_lines(evaluations: Iterable[Evaluation], language: Language, pack: Pack | None = None) -> list[str]:
     """The findings; those that say the same of several records are one."""
-    groups: dict[str, list[Finding]] = {}
-    for evaluation in evaluations:
-        for finding in evaluation.findings:
-            if everything or finding.open or finding.status in {Status.WAIVED, Status.APPROVED}:
-                groups.setdefault(_same(finding), []).append(finding)
-    lines: list[str] = []
-    for group in groups.values():
-        lines += [*_block(group, language, pack or packs.proposed()), ""]
-    return lines
+    groups = _groups(language, everything=False)
+    for each in evaluations:
+        groups.add(each)
+    return list(_group_lines(groups, language, pack or packs.proposed()))
 
 
-def _same(finding: Finding) -> str:
-    hit = finding.hit
-    told: list[Any] = [finding.rule_id, finding.status, finding.weight, str(finding.grace_until), finding.settled_by]
-    if hit is None:
-        told.append(finding.device_id if finding.evidence else "")
-    else:
-        told += [hit.case, hit.field, [dict(row) for row in hit.rows]]
-        if hit.rows:
-            told.append(finding.device_id)
-    return json.dumps(told, default=str, sort_keys=True)
+def _groups(language: Language, *, everything: bool) -> Groups:
+    return Groups(lambda finding: message(finding, language), everything=everything)
 
 
-def _block(group: Sequence[Finding], language: Language, pack: Pack) -> list[str]:
-    words, first = _WORDS[language], group[0]
+def _group_lines(groups: Groups, language: Language, pack: Pack) -> Iterator[str]:
+    for group in groups.found.values():
+        yield from _block(group, language, pack)
+        yield ""
+
+
+def _block(group: Group, language: Language, pack: Pack) -> list[str]:
+    words, first = _WORDS[language], group.first
     text = text_of(first.rule_id)
     lines = [f"{_heading(first, words):<8} {first.rule_id:<9} {text.title.get(language)}"]
     where = "" if first.hit is None else first.hit.field
@@ -189,9 +178,8 @@ def _block(group: Sequence[Finding], language: Language, pack: Pack) -> list[str
         if first.settled_by:
             lines.append(_line(words["settled"], ", ".join(first.settled_by)))
         return lines
-    told = list(dict.fromkeys(message(each, language) for each in group))
-    more = f" (+{len(told) - 1} {words['more']})" if len(told) > 1 else ""
-    lines.append(_line(words["found"], f"{told[0]}{more}"))
+    more = f" (+{len(group.told) - 1} {words['more']})" if len(group.told) > 1 else ""
+    lines.append(_line(words["found"], f"{message(first, language)}{more}"))
     lines += _rows(first.hit.rows, words)
     if first.settled_by:
         lines.append(_line(words["settled"], ", ".join(first.settled_by)))
@@ -216,11 +204,10 @@ def _heading(finding: Finding, words: Mapping[str, str]) -> str:
     return words[finding.status]
 
 
-def _subjects(group: Sequence[Finding], words: Mapping[str, str]) -> str:
-    names = list(dict.fromkeys(each.device_id for each in group))
-    told = ", ".join(names[:_FEW])
-    more = f" (+{len(names) - _FEW} {words['more']})" if len(names) > _FEW else ""
-    return f"{len(names)} {words['devices']}: {told}{more}" if len(names) > 1 else told
+def _subjects(group: Group, words: Mapping[str, str]) -> str:
+    told = ", ".join(group.names)
+    more = f" (+{group.count - len(group.names)} {words['more']})" if group.count > len(group.names) else ""
+    return f"{group.count} {words['devices']}: {told}{more}" if group.count > 1 else told
 
 
 def _rows(rows: Sequence[Mapping[str, object]], words: Mapping[str, str]) -> Iterable[str]:

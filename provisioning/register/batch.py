@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from provisioning.errors import ProvisioningError, RefusedByRules
 from provisioning.model.device import DeviceRecord
@@ -15,6 +15,7 @@ from provisioning.register.files import Row
 from provisioning.register.registration import Options, Result, register
 
 if TYPE_CHECKING:
+    from provisioning.model.verdict import Verdict
     from provisioning.registry import Registry
 
 CHUNK: Final = 500
@@ -32,6 +33,12 @@ class RowReport:
     """`held_back`: it is good, but others of its file are not and nothing was registered."""
     device_id: str | None = None
     lines: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    """What the rules say of it, where they were asked and are not content."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return {name: value for name, value in vars(self).items() if name != "verdict"}
 
 
 class _TakenBack(Exception):
@@ -104,14 +111,15 @@ def _report(row: Row, record: DeviceRecord, result: Result) -> RowReport:
     name = record.name or record.dev_eui or record.id or record.kind
     if result.record is None:
         error: ProvisioningError | None = result.error
-        return RowReport(row.number, name, "refused", lines=() if error is None else tuple(error.lines()))
+        lines = () if error is None else tuple(error.lines())
+        return RowReport(row.number, name, "refused", lines=lines, verdict=result.verdict)
     waits = result.record.lifecycle.stage == "needs_approval"
     status: Status = "already" if result.already else "needs_approval" if waits else "registered"
-    lines = tuple(result.verdict.lines()) if result.verdict is not None and result.verdict.outcome != "ok" else ()
-    return RowReport(row.number, name, status, result.record.id, lines)
+    verdict = result.verdict if result.verdict is not None and result.verdict.outcome != "ok" else None
+    return RowReport(row.number, name, status, result.record.id, tuple(verdict.lines() if verdict else ()), verdict)
 
 
 def _held_back(report: RowReport) -> RowReport:
     if report.status in {"registered", "needs_approval"}:
-        return RowReport(report.number, report.name, "held_back", None, report.lines)
+        return RowReport(report.number, report.name, "held_back", None, report.lines, report.verdict)
     return report

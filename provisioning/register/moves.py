@@ -7,7 +7,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from provisioning.errors import InvalidIdentity, RefusedByRules, WrongStage
+from pydantic import ValidationError
+
+from provisioning.errors import ConfigError, InvalidIdentity, RefusedByRules, WrongStage
 from provisioning.keys import new_app_key
 from provisioning.model.device import DeviceRecord
 from provisioning.model.lifecycle import TRANSITIONS, Lifecycle, Retirement, Stage, may_follow
@@ -45,7 +47,7 @@ def move(
     after = before.model_copy(update={"lifecycle": life})
     verdict = _judge(change, after, judge) if stage in _JUDGED else None
     if verdict is not None and verdict.outcome == "blocked":
-        raise refused(after, verdict)
+        raise refused(after, verdict, stage)
     if verdict is not None and verdict.outcome == "needs_approval" and stage == "approved":
         if before.lifecycle.stage == "needs_approval":
             waits = RefusedByRules(
@@ -78,6 +80,31 @@ def retire(change: Change, what: str, *, by: str) -> DeviceRecord:
     after = before.model_copy(update={"lifecycle": life})
     records.replace(change, after, action="device.retired", extra={"keys_revoked": revoked})
     return after
+
+
+def write_retirement(change: Change, what: str, steps: dict[str, Any]) -> DeviceRecord:
+    """Add to the protocol of a retired device what was done (fields of Retirement). Raises UnknownDevice, WrongStage,
+    ConfigError for a reference that is none."""
+    before = found(change, what)
+    paper = before.lifecycle.retired
+    if before.lifecycle.stage != "retired" or paper is None:
+        raise WrongStage(
+            "Only of a retired device is it written down what was done with it.",
+            value=f"{before.id}: {before.lifecycle.stage}",
+            next_step=f"lykta show {before.id}; lykta retire {before.id} ends its use",
+        )
+    try:
+        after = Retirement.model_validate({**dict(paper), **steps})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ConfigError(
+            f"This cannot be written down: {first['msg']}.", value=f"{first['loc'][0]} = {first['input']}"
+        ) from error
+    life = before.lifecycle.model_copy(update={"retired": after})
+    record = before.model_copy(update={"lifecycle": life})
+    if steps:
+        records.replace(change, record, action="device.retirement")
+    return record
 
 
 def amend(

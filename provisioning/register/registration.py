@@ -13,6 +13,7 @@ from provisioning.errors import (
     ProvisioningError,
     Refusal,
     RefusedByRules,
+    StaleRevision,
     UnknownDevice,
     WrongStage,
 )
@@ -43,6 +44,8 @@ class Options:
     """For a stock that is taken over: devices keep the stage they say, and findings do not refuse them."""
     app_keys: Mapping[str, bytes] | None = None
     """Keys that came with the devices, by DevEUI; devices that are not in it are given random ones."""
+    revision: int | None = None
+    """The revision that somebody looked at before: if the register has gone on since, nothing is registered."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ def register(change: Change, keys: Keys, inputs: Sequence[DeviceRecord], options
 
     Records that are refused are not written and do not hold up the others: the caller decides whether that is enough.
     """
+    if options.revision is not None and options.revision != change.head.seq:
+        raise StaleRevision(
+            "The register has changed since you looked at it. Nothing was registered.",
+            value=f"revision {options.revision}, now {change.head.seq}",
+            reason="Somebody may have registered a device in the same place, or with the same key, meanwhile.",
+            next_step=f"lykta check FILE, then again with --revision {change.head.seq}",
+        )
     desk = _Desk(change, keys, options, Known(change, inputs), Ids(change, inputs))
     prepared: list[_Prepared | Result] = []
     for record in inputs:
@@ -201,15 +211,19 @@ def at_stage(record: DeviceRecord, stage: Stage) -> DeviceRecord:
     return record.model_copy(update={"lifecycle": record.lifecycle.model_copy(update={"stage": stage})})
 
 
-def refused(record: DeviceRecord, verdict: Verdict) -> RefusedByRules:
-    """Why the rules do not let a record in."""
+def refused(record: DeviceRecord, verdict: Verdict, stage: Stage | None = None) -> RefusedByRules:
+    """Why the rules do not let a record in; or, with `stage`, a registered device go on to it."""
+    into = "into the register" if stage is None else f"become {stage}"
+    again = "correct the record and register it again; lykta check FILE tries without registering"
+    if stage is not None:
+        again = f"do what the findings say, and run it again; lykta show {record.id} shows the record"
     return refusal(
         record,
         verdict,
         RefusedByRules(
-            "The city's guidelines do not let this device into the register:\n" + "\n".join(verdict.lines()),
+            f"The city's guidelines do not let this device {into}:\n" + "\n".join(verdict.lines()),
             value=record.name or record.dev_eui or record.id,
-            next_step="correct the record and register it again; lykta check FILE tries without registering",
+            next_step=again,
         ),
     )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Final
 
 from provisioning.guidelines import ask, deadlines
 from provisioning.guidelines.findings import Hit
@@ -53,6 +54,15 @@ def confirmed(case: Case) -> Iterator[Hit]:
             yield Hit(variant, f"/lifecycle/{field}", last, day, {"since": day, "days": days, "last": last})
 
 
+_STEPS: Final = {
+    "keys_revoked": {"sv": "nycklarna är inte återkallade", "en": "its keys are not revoked"},
+    "data_wiped": {"sv": "det den lagrade är inte raderat", "en": "what it had stored is not erased"},
+    "taken_down": {"sv": "dag eller foto av nedtagningen saknas", "en": "the day or the photo of taking it down lacks"},
+    "streams_closed": {"sv": "dataströmmarna är inte stängda", "en": "its streams are not closed"},
+    "waste_ref": {"sv": "kvittot från avfallet saknas", "en": "the receipt of the waste station lacks"},
+}
+
+
 @rule("LIFE-4", when=lambda case: case.record.lifecycle.stage == "disposed", after_end=True)
 def retirement(case: Case) -> Iterator[Hit]:
     """A device is gone only when nothing of it is left."""
@@ -68,7 +78,7 @@ def retirement(case: Case) -> Iterator[Hit]:
         "waste_ref": done.waste_ref is not None,
     }
     for step in (name for name, is_done in steps.items() if not is_done):
-        yield Hit("step", f"/lifecycle/retired/{step}", observed=False, required=True, values={"step": step})
+        yield Hit("step", f"/lifecycle/retired/{step}", observed=False, required=True, values={"step": _STEPS[step]})
 
 
 @rule("LIFE-5", when=lambda case: case.record.lifecycle.testbed, numbers=("max_testbed_months",))
