@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Golden case 20 as a whole: what is judged without the register, and what only it does. And how a device's life ends."""
+"""Golden case 20 as a whole: what is judged without the register, what only it does; and how a device ends."""
 
 import json
 from collections.abc import Callable
