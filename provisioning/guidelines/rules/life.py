@@ -57,7 +57,7 @@ def confirmed(case: Case) -> Iterator[Hit]:
 _STEPS: Final = {
     "keys_revoked": {"sv": "nycklarna är inte återkallade", "en": "its keys are not revoked"},
     "data_wiped": {"sv": "det den lagrade är inte raderat", "en": "what it had stored is not erased"},
-    "taken_down": {"sv": "dag eller foto av nedtagningen saknas", "en": "the day or the photo of taking it down lacks"},
+    "taken_down": {"sv": "dag eller bild av nedtagningen saknas", "en": "the day or the photo of taking it down lacks"},
     "streams_closed": {"sv": "dataströmmarna är inte stängda", "en": "its streams are not closed"},
     "waste_ref": {"sv": "kvittot från avfallet saknas", "en": "the receipt of the waste station lacks"},
 }
