@@ -35,8 +35,8 @@ PORTS := esp32 rp2 stm32
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-demo: ## boards, a gateway, a broker and a verifier on this computer, until Ctrl-C or FOR=30; DEVICES=30, LINK=serial
-	@tools/venv.sh run
+demo: ## boards, a gateway, a broker and a verifier on this computer, until Ctrl-C or FOR=30; DEVICES=30, LINK=serial, LINK=all
+	@tools/venv.sh run $(if $(filter all ble,$(LINK)),virtual)
 	@$(BIN)/lykta demo --link $(LINK) --devices $(DEVICES) --kind $(KIND) $(if $(FOR),--for $(FOR))
 
 test: ## every test (installs mosquitto, libfaketime and Node.js if it may; otherwise says so). ARGS="-k cobs" chooses

@@ -31,6 +31,7 @@ _LORA_RECEIPT_MS: Final = 3_600_000
 _RECEIPT_EVERY: Final = (4, 64)
 LINKS: Final = ("serial", "lora", "ble", "lora_ble")
 _ON_AIR: Final = ("lora", "lora_ble")
+_BLUETOOTH: Final = ("ble", "lora_ble")
 QUEUE_BYTES: Final = 65_536
 # On mains they can listen all the time. The gateway's [network] class_c has the same default.
 _CLASS_C_KINDS: Final = ("street_light",)
@@ -66,7 +67,7 @@ def make_board_image(
                 value=urn(dev_eui),
                 next_step="lykta devices lists the registered ones; lykta register adds one",
             )
-        board = board or default_board(device.kind)
+        board = board or default_board(device.kind, link)
         identity = identity_map(
             registry,
             device,
@@ -147,10 +148,12 @@ def _build(folder: Path, board: str, identity: dict[str, object], image: Path) -
         raise BoardError(f"The image cannot be put in its place: {error.strerror}.", value=image) from error
 
 
-def default_board(kind: str) -> str:
+def default_board(kind: str, link: str = "serial") -> str:
     """Return the virtual board of a kind: with its sensors, where there is such a file, else the plain one."""
     own = f"virtual_{kind}"
-    return own if own in schema.names() else "virtual"
+    if own in schema.names():
+        return own
+    return "virtual_ble" if link in _BLUETOOTH else "virtual"
 
 
 def default_receipt_every(link: str, interval_ms: int) -> int:
@@ -178,6 +181,9 @@ def board_map(board: str, link: str, kind: str, lorawan: Mapping[str, object]) -
         raise BoardError(
             f"This board cannot run this role: {reason}.", value=board, next_step="choose another --board: lykta boards"
         )
+    without = loaded.virtual is not None and all(model.model != "ble" for model in loaded.models)
+    if link in _BLUETOOTH and without:
+        raise BoardError("This board has no Bluetooth.", value=board, next_step="choose another --board or --link")
     if link not in _ON_AIR:
         if lorawan:
             raise BoardError(

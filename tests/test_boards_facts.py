@@ -12,7 +12,7 @@ from boards.errors import SchemaError
 from boards.facts import refusal
 from provisioning.cli import app as cli
 from provisioning.errors import BoardError
-from provisioning.images import board_map
+from provisioning.images import board_map, default_board
 
 REAL = ["heltec_v3", "lilygo_t3s3", "nucleo_wl55", "pico_w_waveshare"]
 T3S3 = (schema.FOLDER / "lilygo_t3s3.toml").read_text()
@@ -63,3 +63,11 @@ def test_boards_are_listed_and_explained() -> None:
         shown = CliRunner().invoke(cli.app, ["boards", "show", name])
         assert shown.exit_code == 0 and "radio:" in shown.stdout
     assert "esptool" in CliRunner().invoke(cli.app, ["boards", "show", "lilygo_t3s3"]).stdout
+
+
+def test_a_board_without_bluetooth_is_not_made_for_it() -> None:
+    with pytest.raises(BoardError, match="no Bluetooth"):
+        board_map("virtual", "ble", "street_light", {})
+    for kind in ("street_light", "waste_bin", "traffic"):
+        for link in ("ble", "lora_ble"):
+            assert board_map(default_board(kind, link), link, kind, {})

@@ -126,7 +126,7 @@ def test_register_and_devices(cli: Cli) -> None:
         (["gateway", "enroll", "x", "--out", "gw", "--lora-bind", "127.0.0.1:1700"], 1, ["--forwarder EUI"]),
         (["gateway", "enroll", "x", "--out", "gw", "--forwarder", "12"], 1, ["packet forwarder", "'12'"]),
         (["gateway", "enroll", "x", "--out", "gw", "--forwarder", EUI, "--forwarder", EUI], 1, ["listed twice"]),
-        (["demo", "--link", "pigeon"], 1, ["'pigeon'", "lora, serial"]),
+        (["demo", "--link", "pigeon"], 1, ["'pigeon'", "lora, serial, ble, all"]),
         (["demo", "--link", "serial", "--devices", "2"], 1, ["one board", "--link lora --devices 2"]),
         (["verify"], 64, ["--broker", "--file"]),
         (["verify", "--broker", "a:1", "--file", "b"], 64, ["either"]),

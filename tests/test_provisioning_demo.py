@@ -128,6 +128,26 @@ def test_three_street_lights_over_the_air(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
+@pytest.mark.timeout(300)
+def test_three_boards_on_three_links_in_one_table(tmp_path: Path) -> None:
+    demo = start("--link", "all", "--dir", str(tmp_path / "x"))
+    try:
+        output = ""
+        for link in (r"\] serial$", r"\] lora SF\d+ ", r"\] ble$"):
+            while not re.search(link, output, re.MULTILINE):
+                output += read_until(demo, "verified ", 200)
+        demo.send_signal(signal.SIGINT)
+        output += demo.communicate(timeout=LIMIT_S)[0]
+    finally:
+        end(demo)
+    assert demo.returncode == 0, output
+    found = counts(output)
+    assert found["held durably by the gateway"] == found["verified by the consumer"] >= 3
+    assert found["readings made on the 3 boards"] == found["verified by the consumer"] + found["still on the 3 boards"]
+    assert found["lost"] == found["duplicated"] == 0
+    assert processes_of(tmp_path) == []
+
+
 def test_a_part_that_dies_ends_the_demo_with_its_log(tmp_path: Path) -> None:
     demo = start("--link", "serial", "--dir", str(tmp_path / "x"))
     try:
@@ -251,6 +271,22 @@ def test_table_on_a_terminal() -> None:
         assert part in output.getvalue()
 
 
+def test_boards_of_several_kinds_share_a_table() -> None:
+    city = City()
+    gateway = city.gateway()
+    verifier = Verifier([city.certificate])
+    verifier.add_certificate(gateway.pem)
+    output = StringIO()
+    console = Console(file=output, force_terminal=True, width=160, height=40, color_system=None)
+    with open_view(console) as view:
+        for board, heard in zip(make_plan("all").members, (Heard(7, -90, 9), None, None), strict=True):
+            verified = verifier.check(gateway.sign_next())
+            view.reading(verified.gateway, verified.readings[0], heard, board)
+        view.refresh(verifier.report())
+    for part in ("street light", "waste bin", "traffic sensor", "LoRa SF7", "Bluetooth", "serial", "lamp on", "fill –"):
+        assert part in output.getvalue()
+
+
 def entry(event: str, **fields: object) -> str:
     return json.dumps({"event": event, **fields}) + "\n"
 
@@ -286,9 +322,12 @@ def test_the_plan_keeps_the_duty_cycle(devices: int) -> None:
 def test_a_serial_line_has_one_board() -> None:
     assert make_plan() == make_plan("lora", 1)
     assert make_plan("serial").boards() == "one street light"
+    assert make_plan("ble", 3).boards() == "3 street lights"
+    assert [member.link for member in make_plan("all").members] == ["lora", "ble", "serial"]
     for link, devices, said in (
         ("serial", 2, "--link lora --devices 2"),
-        ("ble", 1, "lora, serial"),
+        ("pigeon", 1, "lora, serial, ble, all"),
+        ("all", 7, "leave --devices"),
         ("lora", 0, "1 to"),
     ):
         with pytest.raises(DemoError) as caught:

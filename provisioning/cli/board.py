@@ -61,8 +61,10 @@ def make(
     )
     say(str(image))
     note(f"{image} holds the key of {device.name}: keep it as you would keep the board")
-    made_for = board or default_board(device.kind)
-    options = f"{'' if made_for == 'virtual' else f' --board {made_for}'}{' --air SOCKET' if link == 'lora' else ''}"
+    made_for = board or default_board(device.kind, link)
+    options = "" if made_for == "virtual" else f" --board {made_for}"
+    options += " --air SOCKET" if "lora" in link else ""
+    options += " --ble-air SOCKET" if "ble" in link else ""
     note(f"next: lykta board run {image} --port PATH{options}")
 
 
@@ -78,11 +80,15 @@ def run(
     air: Annotated[
         Path | None, typer.Option("--air", metavar="SOCKET", help="The virtual air that its radio is to be in.")
     ] = None,
+    ble_air: Annotated[
+        Path | None, typer.Option("--ble-air", metavar="SOCKET", help="The virtual Bluetooth air that it is to be in.")
+    ] = None,
     position: Annotated[
         str | None, typer.Option("--position", metavar="X,Y", help="Its place in that air, in metres; default 0,0.")
     ] = None,
 ) -> None:
     """Run the virtual board of an image in this process until it is ended: SIGTERM is its power switch."""
     options = {"--board": board, "--scenario": scenario, "--control": control, "--air": air, "--position": position}
+    options["--ble-air"] = ble_air
     # --name=value: a position may begin with a minus sign.
     exec_board(image, port, [f"{name}={value}" for name, value in options.items() if value])

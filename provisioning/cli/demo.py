@@ -19,7 +19,7 @@ from provisioning.demo.view import open_view
 def demo(
     for_s: Annotated[float | None, typer.Option("--for", metavar="S", min=1, help="End after so many seconds.")] = None,
     link: Annotated[str, typer.Option("--link", help=f"How boards reach the gateway: {', '.join(LINKS)}.")] = LINKS[0],
-    devices: Annotated[int, typer.Option("--devices", metavar="N", help="So many boards; over LoRa.")] = 1,
+    devices: Annotated[int, typer.Option("--devices", metavar="N", help="So many boards; over LoRa or Bluetooth.")] = 1,
     kind: Annotated[str, typer.Option("--kind", help=f"What they are: {', '.join(KINDS)}.")] = "street_light",
     folder: Annotated[
         Path | None,

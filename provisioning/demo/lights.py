@@ -12,7 +12,7 @@ from typing import Final
 
 from provisioning.city import City
 from provisioning.demo.flash import FlashQueue, read_queue
-from provisioning.demo.plan import KINDS, Plan
+from provisioning.demo.plan import KINDS, BoardPlan, Plan
 from provisioning.demo.processes import Child
 from provisioning.images import board_command, default_board, make_board_image
 
@@ -30,6 +30,7 @@ class Light:
     image: Path
     port: Path
     board: str
+    plan: BoardPlan
 
     def command(self, options: Sequence[str]) -> list[str]:
         """The command that runs it."""
@@ -40,12 +41,13 @@ class Light:
 def make_lights(city: City, home: Path, plan: Plan) -> list[Light]:
     """Register the plan's boards and make an image for each."""
     lights = []
-    board = default_board(plan.kind)
     with city.registry() as registry:
-        for number in range(1, plan.devices + 1):
+        for number, member in enumerate(plan.members, 1):
             name = "board" if plan.devices == 1 else f"board-{number}"
-            device = registry.register_device(plan.kind, name=f"demo {KINDS[plan.kind]} {number}", owner="demo")
-            lights.append(Light(number, name, device.dev_eui, home / f"{name}.image", home / f"{name}.tty", board))
+            device = registry.register_device(member.kind, name=f"demo {KINDS[member.kind]} {number}", owner="demo")
+            image, port = home / f"{name}.image", home / f"{name}.tty"
+            board = default_board(member.kind, member.link)
+            lights.append(Light(number, name, device.dev_eui, image, port, board, member))
 
     def make(light: Light) -> None:
         make_board_image(
@@ -53,9 +55,9 @@ def make_lights(city: City, home: Path, plan: Plan) -> list[Light]:
             light.dev_eui,
             light.image,
             board=light.board,
-            link=plan.link,
-            interval_ms=round(1000 * plan.interval_s),
-            receipt_every=plan.receipt_every,
+            link=light.plan.link,
+            interval_ms=round(1000 * light.plan.interval_s),
+            receipt_every=light.plan.receipt_every,
         )
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

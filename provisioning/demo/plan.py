@@ -9,7 +9,7 @@ from typing import Final
 
 from provisioning.errors import DemoError
 
-LINKS: Final = ("lora", "serial")
+LINKS: Final = ("lora", "serial", "ble", "all")
 KINDS: Final = {"street_light": "street light", "waste_bin": "waste bin", "traffic": "traffic sensor"}
 MAX_DEVICES: Final = 200  # each is a process or two on this computer
 
@@ -20,6 +20,26 @@ _LORA_INTERVAL_S: Final = 10.0
 _LORA_INTERVAL_PER_DEVICE_S: Final = 0.5
 _LORA_RECEIPT_EVERY: Final = 8
 _SERIAL_RECEIPT_EVERY: Final = 2
+_BLE_INTERVAL_S: Final = 2.0
+_BLE_INTERVAL_PER_DEVICE_S: Final = 0.5  # five at a time have a connection
+
+
+@dataclass(frozen=True)
+class BoardPlan:
+    """One board."""
+
+    kind: str
+    link: str
+    interval_s: float
+    receipt_every: int
+
+
+_ALL: Final = (
+    BoardPlan("street_light", "lora", _LORA_INTERVAL_S, _LORA_RECEIPT_EVERY),
+    BoardPlan("waste_bin", "ble", _BLE_INTERVAL_S, _SERIAL_RECEIPT_EVERY),
+    BoardPlan("traffic", "serial", _SERIAL_INTERVAL_S, _SERIAL_RECEIPT_EVERY),
+)
+_LINK_WORDS: Final = {"lora": "LoRa", "ble": "Bluetooth", "serial": "a serial line"}
 
 
 @dataclass(frozen=True)
@@ -34,21 +54,37 @@ class Plan:
     kind: str = "street_light"
 
     @property
-    def radio(self) -> bool:
-        """Whether frames go through the air."""
-        return self.link == "lora"
+    def members(self) -> tuple[BoardPlan, ...]:
+        """What each board is to be."""
+        if self.link == "all":
+            return _ALL
+        return (BoardPlan(self.kind, self.link, self.interval_s, self.receipt_every),) * self.devices
+
+    def over(self, link: str) -> int:
+        """How many boards use this link."""
+        return sum(member.link == link for member in self.members)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the boards are of several kinds."""
+        return len({member.kind for member in self.members}) > 1
 
     def boards(self) -> str:
         """How many of which kind, in words."""
+        if self.mixed:
+            *head, last = (f"a {KINDS[each.kind]} on {_LINK_WORDS[each.link]}" for each in self.members)
+            return f"{', '.join(head)} and {last}"
         word = KINDS[self.kind]
         return f"one {word}" if self.devices == 1 else f"{self.devices} {word}s"
 
     def lines(self) -> list[str]:
         """What a person should know before it begins."""
-        if not self.radio:
+        on_air = [member for member in self.members if member.link == "lora"]
+        if not on_air:
             return []
+        first = on_air[0]
         return [
-            f"each {KINDS[self.kind].split()[-1]} reports every {self.interval_s:g} s: a device may use 1 % of "
+            f"each {KINDS[first.kind].split()[-1]} reports every {first.interval_s:g} s: a device may use 1 % of "
             f"a band's time, and one gateway's receipts must fit as well"
         ]
 
@@ -64,6 +100,11 @@ def make_plan(link: str = LINKS[0], devices: int = 1, kind: str = "street_light"
     if link == "lora":
         interval_s = max(_LORA_INTERVAL_S, _LORA_INTERVAL_PER_DEVICE_S * devices)
         return Plan(link, devices, interval_s, _LORA_RECEIPT_EVERY, first_reading_s=60.0, kind=kind)
+    if link == "ble":
+        interval_s = max(_BLE_INTERVAL_S, _BLE_INTERVAL_PER_DEVICE_S * devices)
+        return Plan(link, devices, interval_s, first_reading_s=30.0, kind=kind)
+    if link == "all":
+        return _one_of_each(devices, kind)
     if devices > 1:
         raise DemoError(
             "On a serial line there is one board.",
@@ -72,3 +113,13 @@ def make_plan(link: str = LINKS[0], devices: int = 1, kind: str = "street_light"
             next_step=f"lykta demo --link lora --devices {devices}",
         )
     return Plan(kind=kind)
+
+
+def _one_of_each(devices: int, kind: str) -> Plan:
+    if devices not in (1, len(_ALL)) or kind != "street_light":
+        raise DemoError(
+            f"On all links there is one board each: {Plan('all').boards()}.",
+            value=f"{devices} of kind {kind}",
+            next_step="leave --devices and --kind out, or choose one --link",
+        )
+    return Plan("all", len(_ALL), first_reading_s=30.0)

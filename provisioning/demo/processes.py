@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -22,7 +23,7 @@ _LOG_TAIL: Final = 12
 class Child:
     """A running process. Leaving its `with` block ends it and everything that it started."""
 
-    def __init__(self, name: str, command: list[str], logs: Path) -> None:
+    def __init__(self, name: str, command: list[str], logs: Path, environment: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.log = logs / f"{name}.log"
         self._asked = False
@@ -38,7 +39,7 @@ class Child:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+                    env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **(environment or {})},
                 )
         except OSError as error:
             raise DemoError(f"The {name} cannot be started: {error.strerror}.", value=command[0]) from error

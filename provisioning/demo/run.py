@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 from consumer.inbox import Inbox
 from consumer.report import VerifiedReading
 from provisioning.city import City, create_city
+from provisioning.demo.bluetooth import BluetoothAir
 from provisioning.demo.broker import running_broker
 from provisioning.demo.lights import make_lights, read_queues, switch_off
 from provisioning.demo.plan import Plan
@@ -82,7 +83,8 @@ class _Demo:
         self._stopped = stopped
         self._logs = home / "logs"
         self._config = home / "gateway" / CONFIG_NAME
-        self._air = VirtualAir(home, plan.devices) if plan.radio else None
+        self._air = VirtualAir(home, plan.over("lora")) if plan.over("lora") else None
+        self._bluetooth = BluetoothAir(home) if plan.over("ble") else None
         self._radio = RadioLog(self._logs / "gateway.log")
         self._verified: dict[str, set[int]] = defaultdict(set)
         self._children: list[Child] = []
@@ -108,9 +110,13 @@ class _Demo:
             return self._summary()
 
     def _enroll(self, city: City, broker: Broker) -> None:
-        port = None if self._air else str(self._lights[0].port)
+        ports = [str(light.port) for light in self._lights if light.plan.link == "serial"]
+        port = ports[0] if ports else None
         lora = self._air.link if self._air else None
-        enroll_gateway(city, "demo", self._config.parent, serial_port=port, lora=lora, broker=broker)
+        ble = self._bluetooth is not None
+        enroll_gateway(city, "demo", self._config.parent, serial_port=port, lora=lora, ble=ble, broker=broker)
+        if self._bluetooth:
+            self._bluetooth.use(self._config)
 
     def _advance(self, steps: Iterator[None]) -> bool:
         """Asked several times a second by the subscriber, which stays connected from the first step to the last."""
@@ -121,9 +127,13 @@ class _Demo:
         self._children = [broker]
         yield from self._start("a subscription", lambda: self._subscriber.subscribed, broker)
         boards: list[Child] = []
+        environment: dict[str, str] = {}
+        if self._bluetooth is not None:
+            yield from self._start_bluetooth(stack, self._bluetooth)
+            environment = self._bluetooth.environment()
         if self._air is None:
             yield from self._switch_on(stack, boards)
-        gateway = self._child(stack, "gateway", _gateway("run", self._config, *_LOG_OPTIONS))
+        gateway = self._child(stack, "gateway", _gateway("run", self._config, *_LOG_OPTIONS), environment)
         if self._air is not None:
             yield from self._start("the gateway", self._gateway_listens, gateway)
             yield from self._start_air(stack, self._air)
@@ -148,13 +158,20 @@ class _Demo:
         yield from self._start("the virtual air", lambda: air.ready, child)
         self._view.note(f"in the air: {air.forwarders} packet forwarder{'s' if air.forwarders > 1 else ''}")
 
+    def _start_bluetooth(self, stack: ExitStack, air: BluetoothAir) -> Iterator[None]:
+        child = self._child(stack, "bluetooth", air.command())
+        yield from self._start("the virtual Bluetooth", lambda: air.ready, child)
+
     def _switch_on(self, stack: ExitStack, boards: list[Child]) -> Iterator[None]:
         """One after the other: the start of a process takes its time of a small computer."""
         for light in self._lights:
             options: list[str] = []
-            if self._air:  # nobody reads the serial port then
-                console = self._logs / f"{light.name}.console.log"
-                options = [*self._air.board_options(light.number), "--console-log", str(console)]
+            if light.plan.link == "lora" and self._air:
+                options += self._air.board_options(light.number)
+            if light.plan.link == "ble" and self._bluetooth:
+                options += self._bluetooth.board_options()
+            if light.plan.link != "serial":  # nobody reads the serial port then
+                options += ["--console-log", str(self._logs / f"{light.name}.console.log")]
             boards.append(self._child(stack, light.name, light.command(options)))
             yield from self._start("the board", light.port.exists, boards[-1])
 
@@ -168,8 +185,10 @@ class _Demo:
                 late = deadline(None)
             yield
 
-    def _child(self, stack: ExitStack, name: str, command: list[str]) -> Child:
-        child = stack.enter_context(Child(name, command, self._logs))
+    def _child(
+        self, stack: ExitStack, name: str, command: list[str], environment: Mapping[str, str] | None = None
+    ) -> Child:
+        child = stack.enter_context(Child(name, command, self._logs, environment))
         self._children.append(child)
         return child
 
@@ -234,7 +253,9 @@ class _Demo:
         self._verified[reading.dev_eui].add(reading.seq)
         if self._air is not None:
             self._radio.refresh()
-        self._view.reading(gateway, reading, self._radio.heard.get(reading.dev_eui))
+        light = next((light for light in self._lights if light.dev_eui.hex() == reading.dev_eui), None)
+        board = light.plan if light is not None and self._plan.mixed else None
+        self._view.reading(gateway, reading, self._radio.heard.get(reading.dev_eui), board)
 
 
 def _check(*children: Child) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from consumer.report import Report, VerifiedReading
 from firmware.wire.kinds.terms import terms
+from provisioning.demo.plan import KINDS, BoardPlan
 from provisioning.demo.radio import Heard
 from provisioning.verification import reading_line
 
@@ -49,6 +50,8 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {  # kind: title,
 
 _RADIO_COLUMNS: Final = ("link", "RSSI dBm", "SNR dB")
 _RADIO_LEAVES_OUT: Final[str] = "energy_wh"  # so that a line fits 118 columns
+_LINKS: Final = {"lora": "LoRa", "ble": "Bluetooth", "serial": "serial"}
+_WORDS: Final = 3
 _NUMBERS: Final = ("seq", "RSSI dBm", "SNR dB", "record")
 
 
@@ -58,8 +61,10 @@ class View(Protocol):
     def note(self, text: str) -> None:
         """A line about the work."""
 
-    def reading(self, gateway: str, reading: VerifiedReading, heard: Heard | None = None) -> None:
-        """A verified reading, and how its device was heard last where it has a radio."""
+    def reading(
+        self, gateway: str, reading: VerifiedReading, heard: Heard | None = None, board: BoardPlan | None = None
+    ) -> None:
+        """A verified reading; how its device was heard last where it has a radio; what it is where they differ."""
 
     def refresh(self, report: Report, radio: str = "") -> None:
         """The counts so far, and a line about the radio; called several times a second."""
@@ -82,8 +87,11 @@ class _PlainView:
     def note(self, text: str) -> None:
         self._print(text)
 
-    def reading(self, gateway: str, reading: VerifiedReading, heard: Heard | None = None) -> None:
-        self._print(f"verified {reading_line(gateway, reading)}" + (f" {heard}" if heard else ""))
+    def reading(
+        self, gateway: str, reading: VerifiedReading, heard: Heard | None = None, board: BoardPlan | None = None
+    ) -> None:
+        over = f" {board.link}" if board and not heard else ""
+        self._print(f"verified {reading_line(gateway, reading)}" + (f" {heard}" if heard else over))
 
     def refresh(self, report: Report, radio: str = "") -> None:
         """Every reading has its line: nothing to refresh."""
@@ -96,7 +104,7 @@ class _TableView:
     def __init__(self, live: Live, kind: str) -> None:
         self._live = live
         self._kind = kind
-        self._readings: deque[tuple[VerifiedReading, Heard | None]] = deque(maxlen=_SHOWN)
+        self._readings: deque[tuple[VerifiedReading, Heard | None, BoardPlan | None]] = deque(maxlen=_SHOWN)
         self._note = ""
         self._head = ""
 
@@ -104,8 +112,10 @@ class _TableView:
         self._note = text
         self._show()
 
-    def reading(self, gateway: str, reading: VerifiedReading, heard: Heard | None = None) -> None:
-        self._readings.append((reading, heard))
+    def reading(
+        self, gateway: str, reading: VerifiedReading, heard: Heard | None = None, board: BoardPlan | None = None
+    ) -> None:
+        self._readings.append((reading, heard, board))
 
     def refresh(self, report: Report, radio: str = "") -> None:
         head = (
@@ -122,19 +132,41 @@ class _TableView:
         self._live.update(Group(*parts, Text(self._note, style="dim")), refresh=True)
 
     def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False)
-        radio = _RADIO_COLUMNS if any(heard for _, heard in self._readings) else ()
+        if any(board for _, _, board in self._readings):
+            return self._table_of_all_kinds()
+        radio = _RADIO_COLUMNS if any(heard for _, heard, _ in self._readings) else ()
         columns = [column for column in _COLUMNS[self._kind] if not radio or column[1] != _RADIO_LEAVES_OUT]
-        values = tuple(title for title, _, _ in columns)
-        for title in ("time (UTC)", "device", "seq", *values, *radio, "record", "signature"):
-            table.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
-        for reading, heard in self._readings:
-            moment = datetime.fromtimestamp(reading.time, UTC).strftime("%H:%M:%S")
+        table = _empty((*(title for title, _, _ in columns), *radio))
+        for reading, heard, _ in self._readings:
             cells = [_cell(reading, self._kind, name, form) for _, name, form in columns]
-            mark = Text("duplicate", style="red") if reading.duplicate else Text("valid", style="green")
-            cells += _radio_cells(heard) if radio else []
-            table.add_row(moment, reading.dev_eui, str(reading.seq), *cells, str(reading.record), mark)
+            _add(table, reading, cells + (_radio_cells(heard) if radio else []))
         return table
+
+    def _table_of_all_kinds(self) -> Table:
+        table = _empty(("what", "link", "measured"))
+        for reading, heard, board in self._readings:
+            if board is not None:
+                link = f"LoRa SF{heard.sf}" if heard else _LINKS[board.link]
+                _add(table, reading, [KINDS[board.kind], link, _words(reading, board.kind)])
+        return table
+
+
+def _empty(titles: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("time (UTC)", "device", "seq", *titles, "record", "signature"):
+        table.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
+    return table
+
+
+def _add(table: Table, reading: VerifiedReading, cells: list[str]) -> None:
+    moment = datetime.fromtimestamp(reading.time, UTC).strftime("%H:%M:%S")
+    mark = Text("duplicate", style="red") if reading.duplicate else Text("valid", style="green")
+    table.add_row(moment, reading.dev_eui, str(reading.seq), *cells, str(reading.record), mark)
+
+
+def _words(reading: VerifiedReading, kind: str) -> str:
+    """The first few values, each with its name."""
+    return ", ".join(f"{title} {_cell(reading, kind, name, form)}" for title, name, form in _COLUMNS[kind][:_WORDS])
 
 
 def _radio_cells(heard: Heard | None) -> list[str]:
