@@ -148,3 +148,7 @@ class OrderError(ProvisioningError, ValueError):
 
 class ReceiverError(ProvisioningError, OSError):
     """The store of received readings cannot be opened or written."""
+
+
+class BluetoothError(ProvisioningError, OSError):
+    """Bluetooth is not there, a board is not in reach, or it does not answer as its device would."""

@@ -167,7 +167,9 @@ class Node:
             await asyncio.sleep_ms(min(rest, max(0, due - self.clock.monotonic_ms())))
 
     async def _make_reading(self, alarm: bool = False) -> None:
-        self._keep_values(await self._role.measure(), alarm)
+        values = await self._role.measure()
+        self.service.measured(self._body, values)
+        self._keep_values(values, alarm)
 
     def _keep_values(self, values: dict, alarm: bool = False) -> None:
         body = self._body(values)

@@ -19,12 +19,15 @@ class _Console:
     def __init__(self) -> None:
         self.on = True
         self.suppressed = 0
+        self.listener = None
         self._tokens = _BURST
         self._refilled = time.ticks_ms()
         self._poll = select.poll()
         self._poll.register(sys.stdout, select.POLLOUT)
 
     def line(self, text: str) -> None:
+        if self.listener is not None:
+            self.listener(text)
         now = time.ticks_ms()
         periods = time.ticks_diff(now, self._refilled) // _REFILL_MS
         if periods > 0:
@@ -56,3 +59,8 @@ def log_error(area: str, error: BaseException) -> None:
 def enable(on: bool) -> None:
     """Switch the console on or off: a hardened board says nothing."""
     _console.on = on
+
+
+def listen(take) -> None:
+    """Give each line to *take* as well, or to nobody any more."""
+    _console.listener = take

@@ -21,6 +21,7 @@ _HURRY_EVERY_MS = 30000
 _HURRIES = 24  # so often a sign of life may cut a long wait short; one comes back every hour
 _HURRY_REFILL_MS = 3600000
 _MAX_FOPTS = 15
+_PROPRIETARY = b"\xe0"
 _REQUESTS = (readings.FPORT_COMMANDS, readings.FPORT_SETTINGS)
 
 
@@ -55,6 +56,7 @@ class Network:
         self.contact_ms = clock.monotonic_ms()  # when an authentic frame came the last time, or the start
         self.outgoing = []  # type: list[tuple[int, bytes]]  # FPort and payload of answers that wait
         self.on_request = None  # what takes FPort and payload of a request
+        self.on_proprietary = None  # what takes a frame that is not LoRaWAN's, and says whether it is authentic
         link.on_heard = self._heard
         if self._rules is not None and mac is not None:
             self._rules.attach(mac, clock.monotonic_ms)
@@ -72,6 +74,10 @@ class Network:
     def hurry(self) -> None:
         """There is something that cannot wait for the end of a long back-off."""
         self._heard()
+
+    def held(self) -> int:
+        """Return how many readings wait for their receipt."""
+        return self._queue.held()
 
     def rerouted(self) -> None:
         """Frames take another way from now on: hear at once what has arrived. A join stays rationed."""
@@ -103,7 +109,10 @@ class Network:
         judged = getattr(self._link, "judged", None)
         while True:
             phy = await self._link.receive()
-            ours = self.deliver(phy) != NOT_OURS
+            if self.on_proprietary is not None and phy[:1] == _PROPRIETARY:
+                ours = await self.on_proprietary(phy)
+            else:
+                ours = self.deliver(phy) != NOT_OURS
             if judged is not None:
                 judged(ours)
 

@@ -50,6 +50,8 @@ class Service:
         self._report = asyncio.Event()
         self._maintained_until_s = 0
         self._restart = None  # type: asyncio.Task | None
+        self.latest = None  # type: bytes | None  # the last reading, where somebody can ask for it
+        self._console = None  # type: Any
         self.boots = boots or (0,) * 6
         if hasattr(role, "attach"):
             role.attach(self)
@@ -58,6 +60,29 @@ class Service:
         """Take the network, whose requests come here."""
         self._network = network
         network.on_request = self._take
+        if hasattr(self.link, "answer"):
+            network.on_proprietary = self._proprietary
+
+    async def _proprietary(self, phy: bytes) -> bool:
+        if self._console is None:
+            from firmware.node.console import Console
+
+            self._console = Console(self, self.link)
+        return await self._console.take(phy)
+
+    def measured(self, encode, values: dict) -> None:
+        """Keep the reading that was just made, where somebody can ask for it."""
+        if hasattr(self.link, "answer"):
+            self.latest = encode(values)
+
+    def waiting(self) -> int:
+        """Return how many readings wait for their receipt."""
+        return 0 if self._network is None else self._network.held()
+
+    async def obey(self, fport: int, payload: bytes) -> list:
+        """Do what a request asks; return the payloads that answer it."""
+        with borrowed("desk", "wire.requests", "wire.shapes", "wire.kinds.common_controls", self._controls) as desk:
+            return await desk.Desk(self).answer(fport, payload)
 
     def interval_ms(self, made_ms: int) -> int:
         """Return how long to wait from reading to reading; *made_ms* is what the board was made with."""
@@ -133,11 +158,7 @@ class Service:
             self._asked.clear()
             while self._requests:
                 fport, payload = self._requests.pop(0)
-                with borrowed(
-                    "desk", "wire.requests", "wire.shapes", "wire.kinds.common_controls", self._controls
-                ) as desk:
-                    answers = await desk.Desk(self).answer(fport, payload)
-                for each in answers:
+                for each in await self.obey(fport, payload):
                     if len(self._network.outgoing) < _MAX_ANSWERS:
                         self._network.outgoing.append((fport, each))
                 self._network.wake()

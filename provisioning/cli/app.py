@@ -23,6 +23,7 @@ from provisioning.cli import (
     batches,
     battery,
     bench,
+    ble,
     board,
     boards,
     check,
@@ -139,6 +140,7 @@ app.command("doctor")(bench.doctor)
 app.command("enroll")(enroll.enroll)
 app.command("enrolled")(enroll.enrolled)
 app.command("label")(enroll.labels)
+app.add_typer(ble.app, name="ble")
 app.command("demo")(demo.demo)
 app.command("battery")(battery.battery)
 app.command("check")(check.check)

@@ -49,7 +49,7 @@ def enroll(
         kind=kind,
         dev_eui=None if device is None else parse_eui(device),
         name=name,
-        board=board or (default_board(kind or "") if virtual else None),
+        board=board or (default_board(kind or "", link) if virtual else None),
         link=link,
         interval_ms=interval_ms,
         without=frozenset(without or ()),

@@ -23,6 +23,7 @@ Optional, for links whose other side comes and goes (see ``ble.py``):
 - ``reachable``: whether anybody listens; while not, nothing is made or sent. ``on_heard`` tells that somebody listens
   again;
 - ``away(waiting, alarm)``: told again and again whether something waits, and whether that is an alarm;
+- ``answer(phy)``, ``connections``, ``console_key``: a person may talk to the board over it (see ``console.py``);
 - ``judged(ours)``: whether the frame that ``receive`` gave last was authentic;
 - ``near``: while true, frames do not go on air, and the rules of ``layer`` do not bind them (see ``lora_ble.py``);
 - ``doubtful``: the next frame should be one that is answered.

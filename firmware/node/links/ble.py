@@ -19,6 +19,7 @@ from firmware.node.log import log
 from firmware.wire import gatt
 from firmware.wire.segment import READY, Reassembler, Segmenter
 
+_CONSOLE_BLOCK = b"lykta-console-01"  # wire.console, which is loaded when somebody comes
 _MAX_PAYLOAD = const(222)
 _REPLY_TIMEOUT_MS = const(5000)
 _READY_MS = const(10000)  # to discover the service and subscribe
@@ -54,21 +55,24 @@ def open_link(config) -> "BleLink":
         bluetooth = __import__("bluetooth")
     except ImportError:
         raise ConfigError("identity: link is %r; this board's MicroPython has no Bluetooth" % config.link)
-    return BleLink(bluetooth, ecb(gatt.hint_key(ecb(config.app_key))))
+    encrypt = ecb(config.app_key)
+    return BleLink(bluetooth, ecb(gatt.hint_key(encrypt)), encrypt(_CONSOLE_BLOCK))
 
 
 class BleLink:
     """*encrypt* is AES under the key of the hints.
 
-    ``reachable``: somebody listens. Counts: ``unsent`` frames, ``thrown_off`` connections, ``overrun`` frames that came
-    faster than they were taken; and see ``pieces``.
+    ``reachable``: a gateway listens; ``connections``: so many there were. Counts: ``unsent`` frames, ``thrown_off``
+    connections, ``overrun`` frames that came faster than they were taken; and see ``pieces``.
     """
 
     max_payload = _MAX_PAYLOAD
     reply_timeout_ms = _REPLY_TIMEOUT_MS
     prove_ms = _PROVE_MS
 
-    def __init__(self, bluetooth, encrypt) -> None:
+    def __init__(self, bluetooth, encrypt, console_key: bytes = b"") -> None:
+        self.console_key = console_key
+        self.connections = 0
         self.on_heard = None
         self.on_gone = None
         self.reachable = False
@@ -101,8 +105,15 @@ class BleLink:
 
     async def send(self, phy: bytes) -> None:
         """Notify a frame's pieces. Without anybody there, or when the air does not take them, the frame is dropped."""
+        if self.reachable:
+            await self.answer(phy)
+        else:
+            self.unsent += 1
+
+    async def answer(self, phy: bytes) -> None:
+        """The same for whoever is connected: a person need not be a gateway."""
         peer = self._peer
-        if peer is None or not self.reachable:
+        if peer is None:
             self.unsent += 1
             return
         begun = time.ticks_ms()
@@ -196,6 +207,7 @@ class BleLink:
             self._ble.gap_disconnect(connection)
             return
         self._peer = (connection, kind, address)
+        self.connections += 1
         self._mtu = 23
         self._frames = []
         self._refused = 0

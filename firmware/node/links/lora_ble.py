@@ -39,6 +39,8 @@ class LoraBleLink:
         self.reply_timeout_ms = far.reply_timeout_ms
         self.on_heard = None
         self.away = close.away
+        self.answer = close.answer
+        self.console_key = close.console_key
         self.near = False
         self._far = far
         self._close = close
@@ -56,6 +58,11 @@ class LoraBleLink:
     def max_payload(self) -> int:
         """Application bytes that the next frame may carry."""
         return self._close.max_payload if self.near else self._far.max_payload
+
+    @property
+    def connections(self) -> int:
+        """How often somebody connected."""
+        return self._close.connections
 
     @property
     def unsent(self) -> int:

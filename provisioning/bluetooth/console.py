@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A conversation with a board (`firmware.wire.console`): both sides prove that they hold the device's key."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from firmware.wire import cbor, console, kinds, readings, requests
+from firmware.wire.errors import WireError
+from firmware.wire.kinds import common_controls
+from firmware.wire.shapes import describe, fits
+from provisioning.bluetooth.nearby import Known, ecb
+from provisioning.bluetooth.radio import Line
+from provisioning.errors import BluetoothError
+
+_ANSWER_S: Final = 10.0
+_SELF_TEST_S: Final = 60.0
+_MORE_S: Final = 1.0
+_RESULTS: Final = {
+    common_controls.WORKS: "works",
+    common_controls.BROKEN: "broken",
+    common_controls.ABSENT: "not there",
+}
+
+
+class Talk:
+    """Call `begin` first. Every method raises BluetoothError when no authentic answer comes."""
+
+    def __init__(self, line: Line, known: Known) -> None:
+        self.kind = known.device.kind
+        self._line = line
+        self._key = known.console_key
+        self._channel: console.Channel | None = None
+        self._number = secrets.randbelow(requests.MAX_ID)
+
+    async def begin(self) -> None:
+        """Say hello; the answer proves that it is the device."""
+        encrypt, ours = ecb(self._key), secrets.token_bytes(console.NONCE_BYTES)
+        await self._line.send(console.hello(encrypt, ours))
+        while (phy := await self._line.receive(_ANSWER_S)) is not None:
+            try:
+                theirs = console.open_challenge(encrypt, phy, ours)
+            except WireError:  # a frame for its network, or somebody else's
+                continue
+            self._channel = console.Channel(ecb, self._key, ours, theirs, console.DOWN, console.UP)
+            return
+        raise BluetoothError(
+            "The board does not prove that it is this device.",
+            reason="It answers a console only when it holds the same key as the register.",
+            next_step="lykta ble scan shows which boards are in reach",
+        )
+
+    async def now(self) -> dict[str, Any]:
+        """Contact with its network, readings that wait, uptime, and the latest reading's values."""
+        _, payload = (await self._ask(console.PORT_NOW, b""))[0]
+        found = _decoded(payload)
+        values = {}
+        if isinstance(item := found.get(console.NOW_READING), dict):
+            item[readings.KEY_SEQ] = 1
+            values = readings.decode_reading(kinds.load(self.kind), item)[3]
+        return {
+            "contact_s": found.get(console.NOW_CONTACT_S),
+            "waiting": found.get(console.NOW_WAITING),
+            "uptime_s": found.get(console.NOW_UPTIME_S),
+            "values": values,
+        }
+
+    async def command(self, name: str, arguments: Mapping[str, object]) -> dict[str, Any]:
+        """Have it obey a command of its kind; return results by name. Raises BluetoothError for a refusal too."""
+        key, table = self._command(name)
+        keys: dict[int, object] = {}
+        for argument, value in arguments.items():
+            keys[_key_of(table, argument, value)] = value
+        request = requests.command(self._next(), key, keys)
+        _, payload = (await self._ask(readings.FPORT_COMMANDS, request, _SELF_TEST_S))[0]
+        answer = _accepted(payload, name)
+        results = answer.get(requests.RESULTS, {})
+        components = {key: name for module in kinds.controls(self.kind) for name, key in module.COMPONENTS}
+        return {components.get(key, str(key)): _RESULTS.get(value, str(value)) for key, value in results.items()}
+
+    async def settings(self, changes: Mapping[str, object]) -> dict[str, Any]:
+        """Set values, or ask for all that differ from their defaults when there are none."""
+        table = [row for module in kinds.controls(self.kind) for row in module.SETTINGS]
+        named = tuple((name, key, shape) for name, key, shape, _default in table)
+        number = self._next()
+        if changes:
+            request = requests.settings(number, {_key_of(named, name, value): value for name, value in changes.items()})
+        else:
+            request = requests.ask(number, [])
+        names = {key: name for name, key, _shape in named}
+        found: dict[str, Any] = {}
+        for _, payload in await self._ask(readings.FPORT_SETTINGS, request, more=True):
+            for key, value in _accepted(payload, "settings").get(requests.VALUES, {}).items():
+                found[names.get(key, str(key))] = value
+        return found
+
+    async def listen(self, on: bool) -> None:
+        """Have it send each line of its log, or no more."""
+        await self._ask(console.PORT_LOG, b"\x01" if on else b"\x00")
+
+    async def line(self, within_s: float) -> str | None:
+        """The next line of its log."""
+        answer = await self._next_answer(within_s)
+        return answer[1].decode(errors="replace") if answer and answer[0] == console.PORT_LOG else None
+
+    def _command(self, name: str) -> tuple[int, Any]:
+        known = {own: (key, table) for module in kinds.controls(self.kind) for own, key, table in module.COMMANDS}
+        if name not in known:
+            raise BluetoothError(
+                f"A {self.kind} has no such command.",
+                value=name,
+                next_step=f"choose one of: {', '.join(sorted(known))}",
+            )
+        return known[name]
+
+    def _next(self) -> int:
+        self._number = (self._number + 1) % (requests.MAX_ID + 1)
+        return self._number
+
+    async def _ask(
+        self, port: int, payload: bytes, within_s: float = _ANSWER_S, *, more: bool = False
+    ) -> list[tuple[int, bytes]]:
+        if self._channel is None:
+            raise BluetoothError("The conversation has not begun.")
+        await self._line.send(self._channel.seal(port, payload))
+        found: list[tuple[int, bytes]] = []
+        while (answer := await self._next_answer(_MORE_S if found else within_s)) is not None:
+            if answer[0] == port and (answer[1] or port == console.PORT_LOG):
+                found.append(answer)
+                if not more:
+                    break
+        if not found:
+            raise BluetoothError("The board does not answer any more.", next_step="go nearer and try again")
+        return found
+
+    async def _next_answer(self, within_s: float) -> tuple[int, bytes] | None:
+        while (phy := await self._line.receive(within_s)) is not None:
+            try:
+                if self._channel is not None:
+                    return self._channel.open(phy)
+            except WireError:  # not of this conversation
+                continue
+        return None
+
+
+def _key_of(table: tuple[tuple[str, int, object], ...], name: str, value: object) -> int:
+    for own, key, shape in table:
+        if own == name:
+            if not fits(shape, value):
+                raise BluetoothError(f"{name} cannot be that.", value=value, reason=f"It is {describe(shape)}.")
+            return key
+    names = ", ".join(own for own, _key, _shape in table) or "none"
+    raise BluetoothError("There is no such name.", value=name, next_step=f"there are: {names}")
+
+
+def _decoded(payload: bytes) -> dict[Any, Any]:
+    found = cbor.loads(payload)
+    if not isinstance(found, dict):
+        raise BluetoothError("The board answers something else than was asked.", value=repr(found)[:80])
+    return found
+
+
+def _accepted(payload: bytes, what: str) -> dict[Any, Any]:
+    answer = _decoded(payload)
+    status = answer.get(requests.STATUS_KEY)
+    if status != requests.DONE:
+        word = requests.STATUS[status] if isinstance(status, int) and status < len(requests.STATUS) else str(status)
+        raise BluetoothError(f"The board refuses {what}.", value=word)
+    return answer

@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""This computer's Bluetooth adapter, by bleak's public API: what advertises, and frames to one board and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from firmware.wire import gatt
+from firmware.wire.segment import Reassembler, Segmenter
+from provisioning.errors import BluetoothError
+
+if TYPE_CHECKING:
+    from bleak.backends.device import BLEDevice
+    from bleak.backends.scanner import AdvertisementData
+
+_CONNECT_S: Final = 15.0
+_CALL_S: Final = 5.0
+_MAX_FOUND: Final = 1024
+_MAX_FRAMES: Final = 256
+_NEXT: Final = "bluetoothctl list shows the adapters, bluetoothctl show whether one is switched on"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A board that advertises: six bytes of hint, and how strong it was heard the last time."""
+
+    address: str
+    hint: bytes
+    rssi_dbm: int
+    device: BLEDevice
+
+
+@dataclass(frozen=True)
+class Radio:
+    """Which adapter, and who drives it: "bluez" or ``module:name`` of an object with `scanner` and `client`."""
+
+    backend: str = "bluez"
+    adapter: str | None = None
+
+    async def scan(self, seconds: float) -> list[Found]:
+        """Listen for so long; the strongest first. Raises BluetoothError when there is no adapter."""
+        from bleak import BleakScanner
+
+        found: dict[str, Found] = {}
+
+        def heard(device: BLEDevice, said: AdvertisementData) -> None:
+            hint = said.manufacturer_data.get(gatt.COMPANY_ID)
+            if hint is not None and (device.address in found or len(found) < _MAX_FOUND):
+                found[device.address] = Found(device.address, bytes(hint), said.rssi, device)
+
+        scanner = BleakScanner(heard, [gatt.SERVICE_UUID], **self._options("scanner"))
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await scanner.start()
+            await asyncio.sleep(seconds)
+        except _failures() as error:
+            raise BluetoothError("Bluetooth cannot be listened to.", value=_text(error), next_step=_NEXT) from error
+        finally:
+            await _quietly(scanner.stop)
+        return sorted(found.values(), key=lambda each: -each.rssi_dbm)
+
+    @asynccontextmanager
+    async def connected(self, found: Found) -> AsyncIterator[Line]:
+        """A line to the board for as long as the block lasts. Raises BluetoothError."""
+        from bleak import BleakClient
+
+        client = BleakClient(found.device, None, [gatt.SERVICE_UUID], timeout=_CONNECT_S, **self._options("client"))
+        line = Line(client)
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await client.connect()
+                await line.open()
+        except _failures() as error:
+            await _quietly(client.disconnect)
+            raise BluetoothError(
+                "The board does not take a connection.",
+                value=f"{found.address}: {_text(error)}",
+                reason="It may be connected to its gateway, or too far away.",
+                next_step="go nearer and try again",
+            ) from error
+        try:
+            yield line
+        finally:
+            await _quietly(client.disconnect)
+
+    def _options(self, part: str) -> dict[str, Any]:
+        options: dict[str, Any] = {"bluez": {} if self.adapter is None else {"adapter": self.adapter}}
+        if self.backend != "bluez":
+            module, _, name = self.backend.partition(":")
+            try:
+                options["backend"] = getattr(getattr(import_module(module), name), part)
+            except (ImportError, AttributeError, ValueError) as error:
+                raise BluetoothError("There is no such Bluetooth backend.", value=self.backend) from error
+        return options
+
+
+class Line:
+    """Frames in pieces over one connection."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._cutter = Segmenter()
+        self._pieces = Reassembler()
+        self._frames: asyncio.Queue[bytes] = asyncio.Queue(_MAX_FRAMES)
+
+    async def open(self) -> None:
+        """Find the characteristics and subscribe. Raises what bleak raises."""
+        from bleak.exc import BleakError
+
+        self._downlink = self._client.services.get_characteristic(gatt.DOWNLINK_UUID)
+        uplink = self._client.services.get_characteristic(gatt.UPLINK_UUID)
+        if self._downlink is None or uplink is None:
+            raise BleakError("it has not the characteristics of a board")
+        await self._client.start_notify(uplink, self._heard, bluez={"use_start_notify": False})
+
+    async def send(self, phy: bytes) -> None:
+        """Write one frame. Raises BluetoothError."""
+        size = min(self._downlink.max_write_without_response_size, gatt.MTU - gatt.ATT_HEADER)
+        try:
+            async with asyncio.timeout(_CALL_S):
+                for piece in self._cutter.split(phy, size):
+                    await self._client.write_gatt_char(self._downlink, piece, response=True)
+        except _failures() as error:
+            raise BluetoothError("The connection to the board was lost.", value=_text(error)) from error
+
+    async def receive(self, within_s: float) -> bytes | None:
+        """Return the next frame, None when none came in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                return await self._frames.get()
+        return None
+
+    def _heard(self, _characteristic: object, data: bytearray) -> None:
+        frame = self._pieces.feed(bytes(data))
+        if frame:
+            with suppress(asyncio.QueueFull):
+                self._frames.put_nowait(frame)
+
+
+async def _quietly(verb: Any) -> None:
+    """End something, whatever state it is in."""
+    with suppress(*_failures()):
+        async with asyncio.timeout(_CALL_S):
+            await verb()
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from bleak.exc import BleakError
+
+    return (BleakError, OSError, EOFError, TimeoutError)
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
