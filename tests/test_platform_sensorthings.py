@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """SensorThings: entities made once whatever happens, observations in batches; against a generic peer of ours."""
 
+import asyncio
 import json
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,9 +14,14 @@ from typing import Any
 
 import httpx
 import pytest
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from pydantic import ValidationError
 
+from gateway.platforms.sensorthings import Settings
 from gateway.platforms.sensorthings.entities import COMPONENTS, datastream, observation, thing
 from gateway.releases.release import Released, release
+from tests.conftest import Mosquitto
 from tests.http_peer import says
 from tests.output_rig import OutputRig
 from tests.releases_rig import Register, facts, item, rules
@@ -171,6 +178,44 @@ async def test_answers_that_are_not_of_the_standard_lose_nothing(tmp_path: Path,
         broken[0] = False
         await one.all_taken()
         assert (one.counted("delivered"), one.counted("set_aside")) == (1, 0)
+
+
+async def test_observations_go_by_mqtt_where_the_service_takes_them_so(
+    tmp_path: Path, service: Things, mosquitto: Mosquitto
+) -> None:
+    heard: list[tuple[str, dict[str, Any]]] = []
+    subscribed = threading.Event()
+    listener = paho.Client(CallbackAPIVersion.VERSION2, "service", clean_session=False)
+    listener.on_connect = lambda client, *_: client.subscribe("v1.1/#", qos=1)
+    listener.on_subscribe = lambda *_: subscribed.set()
+    listener.on_message = lambda _client, _data, message: heard.append((message.topic, json.loads(message.payload)))
+    listener.reconnect_delay_set(0.1, 0.5)
+    listener.connect("127.0.0.1", mosquitto.port)
+    listener.loop_start()
+    assert await asyncio.to_thread(subscribed.wait, 60)
+    async with rig(tmp_path, service, mqtt={"host": "127.0.0.1", "port": mosquitto.port}) as one:
+        one.lights([1, 2], 5)
+        await one.all_taken()
+        await asyncio.to_thread(mosquitto.stop)
+        one.lights([1, 2], 5)
+        await one.until(lambda: one.counted("connection_failed"))
+        await asyncio.to_thread(mosquitto.start)
+        await one.all_taken()
+        records = {f"v1.1/Datastreams({number})/Observations" for number in range(1, 7)}
+        await one.until(lambda: {topic for topic, _ in heard} == records)
+        await one.until(lambda: {found["parameters"]["record"] for _, found in heard} == set(range(1, 21)))
+    listener.disconnect()
+    listener.loop_stop()
+    assert set(heard[0][1]) == set(COMPONENTS)
+    assert not service.observations
+    assert not service.asked["POST /v1.1/CreateObservations"]
+
+
+def test_a_password_over_plain_mqtt_is_refused() -> None:
+    table = {"type": "sensorthings", "name": "x", "url": "https://sta", "username": "me", "password": "file:p"}
+    with pytest.raises(ValidationError, match="in the clear"):
+        Settings.model_validate({**table, "mqtt": {"host": "broker.example.org"}})
+    assert Settings.model_validate({**table, "mqtt": {"host": "broker.example.org", "tls": {}}}).mqtt
 
 
 @pytest.mark.slow

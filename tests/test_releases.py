@@ -160,7 +160,7 @@ def test_an_envelope_opens_to_numbered_readings() -> None:
     assert [(each.stream, each.record, each.seq) for each in found] == [(STREAM.hex(), 41, 7), (STREAM.hex(), 42, 8)]
     assert (found[0].values, found[0].units) == ({"dim": 0.4}, {"dim": "/"})
     notice = envelope.seal_loss(Position(STREAM, 43, 50, bytes(32)), bytes(32), "outbox_full", START_S, SIGNER)
-    assert open_envelope(notice) == []
+    assert open_envelope(notice) == ()
     with pytest.raises(Unopened):
         open_envelope(message[:-1])
 

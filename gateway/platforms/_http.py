@@ -27,6 +27,7 @@ from gateway.releases.settings import ReleaseSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from gateway.platforms import Context
 
@@ -129,7 +130,7 @@ class Http:
     def __init__(self, settings: HttpSettings, context: Context) -> None:
         self._settings = settings
         self._name = settings.name
-        self._tls = _tls_context(settings, context)
+        self._tls = tls_context(settings.name, settings.tls or TlsSettings(), context.base)
         self._headers: dict[str, str] = {}
         self._auth: httpx.BasicAuth | None = None
         if settings.token is not None:
@@ -224,13 +225,13 @@ def retry_after_s(header: str | None, now: datetime) -> float:
         return _RETRY_S
 
 
-def _tls_context(settings: HttpSettings, context: Context) -> ssl.SSLContext:
-    tls = settings.tls or TlsSettings()
+def tls_context(name: str, tls: TlsSettings, base: Path) -> ssl.SSLContext:
+    """Return what TLS is to be like. Raises PlatformError for files that do not load."""
     try:
-        made = ssl.create_default_context(cafile=None if tls.ca is None else str(context.base / tls.ca))
+        made = ssl.create_default_context(cafile=None if tls.ca is None else str(base / tls.ca))
         if tls.cert is not None and tls.key is not None:
-            made.load_cert_chain(context.base / tls.cert, context.base / tls.key)
+            made.load_cert_chain(base / tls.cert, base / tls.key)
     except OSError as error:  # ssl.SSLError is one
-        raise PlatformError(f"{settings.name}: the files in [platforms.tls] do not load: {error}") from error
+        raise PlatformError(f"{name}: the files in [platforms.tls] do not load: {error}") from error
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     return made

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from consumer import envelope, senml
@@ -13,6 +14,10 @@ from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_REMEMBERED = 256
+"""Envelopes; of 16 readings each that is some megabytes."""
 
 
 class Unopened(GatewayError, ValueError):
@@ -37,17 +42,21 @@ class Item:
     units: Mapping[str, str]
 
 
-def open_envelope(message: bytes) -> list[Item]:
-    """Return the readings of an envelope; none for the notice of a loss. Raises Unopened."""
+@lru_cache(maxsize=_REMEMBERED)
+def open_envelope(message: bytes) -> tuple[Item, ...]:
+    """Return the readings of an envelope; none for the notice of a loss. Raises Unopened.
+
+    What one output opened the next one does not open again, as long as they keep pace.
+    """
     try:
         found = envelope.parse(message)
         if found.loss is not None:
-            return []
+            return ()
         readings = senml.decode(found.sign1.payload)
     except ConsumerError as error:
         raise Unopened(f"a stored envelope does not open: {error}") from error
     stream = found.stream_id.hex()
-    return [
+    return tuple(
         Item(stream, found.first + index, each.dev_eui, each.seq, each.time, each.time_source, each.values, each.units)
         for index, each in enumerate(readings)
-    ]
+    )

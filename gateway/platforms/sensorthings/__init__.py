@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""OGC SensorThings 1.1 (OGC 18-088) over HTTP: entities made once, observations in batches with CreateObservations.
+"""OGC SensorThings 1.1 (OGC 18-088): entities made once over HTTP, observations in batches or by MQTT.
 
 Entities are looked for by name before they are made, so neither a restart nor a lost answer makes them twice.
 """
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, defaultdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import model_validator
 
 from gateway.errors import NotTaken, PlatformError
 from gateway.platforms._delivery import Delivery, Rejected
@@ -23,6 +25,7 @@ from gateway.platforms.sensorthings.entities import (
     stream_name,
     thing,
 )
+from gateway.platforms.sensorthings.mqtt import MqttSettings, Publisher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +37,8 @@ _ROOT = "/v1.1"
 _REMEMBERED = 100_000
 _ASKED_AT_ONCE = 20
 _SELF_LINK_ID = re.compile(r"\(([^()]{1,200})\)$")
+_ID = re.compile(r"[A-Za-z0-9._:~-]{1,200}")
+"""It becomes part of a topic."""
 _ERROR = "error"
 _Arrays = defaultdict[Any, "list[tuple[Released, list[Any]]]"]
 """By id of the Datastream: readings, and what is observed in each."""
@@ -43,6 +48,14 @@ class Settings(HttpSettings):
     """``[[platforms]]`` with ``type = "sensorthings"``."""
 
     type: Literal["sensorthings"]
+    mqtt: MqttSettings | None = None
+    """Where observations are published; None: they go over HTTP, with CreateObservations."""
+
+    @model_validator(mode="after")
+    def _mqtt_is_safe(self) -> Self:
+        if self.mqtt is not None and self.password is not None and not self.mqtt.keeps_secrets():
+            raise ValueError("mqtt: the password would travel in the clear: give it [platforms.mqtt.tls]")
+        return self
 
 
 class Service:
@@ -52,17 +65,27 @@ class Service:
         self._name = settings.name
         self._context = context
         self._http = Http(settings, context)
+        self._mqtt: Publisher | None = None
+        if settings.mqtt is not None:
+            password = None
+            if settings.password is not None:
+                password = context.secret(settings.password).decode(errors="replace").strip()
+            self._mqtt = Publisher(settings.name, settings.mqtt, context, settings.username, password)
         self._ids: OrderedDict[tuple[str, str], Any] = OrderedDict()
         """Ids of entities by set and name."""
 
     async def open(self) -> None:
         """See Partner."""
         await self._http.open()
+        if self._mqtt is not None:
+            await self._mqtt.open()
         self._ids.clear()  # whoever was away may have lost them
         await self._http.ask("GET", f"{_ROOT}/Things", query={"$top": "1"})
 
     async def close(self) -> None:
         """See Partner."""
+        if self._mqtt is not None:
+            await self._mqtt.close()
         await self._http.close()
 
     async def noted(self) -> None:
@@ -85,7 +108,9 @@ class Service:
                     rejected[reading.stream, reading.record] = Rejected(reading, f"{told.senml_name}: {error}")
                 else:
                     arrays[stream_id].append((reading, observation(reading, told)))
-        if arrays:
+        if arrays and self._mqtt is not None:
+            await self._mqtt.send((stream_id, row) for stream_id, rows in arrays.items() for _, row in rows)
+        elif arrays:
             rejected |= await self._create(arrays)
         return list(rejected.values())
 
@@ -163,7 +188,7 @@ class Service:
                     self._remember(entity_set, each["name"], each.get("@iot.id"))
 
     def _remember(self, entity_set: str, name: str, found: Any) -> None:
-        if not isinstance(found, int | str):
+        if not (isinstance(found, int) or (isinstance(found, str) and _ID.fullmatch(found))):
             raise PlatformError(f"{entity_set} {name!r}: {found!r} is no id")
         self._ids[entity_set, name] = found
         if len(self._ids) > _REMEMBERED:
