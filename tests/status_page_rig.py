@@ -126,6 +126,8 @@ def _ends(forwarders: list[dict[str, Any]]) -> dict[str, Any]:
         "platforms": [
             {"name": "city", "type": "mqtt", "connected": True, "in_flight": 2, "waiting_envelopes": 2,
              "oldest_waiting_s": 0.2},
+            {"name": "open-light", "type": "ngsi_ld", "connected": True, "in_flight": 0, "waiting_envelopes": 0,
+             "oldest_waiting_s": None, "audience": "open", "refused": "", "set_aside": 0},
         ],
         "outbox": {"used_bytes": 182_300_000, "max_bytes": 1 << 30, "stream": "5be1c1f24a92aa01", "new_readings": 1},
         "duty": [

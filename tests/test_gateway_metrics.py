@@ -47,6 +47,21 @@ def test_what_is_counted_is_what_the_overview_says() -> None:
     assert bad["lykta_forwarder_there", "forwarder=0200000000000a02,link=air"] == 0
 
 
+def test_an_output_that_is_refused_and_readings_that_are_set_aside_are_told() -> None:
+    found = overview()
+    refused = {"connected": False, "refused": "PRIV-6: TRK-0001 measures people. Next: declare it.", "set_aside": 3}
+    found["platforms"][1] |= refused
+    told = samples(judged(found))
+    assert told["lykta_platform_refused", "platform=open-light"] == 1
+    assert told["lykta_platform_set_aside_total", "platform=open-light"] == 3
+    assert ("lykta_platform_refused", "platform=city") not in told
+    problems = {each["what"]: each for each in found["problems"]}
+    may_not = problems["platform open-light may not have what it asks for"]
+    assert (may_not["severity"], may_not["why"]) == ("error", refused["refused"])
+    assert "set-aside" in problems["platform open-light refused readings"]["next_step"]
+    assert "platform open-light is not connected" not in problems
+
+
 def test_a_city_does_not_become_a_time_series_for_each_device() -> None:
     few, many = (len(samples(judged(overview(devices)))) for devices in (1, 400))
     assert few == many

@@ -90,12 +90,15 @@ def test_personal_data_goes_to_the_recipient_that_was_declared() -> None:
 
 
 def test_open_data_names_no_deveui_and_no_exact_time_or_place() -> None:
-    protected = facts("traffic", protected=True, **IN_FLOW)
-    for device, place in ((facts("traffic", **IN_FLOW), (18.065, 59.333)), (protected, (18.06, 59.33))):
+    about = {"segment": "S-1", "maker": "Ex", "model": "R1", "name": "outside the shelter", **IN_FLOW}
+    protected = facts("traffic", protected=True, **about)
+    for device, place in ((facts("traffic", **about), (18.065, 59.333)), (protected, (18.06, 59.33))):
         released = told(release(item("traffic", count_a=50), device, rules(**OPEN, place_decimals=3)))
         assert released.device == "TRK-0001"
         assert released.time_s == START_S // 300 * 300
         assert released.place == place
+        assert (released.facts.asset, released.facts.model, released.facts.name) == (None, None, "")
+        assert released.facts.segment == (None if device.protected else "S-1")
     inside = told(release(item("traffic", count_a=50), protected, rules()))
     assert (inside.place, inside.time_s) == ((18.06491, 59.33258), START_S)
     bench = told(release(item("traffic", count_a=50), facts("traffic", device_id=None), rules()))

@@ -98,7 +98,7 @@ def test_three_outputs_each_away_in_turn_and_the_gateway_killed(
     until(lambda: sum(len(city.verifier().check(each).readings) for each in set(subscriber.messages)) >= 120, "all")
     subscriber.stop()
     proven(city, subscriber, {(device.dev_eui.hex(), seq) for seq in everything})
-    assert Counter(written(city.folder / "bulk")) == Counter(everything), "exactly once"
+    assert Counter(written(city.folder / "state" / "bulk")) == Counter(everything), "exactly once"
     observed = [found["parameters"]["record"] for name, found in things.observations if name.endswith(" power")]
     assert set(observed) == everything
     assert len(things.sets["Datastreams"]) == 3

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, ge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -114,7 +114,7 @@ def _links(found: Mapping[str, Any]) -> Iterator[Metric]:
     ])  # fmt: skip
 
 
-def _platforms(platforms: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
+def _platforms(platforms: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
     for key, name, text in (
         ("connected", "lykta_platform_connected", "1 while there is a connection."),
         ("in_flight", "lykta_platform_in_flight_envelopes", "Sent and not acknowledged."),
@@ -122,6 +122,13 @@ def _platforms(platforms: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
         ("oldest_waiting_s", "lykta_platform_oldest_waiting_seconds", "Age of the oldest of these."),
     ):
         yield _gauge(name, text, ("platform",), [((each["name"],), each[key] or 0) for each in platforms])
+    outputs = [each for each in platforms if "audience" in each]
+    yield _gauge("lykta_platform_refused", "1 while the register does not allow an output.", ("platform",), [
+        ((each["name"],), bool(each["refused"])) for each in outputs
+    ])  # fmt: skip
+    yield _counter("lykta_platform_set_aside", "Readings that a platform will never take.", ("platform",), [
+        ((each["name"],), each["set_aside"]) for each in outputs
+    ])  # fmt: skip
 
 
 def _radio(duty: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:

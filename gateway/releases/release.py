@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -102,10 +102,16 @@ def release(item: Item, facts: Facts | None, rules: ReleaseSettings) -> Outcome:
         time_source=item.time_source,
         fields=fields,
         place=round_place(facts, rules),
-        facts=facts,
+        facts=facts if rules.audience != "open" else _public(facts),
         complete=not dropped,
     )
     return Outcome(told, "", dropped)
+
+
+def _public(facts: Facts) -> Facts:
+    """Return what everybody may know of a device (guidelines OPEN-6): not what it hangs on, nor of which make it is."""
+    segment = None if facts.protected else facts.segment
+    return replace(facts, name="", asset=None, maker=None, model=None, segment=segment)
 
 
 def round_time(time_s: float, step_s: int) -> float:

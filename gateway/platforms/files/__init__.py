@@ -39,7 +39,7 @@ class Settings(plugins.Settings):
 
     type: Literal["files"]
     path: Annotated[str, Field(min_length=1)]
-    """The folder, of which this output is the only writer."""
+    """The folder, of which this output is the only writer; a relative one lies in the state directory."""
     parquet: bool = False
     """Also as Parquet; needs ``make extra``."""
     parquet_every_s: Annotated[float, Field(ge=1, le=86400)] = 3600.0
@@ -54,7 +54,7 @@ class Folder:
         self._settings = settings
         self._context = context
         self._stopping = False
-        self._folder = context.base / settings.path
+        self._folder = (context.state_dir or context.base) / settings.path
         self._days = DayFiles(self._folder)
         self._made_at_s = float("-inf")
         if settings.parquet:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.errors import NotTaken, PlatformError
+from gateway.operate.logs import EventLog, Seldom
 from gateway.platforms._delivery import Delivery, Rejected
 from gateway.platforms._http import Http, HttpSettings
 from gateway.platforms.ngsi_ld.alarms import Statuses
@@ -55,6 +56,8 @@ class Broker:
         self._headers = {} if settings.tenant is None else {"NGSILD-Tenant": settings.tenant}
         self._rules = settings.release
         self._statuses = Statuses()
+        self._log = EventLog("platforms.ngsi_ld")
+        self._seldom = Seldom(interval_s=3600.0)
         self._seen: OrderedDict[str, float] = OrderedDict()
         """When each entity was observed last, by id; 0 for one that the broker does not have."""
 
@@ -100,6 +103,11 @@ class Broker:
         found = entities(reading)
         if not found:
             self._count("without_place")
+            if self._seldom.allow(reading.device) is not None:
+                next_step = f"give it a location in the register: lykta show {reading.device}"
+                self._log.warning(
+                    "device_without_place", platform=self._settings.name, device=reading.device, next_step=next_step
+                )
         return found
 
     async def _upsert(self, made: OrderedDict[str, tuple[Released, Entity]]) -> list[Rejected]:
