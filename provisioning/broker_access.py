@@ -20,6 +20,17 @@ PLAIN_SCHEME: Final = "mqtt://"
 TLS_PORT: Final = 8883
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 @dataclass(frozen=True)
 class Access:
     """What a client shows to the broker, and by what it knows the broker."""
@@ -65,6 +76,7 @@ class AccessOptions:
         try:
             context = ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.sslsocket_class = _TlsSocket
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate, self.key)
         except OSError as error:  # ssl.SSLError is one

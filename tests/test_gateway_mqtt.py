@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -34,11 +35,21 @@ CONTENT_TYPE = 'application/cose; cose-type="cose-sign1"'
 class Rig:
     """A platform on an outbox, inside a test's event loop."""
 
-    def __init__(self, folder: Path, port: int, **settings: object) -> None:
+    def __init__(
+        self, folder: Path, port: int, *, directory: Any = None, certificate: bytes = b"", **settings: object
+    ) -> None:
         self.outbox: Outbox = open_outbox(folder / "outbox.db", max_batch=1)
         self.counters = Counters()
         self.seq = 0
-        context = Context(GATEWAY_EUI.hex(), CERTIFICATE, folder, lambda _: b"secret", self.counters, random.Random(1))
+        context = Context(
+            GATEWAY_EUI.hex(),
+            certificate or CERTIFICATE,
+            folder,
+            lambda _: b"secret",
+            self.counters,
+            random.Random(1),
+            directory=directory,
+        )
         table = {"type": "mqtt", "name": "city", "host": "127.0.0.1", "port": port, "retry_max_s": 0.5, **settings}
         self.platform: MqttPlatform = build(Settings.model_validate(table), context)
 

@@ -79,6 +79,7 @@ class Connection:
 
     def __init__(self, target: Target, version: Version, on_ack: Callable[[int, int, str], None]) -> None:
         self._version = version
+        self.five = version == "5"
         self._unacknowledged: set[int] = set()
         self._freed = asyncio.Event()
         self.receive_maximum = _MAX_IN_FLIGHT
@@ -113,10 +114,15 @@ class Connection:
             raise ClosedEarly(f"{target.host}:{target.port}: no CONNACK within {_CONNECT_S:.0f} s") from error
 
     async def room(self, reserved: int = 0) -> None:
-        """Return when the broker takes one more publication, and *reserved* others besides where it takes as many."""
+        """Return when the broker takes one more publication, and *reserved* others besides where it takes as many.
+
+        Raises PlatformError when the connection ends meanwhile.
+        """
         while len(self._unacknowledged) >= max(1, self.receive_maximum - reserved):
             self._freed.clear()
             await self._freed.wait()
+            if self._closed.done():
+                self._closed.result()
 
     def publish(
         self,
@@ -172,6 +178,7 @@ class Connection:
             self._connack.set_exception(error)
         if not self._closed.done():
             self._closed.set_exception(error)
+        self._freed.set()
 
     def close(self) -> None:
         """Say goodbye if the line takes it, and free the socket."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""MQTT: envelopes with QoS 1 under ``<prefix>/<gateway EUI>/records``, the certificate retained beside them.
+"""MQTT: envelopes with QoS 1 under ``<prefix>/<gateway EUI>/records``, certificate and status retained beside them.
 
 Speaks MQTT 5 where the broker does, 3.1.1 where not. A broker that is absent is a normal state.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from cryptography import x509
@@ -20,10 +21,12 @@ from gateway.errors import PlatformError, ProtocolRefused, StoreUnavailable
 from gateway.operate.logs import EventLog, Seldom
 from gateway.platforms import _commands as commands
 from gateway.platforms._backoff import BackOff
+from gateway.platforms._beside import JSON, DeviceTopics, place, status
 from gateway.platforms._commands import CommandDesk
 from gateway.platforms._paho import ClosedEarly, Connection, Target, TlsSocket, Version
 from gateway.platforms._receipts import ReceiptDesk
 from gateway.platforms._window import Window
+from provisioning.errors import ProvisioningError
 
 if TYPE_CHECKING:
     from gateway.outbox.feed import Feed
@@ -72,6 +75,12 @@ class Settings(plugins.Settings):
     tls: TlsSettings | None = None
     receipts: Annotated[list[str], Field(default_factory=list)]
     """PEM files of certificates whose signed receipts count: what they receipt may go, what they lack goes again."""
+    message_expiry_s: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] = 0
+    """How long the broker keeps an envelope for those who are away (MQTT 5); 0: as long as it likes."""
+    user_properties: bool = True
+    """Whether each envelope says outside which records of which stream it holds (MQTT 5)."""
+    by_device: bool = False
+    """Whether each reading is published once more, as JSON, under ``devices/<owner>/<kind>/<DevEUI>``."""
     commands: bool = False
     """Whether signed commands are taken from this broker; the register says whose, and results are published there."""
     results_expiry_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 86400
@@ -123,6 +132,7 @@ class MqttPlatform:
         self._feed: Feed | None = None
         self._receipts = ReceiptDesk(settings.name, settings.receipts, settings.resend_after_s, context)
         self._commands = CommandDesk(settings.name, self._topic, context, settings.results_expiry_s)
+        self._devices = DeviceTopics(settings.name, self._topic, context) if settings.by_device else None
         self._side: dict[int, str] = {}
         """What is on its way besides envelopes, by packet identifier."""
         self._room = asyncio.Event()
@@ -146,6 +156,7 @@ class MqttPlatform:
             await asyncio.sleep(pause_s)
 
     async def _connect_and_serve(self, feed: Feed) -> None:
+        self._renew_target()
         target, version = self._target, self._versions.current
         connection = Connection(target, version, self._acknowledged)
         try:
@@ -173,6 +184,10 @@ class MqttPlatform:
                 if self._settings.commands:
                     for work in (self._commands.serve, self._commands.answer, self._commands.note):
                         tasks.create_task(work(connection))
+        except asyncio.CancelledError:
+            if self._connection is not None:  # else the broker says that we are lost
+                self._say(connection, "stopped")
+            raise
         finally:
             self._connection = None
             connection.close()
@@ -185,6 +200,13 @@ class MqttPlatform:
             await connection.room()
             mid = connection.publish(f"{self._topic}/{name}", pem, retain=True, content_type=PEM)
             self._side[mid] = "certificate"
+        await connection.room()
+        self._say(connection, "online")
+
+    def _say(self, connection: Connection, state: str) -> None:
+        said = status(self._context.eui, state)
+        with suppress(PlatformError):
+            self._side[connection.publish(f"{self._topic}/status", said, retain=True, content_type=JSON)] = "status"
 
     async def _publish(self, connection: Connection, feed: Feed) -> None:
         while True:
@@ -192,10 +214,22 @@ class MqttPlatform:
                 self._room.clear()
                 await self._room.wait()
             row = await feed.next()
+            if self._devices is not None:
+                await self._devices.publish(row, connection, self._by_device, self._settings.message_expiry_s)
             await connection.room(reserved=_RESERVED)
             if not self._window.in_flight:
                 self._last_ack_s = asyncio.get_running_loop().time()
-            self._window.sent(row, connection.publish(f"{self._topic}/records", row.message))
+            mid = connection.publish(
+                f"{self._topic}/records",
+                row.message,
+                expiry_s=self._settings.message_expiry_s,
+                often=True,
+                user=place(row.message) if self._settings.user_properties and connection.five else (),
+            )
+            self._window.sent(row, mid)
+
+    def _by_device(self, mid: int) -> None:
+        self._side[mid] = "reading_by_device"
 
     async def _note(self, feed: Feed) -> None:
         """Write down what arrived, ten times a second: a repeated publication is cheaper than a commit for each."""
@@ -216,7 +250,8 @@ class MqttPlatform:
             self._context.counters.add("platforms", f"{self.name}_refused")
             side = self._side.pop(mid, None) or self._commands.refused(mid)
             if side is not None:
-                self._log.error(f"{side}_refused", platform=self.name, reason=reason)
+                if self._seldom.allow(side) is not None:
+                    self._log.error(f"{side}_refused", platform=self.name, reason=reason)
             elif self._connection is not None:
                 # Not taken: it stays in the outbox, and the next connection starts with it.
                 self._connection.fail(PlatformError(f"the broker refused a publication: {reason}"))
@@ -253,6 +288,14 @@ class MqttPlatform:
             )
         return pause_s
 
+    def _renew_target(self) -> None:
+        """Read certificates and password again before each connection: they may have been renewed meanwhile."""
+        try:
+            self._target = self._read_target()
+        except (PlatformError, ProvisioningError) as error:
+            if self._seldom.allow("renew") is not None:
+                self._log.warning("old_secrets_kept", platform=self.name, why=error)
+
     def _read_target(self) -> Target:
         settings = self._settings
         password = None if settings.password is None else self._context.secret(settings.password).decode()
@@ -264,12 +307,14 @@ class MqttPlatform:
             settings.username,
             password,
             None if settings.tls is None else self._tls(settings.tls),
+            (f"{self._topic}/status", status(self._context.eui, "lost")),
         )
 
     def _tls(self, settings: TlsSettings) -> ssl.SSLContext:
         base = self._context.base
         try:
             context = ssl.create_default_context(cafile=None if settings.ca is None else str(base / settings.ca))
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.sslsocket_class = TlsSocket
             if settings.cert is not None and settings.key is not None:
                 context.load_cert_chain(base / settings.cert, base / settings.key)

@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a broker gets beside the signed envelopes: how the gateway is, what an envelope holds, readings by device.
+
+None of it is signed. It is for finding one's way; what counts is in the envelopes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import cbor2
+
+from gateway.operate.logs import EventLog, Seldom
+from gateway.releases.opening import Unopened, open_envelope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.outbox.store import Row
+    from gateway.platforms import Context
+    from gateway.platforms._paho import Connection
+    from gateway.releases.opening import Item
+
+JSON = "application/json"
+NOBODY = "-"
+"""Stands in a topic for the owner of a device that has none."""
+_STREAM = -65537
+_MAX_NEWEST = 20_000
+
+
+def status(eui: str, state: str) -> bytes:
+    """Return the retained status: ``online``, ``stopped``, or ``lost``, which the broker says for us (MQTT 3.1.2.5)."""
+    said: dict[str, Any] = {"gateway": eui, "state": state}
+    if state != "lost":
+        said["at"] = int(time.time())
+    return json.dumps(said).encode()
+
+
+def place(message: bytes) -> list[tuple[str, str]]:
+    """Return where an envelope stands in its stream, as user properties: seen without opening it."""
+    try:
+        protected = cbor2.loads(cbor2.loads(message).value[0])
+        stream, first, last, _previous = protected[_STREAM]
+    except (cbor2.CBORDecodeError, AttributeError, KeyError, TypeError, ValueError, IndexError):
+        return []
+    return [("gateway", str(protected[15][1])), ("stream", stream.hex()), ("records", f"{first}-{last}")]
+
+
+class DeviceTopics:
+    """Each reading as JSON under ``devices/<owner>/<kind>/<DevEUI>``, the newest of each device retained.
+
+    They go before their envelope on the same connection: when its PUBACK is here, the broker has them too.
+    """
+
+    def __init__(self, platform: str, topic: str, context: Context) -> None:
+        self._platform = platform
+        self._topic = topic
+        self._context = context
+        self._newest: dict[str, int] = {}
+        self._log = EventLog("platforms.mqtt")
+        self._seldom = Seldom()
+
+    async def publish(self, row: Row, connection: Connection, sent: Callable[[int], None], expiry_s: int) -> None:
+        """Publish the readings of an envelope; *sent* hears each packet identifier. Raises PlatformError."""
+        try:
+            items = open_envelope(row.message)
+        except Unopened as error:
+            if self._seldom.allow("unopened") is not None:
+                self._log.warning("not_by_device", platform=self._platform, why=error)
+            return
+        directory = self._context.directory
+        known = {} if directory is None else await directory.facts(item.dev_eui for item in items)
+        for item in items:
+            facts = known.get(item.dev_eui)
+            owner, kind = (NOBODY, NOBODY) if facts is None else (facts.owner or NOBODY, facts.kind)
+            await connection.room()
+            mid = connection.publish(
+                f"{self._topic}/devices/{owner}/{kind}/{item.dev_eui}",
+                _reading(item),
+                retain=self._is_newest(item),
+                content_type=JSON,
+                expiry_s=expiry_s,
+                often=True,
+            )
+            sent(mid)
+
+    def _is_newest(self, item: Item) -> bool:
+        if item.seq < self._newest.get(item.dev_eui, 0):
+            return False  # from the catch-up lane: what is retained is newer
+        self._newest.pop(item.dev_eui, None)
+        self._newest[item.dev_eui] = item.seq
+        if len(self._newest) > _MAX_NEWEST:
+            del self._newest[next(iter(self._newest))]
+        return True
+
+
+def _reading(item: Item) -> bytes:
+    said = {
+        "dev_eui": item.dev_eui,
+        "seq": item.seq,
+        "time": item.time_s,
+        "time_source": item.time_source,
+        "values": dict(item.values),
+        "units": dict(item.units),
+        "stream": item.stream,
+        "record": item.record,
+    }
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
