@@ -21,7 +21,7 @@ from gateway.operate.airtime import AirtimeOfHour
 from gateway.operate.logs import EventLog
 from gateway.operate.sightings import MAX_DEVICES, Sightings
 from provisioning.errors import ProvisioningError
-from provisioning.guidelines.gatewatch import Event, Observed, load_pack, watch
+from provisioning.guidelines.gatewatch import Event, Observed, keep_h, load_pack, watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,9 @@ class Guard(Sightings):
         try:
             state_files.save(self._file, {each: heard.last_at for each, heard in list(self._heard.items())})
             seen = self._observed(now_s)
-            events = watch(self._registry, load_pack(self._pack), seen, datetime.fromtimestamp(now_s, UTC))
+            pack = load_pack(self._pack)
+            self._quarantine.forget(now_s - keep_h(pack) * 3600.0)
+            events = watch(self._registry, pack, seen, datetime.fromtimestamp(now_s, UTC))
         except (ProvisioningError, OSError) as error:
             self._say("not_asked", error)
             return

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gateway.clock import SystemClock
+from gateway.errors import UnknownDevice
 from gateway.guidelines import HEARD_FILE, Guard
 from gateway.network.quarantine import Quarantine
 from gateway.operate.airtime import AirtimeOfHour
@@ -161,6 +162,18 @@ def test_airtime_is_that_of_the_last_hour_against_the_plan(city: City, tmp_path:
     assert seen.airtime_s_per_h == pytest.approx(20 * 1.8104, abs=0.001)  # the vector of the guidelines: 1810.4 ms
     (event,) = watch(city.registry, proposed(), [seen], datetime.fromtimestamp(start + 5000, UTC))
     assert (event.rule, event.case) == ("RADIO-5", "limit")
+
+
+def test_strangers_are_kept_as_long_as_the_pack_says(city: City, tmp_path: Path) -> None:
+    quarantine = Quarantine(1)
+    guard = Guard(Counters(), SystemClock(), quarantine, "gw")
+    guard.open(city.registry, tmp_path, None, 60.0)
+    for hours, dev_eui in ((25, b"\x70" + bytes(7)), (23, b"\x71" + bytes(7))):
+        uplink: Any = SimpleNamespace(received_at=time.time() - hours * 3600, link="lora", address="", phy=bytes(23))
+        quarantine.add(uplink, UnknownDevice("who is it?", dev_eui=dev_eui))
+    guard._ask()
+    assert [entry.device for entry in quarantine.entries()] == ["71" + "00" * 7]
+    assert quarantine.changed() is not None
 
 
 def test_the_airtime_of_an_hour_follows_the_clock_wherever_it_is_set(rng: random.Random) -> None:

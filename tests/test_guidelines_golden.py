@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.guideline_rig import TODAY, VECTORS, check, city, lykta, paper, record, rulepack, signature
+from provisioning.guidelines.engine import guidelines
+from provisioning.guidelines.pack import proposed
+from provisioning.model.device import DeviceRecord
+from tests.guideline_rig import NOW, TODAY, VECTORS, check, city, lykta, paper, record, rulepack, signature, stock_of
 
 FILES = ("golden", "groups")
 ORDER = [
@@ -89,3 +92,19 @@ def test_every_golden_case_and_three_of_every_group_are_there() -> None:
     groups = json.loads((VECTORS / "groups.json").read_text(encoding="utf-8"))["cases"]
     counted = {group: sum(each["rule"].partition("-")[0] == group for each in groups) for group in ORDER}
     assert {group: count for group, count in counted.items() if count < 3} == {}
+
+
+def test_every_rule_is_broken_by_a_case() -> None:
+    broken = {rule for each in _cases() for rule in each.values[0]["open"]}
+    at_a_gateway = {"OWN-4", "LIFE-6", "RADIO-5"}  # tests/test_gateway_guidelines.py
+    assert set(proposed().rules) - broken - at_a_gateway - {"MOD-2"} == set()
+
+
+def test_a_record_that_does_not_survive_being_written_down_breaks_mod_2() -> None:
+    """None that comes in as text can: only one that a program made past its schema."""
+    found = stock_of()
+    rules = guidelines(found.stock(), found.pack(), now=NOW).only("MOD-2")
+    good = DeviceRecord(kind="other")
+    for value, case in ((5.0, None), (float("nan"), "changed"), (-5.0, "unreadable")):
+        (finding,) = rules.evaluate(good.model_copy(update={"store_forward_h": value})).findings
+        assert (finding.hit.case if finding.hit else None) == case

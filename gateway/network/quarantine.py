@@ -79,6 +79,14 @@ class Quarantine:
             self._entries.popitem(last=False)
         self._changed = True
 
+    def forget(self, before_s: float) -> None:
+        """Drop who was heard last before this Unix time. Any thread."""
+        with self._lock:
+            old = [key for key, entry in self._entries.items() if entry.last_at < before_s]
+            for key in old:
+                del self._entries[key]
+            self._changed = self._changed or bool(old)
+
     def entries(self) -> list[Entry]:
         """Return all entries, the oldest first."""
         return list(self._entries.values())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from provisioning.guidelines.signed_pack import LoadedPack
     from provisioning.registry import Registry
 
-__all__ = ["Event", "Observed", "load_pack", "watch"]
+__all__ = ["Event", "Observed", "keep_h", "load_pack", "watch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ class Event:
 def load_pack(path: Path | None) -> LoadedPack:
     """The city's signed pack, or the program's proposal where there is none. Raises PackError."""
     return city_pack.read(path) if path is not None and path.exists() else city_pack.proposed()
+
+
+def keep_h(loaded: LoadedPack) -> float:
+    """How long a gateway keeps frames of somebody who is not registered (OWN-4)."""
+    return loaded.pack.number("OWN-4", "keep_h")
 
 
 def watch(registry: Registry, loaded: LoadedPack, seen: Sequence[Observed], now: datetime) -> list[Event]:

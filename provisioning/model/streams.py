@@ -41,6 +41,9 @@ class Openness(Model):
     hvd: Reference | None = None
     """Category of high-value data, when the open-data function has asserted one."""
     quality_note: Text | None = None
+    uses: Annotated[int, Field(ge=0)] | None = None
+    """How often it was fetched in a year, and when that was counted."""
+    uses_counted: Day | None = None
 
 
 class Retention(Model):
@@ -91,3 +94,7 @@ class Stream(Model):
     consumers: Annotated[tuple[Consumer, ...], Field(max_length=MAX_ITEMS)] = ()
     sinks: Annotated[tuple[Sink, ...], Field(max_length=MAX_ITEMS)] = ()
     api_url: Url | None = None
+    bulk_url: Url | None = None
+    """Where all of it can be fetched at once."""
+    delay_s: Annotated[float, Field(ge=0)] | None = None
+    """Measured: how old a value is when it can be fetched."""

@@ -72,13 +72,21 @@ def catalogue(case: Case) -> Iterator[Hit]:
         yield ask.missing("/owner/contact", case=_on_publish(case, "no_contact"))
 
 
-@rule("OPEN-3", when=_any_open, numbers=("interval_s",))
+@rule("OPEN-3", when=_any_open, numbers=("interval_s", "delay_intervals", "least_delay_s"))
 def live(case: Case) -> Iterator[Hit]:
-    """What changes by the minute can be fetched by the minute."""
+    """What changes by the minute can be fetched by the minute, and as a whole."""
     for pointer, stream in _opened(case):
-        often = stream.interval_s is not None and stream.interval_s <= case.number("interval_s")
-        if often and stream.api_url is None:
-            yield ask.missing(f"{pointer}/api_url", stream=stream.property)
+        if stream.interval_s is None or stream.interval_s > case.number("interval_s"):
+            continue
+        for name, case_ in (("api_url", "missing"), ("bulk_url", "no_bulk")):
+            if getattr(stream, name) is None:
+                yield ask.missing(f"{pointer}/{name}", case=case_, stream=stream.property)
+        limit = max(case.number("delay_intervals") * stream.interval_s, case.number("least_delay_s"))
+        if stream.delay_s is None and ask.stands(case.record):
+            yield ask.missing(f"{pointer}/delay_s", limit, case="unmeasured", stream=stream.property, limit=limit)
+        elif stream.delay_s is not None and stream.delay_s > limit:
+            values = {"stream": stream.property, "delay": stream.delay_s, "limit": limit}
+            yield Hit("slow", f"{pointer}/delay_s", stream.delay_s, limit, values)
 
 
 @rule("OPEN-4", when=_any_open)
@@ -127,7 +135,7 @@ def gate(case: Case) -> Iterator[Hit]:
             yield ask.missing(f"{pointer}/openness/quality_note", case=_on_publish(case, "no_quality"), **values)
 
 
-@rule("OPEN-7", when=_any_open)
+@rule("OPEN-7", when=_any_open, numbers=("figure_days",))
 def feedback(case: Case) -> Iterator[Hit]:
     """Whoever uses it can say so, and somebody counts."""
     if case.record.owner is None or case.record.owner.contact is None:
@@ -135,3 +143,7 @@ def feedback(case: Case) -> Iterator[Hit]:
     for pointer, stream in _opened(case):
         if ask.stands(case.record) and not stream.consumers:
             yield Hit("nobody", f"{pointer}/consumers", values={"stream": stream.property})
+        counted = None if stream.openness is None else stream.openness.uses_counted
+        old = counted is None or (case.today - counted).days > case.number("figure_days")
+        if ask.stands(case.record) and old:
+            yield ask.missing(f"{pointer}/openness/uses", case="no_figure", stream=stream.property, counted=counted)

@@ -53,7 +53,7 @@ def operator(case: Case) -> Iterator[Hit]:
         yield Hit("no_contract", "/operator/contract_ref", observed=found.org, values={"org": found.org})
 
 
-@rule("OWN-4", modes=AT_GATEWAY, external=True, after_end=True)
+@rule("OWN-4", modes=AT_GATEWAY, numbers=("keep_h",), external=True, after_end=True)
 def known_at_the_gateway(case: Case) -> Iterator[Hit]:
     """Who talks is registered and approved."""
     seen = case.observed
