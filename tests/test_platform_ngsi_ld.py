@@ -193,6 +193,22 @@ async def test_a_batch_that_is_refused_whole_is_halved_until_the_poison_stands_a
         assert len(broker.entities) == 14
 
 
+async def test_a_reading_that_our_own_code_fails_on_is_set_aside(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(reading: Released) -> Any:
+        if reading.device == "TRK-0002":
+            raise TypeError("nobody foresaw this")
+        return entities(reading)
+
+    monkeypatch.setattr("gateway.platforms.ngsi_ld.entities", fails)
+    async with await _run(tmp_path, broker) as rig:
+        rig.lights(range(1, 6))
+        await rig.all_taken()
+        assert (rig.counted("set_aside"), rig.counted("delivered")) == (1, 4)
+        assert "nobody foresaw this" in (tmp_path / "city.set-aside.jsonl").read_text()
+
+
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503, 302])
 async def test_an_answer_that_may_pass_costs_a_pause_and_no_reading(
     tmp_path: Path, broker: Broker, status: int

@@ -34,6 +34,8 @@ _FIRST_RETRY_S = 0.5
 _LOOK_S = 1.0
 _REFUSED_AGAIN_S = 60.0
 """A register is corrected by people."""
+_OURS = (ValueError, TypeError, LookupError, ArithmeticError)
+"""What a reading that nobody foresaw makes of our own code: it is set aside like one that the other side refuses."""
 _PATIENCE_MAX_S = 300.0
 """Of a Retry-After: whoever asks for a week is asked again before."""
 
@@ -143,9 +145,10 @@ class Delivery:
                 await self._partner.between()
         finally:
             self._connected, self._rows = False, []
-            if self._reader is not None:
-                self._reader.cancel()
-                self._reader = None
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
             await self._partner.close()
 
     async def _gather(self, feed: Feed) -> list[Row]:
@@ -200,13 +203,13 @@ class Delivery:
         self._context.beat()
         try:
             rejected: Sequence[Rejected] = await self._partner.deliver(readings)
-        except NotTaken as error:
+        except (NotTaken, *_OURS) as error:
             if len(readings) > 1:
                 middle = len(readings) // 2
                 await self._hand_over(readings[:middle])
                 await self._hand_over(readings[middle:])
                 return
-            rejected = [Rejected(readings[0], str(error))]
+            rejected = [Rejected(readings[0], str(error) if isinstance(error, NotTaken) else repr(error))]
         for each in rejected:
             await self._set_aside(each)
         self._count("delivered", len(readings) - len(rejected))
