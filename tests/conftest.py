@@ -18,7 +18,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import register_rig
+from tests import gateway_rig, register_rig
 from tests.postgres import Postgres
 
 SEED = int(os.environ.get("LYKTA_SEED") or secrets.randbits(32))
@@ -157,3 +157,28 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> register_rig.Pla
         return register_rig.place("sqlite:///register.db", tmp_path)
     server: Postgres = request.getfixturevalue("postgres")
     return register_rig.place(server.url(), tmp_path)
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[gateway_rig.City]:
+    """A register and a gateway enrolled in it."""
+    made = gateway_rig.City(tmp_path / "city")
+    yield made
+    made.registry.close()
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[gateway_rig.Port]:
+    """A serial line whose far end is the test."""
+    made = gateway_rig.Port(tmp_path / "port")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def daemons() -> Iterator[list[gateway_rig.Daemon]]:
+    """Daemons to end after the test, however it ends."""
+    started: list[gateway_rig.Daemon] = []
+    yield started
+    for daemon in started:
+        daemon.kill()

@@ -7,8 +7,6 @@ import random
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -23,20 +21,6 @@ from tests.test_gateway_mqtt import _tls_files
 FLEET = 5000
 RETRY_MAX_S = 15.0
 OUTAGE_S = 600
-
-
-@pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
-    made = City(tmp_path / "city")
-    yield made
-    made.registry.close()
-
-
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[Port]:
-    made = Port(tmp_path / "port")
-    yield made
-    made.close()
 
 
 def test_five_thousand_gateways_do_not_come_back_in_the_same_second(rng: random.Random) -> None:

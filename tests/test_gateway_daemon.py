@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,29 +19,6 @@ from tests.conftest import Mosquitto
 from tests.gateway_rig import ROOT, City, Daemon, Device, Port, Subscriber, encoded, until
 
 pytestmark = pytest.mark.apart
-
-
-@pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
-    made = City(tmp_path / "city")
-    yield made
-    made.registry.close()
-
-
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[Port]:
-    made = Port(tmp_path / "port")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def daemons() -> Iterator[list[Daemon]]:
-    """Daemons to end after the test, however it ends."""
-    started: list[Daemon] = []
-    yield started
-    for daemon in started:
-        daemon.kill()
 
 
 def deliver(port: Port, device: Device, seqs: range | list[int], each: int = 4, patience_s: float = 2.0) -> None:

@@ -6,7 +6,6 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,28 +32,6 @@ from tests.test_gateway_daemon import deliver
 pytestmark = pytest.mark.apart
 
 OFTEN = "[guidelines]\nevery_s = 0.2\n"
-
-
-@pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
-    made = City(tmp_path / "city")
-    yield made
-    made.registry.close()
-
-
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[Port]:
-    made = Port(tmp_path / "port")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def daemons() -> Iterator[list[Daemon]]:
-    started: list[Daemon] = []
-    yield started
-    for daemon in started:
-        daemon.kill()
 
 
 def registered(city: City, number: int, changes: dict[str, Any]) -> Device:

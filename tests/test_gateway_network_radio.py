@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,6 @@ pytestmark = pytest.mark.apart
 
 SLOW_RX1 = f"{QUIET}\nrx1_delay_s = 4"
 """Where a test is about RX1 itself, a busy computer must not make it RX2."""
-
-
-@pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
-    made = City(tmp_path / "city")
-    yield made
-    made.registry.close()
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:

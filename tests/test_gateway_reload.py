@@ -6,7 +6,6 @@ import io
 import json
 import signal
 import socket
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,28 +18,6 @@ from gateway.ends import _digest
 from provisioning import pki
 from tests.conftest import Mosquitto
 from tests.gateway_rig import GATEWAY_EUI, City, Daemon, Port, Subscriber, until
-
-
-@pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
-    made = City(tmp_path / "city")
-    yield made
-    made.registry.close()
-
-
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[Port]:
-    made = Port(tmp_path / "port")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def daemons() -> Iterator[list[Daemon]]:
-    started: list[Daemon] = []
-    yield started
-    for daemon in started:
-        daemon.kill()
 
 
 def hang_up(daemon: Daemon) -> None:

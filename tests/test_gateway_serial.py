@@ -4,7 +4,6 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -19,13 +18,6 @@ from tests.gateway_rig import PATIENCE_S, Port
 from tests.outbox_rig import TestClock
 
 BANNER = b"MPY: soft reboot\r\nMicroPython v1.28.0 on 2026-04-06; linux\r\n>>> "
-
-
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[Port]:
-    made = Port(tmp_path / "port")
-    yield made
-    made.close()
 
 
 class Listener:

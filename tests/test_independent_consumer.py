@@ -6,7 +6,6 @@ import json
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +38,6 @@ def theirs(folder: Path, ca_pem: bytes, certificates: list[bytes], messages: lis
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[Port]:
-    made = Port(tmp_path / "port")
-    yield made
-    made.close()
 
 
 def test_they_verify_what_a_gateway_published(tmp_path: Path, mosquitto: Mosquitto, port: Port) -> None:

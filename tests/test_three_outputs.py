@@ -38,21 +38,6 @@ def things() -> Iterator[Things]:
     made.stop()
 
 
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[Port]:
-    made = Port(tmp_path / "port")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def daemons() -> Iterator[list[Daemon]]:
-    started: list[Daemon] = []
-    yield started
-    for daemon in started:
-        daemon.kill()
-
-
 def written(folder: Path) -> list[int]:
     lines = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
     return [json.loads(line)["record"] for line in lines]
