@@ -24,7 +24,7 @@ from firmware.wire.session import Session
 from gateway.links.lora import bulk
 from gateway.network.aes import ecb
 from gateway.network.quick_session import QuickSession
-from gateway.records import quick_cbor
+from gateway.records import quick_cbor, quick_reading
 
 ROUNDS = 9
 FRAMES = 2000
@@ -74,6 +74,13 @@ def main() -> None:
         "read its payload",
         lambda: [readings.unpack(item) for _ in range(FRAMES)],
         lambda: [quick_cbor.unpack(item) for _ in range(FRAMES)],
+        us_each,
+    )
+    fields = readings.unpack(item)[0][0]
+    compare(
+        "judge a reading",
+        lambda: [readings.decode_reading(kinds.load("street_light"), fields) for _ in range(FRAMES)],
+        lambda: [quick_reading.decode("street_light", fields) for _ in range(FRAMES)],
         us_each,
     )
     print("beside a thread that computes, on the clock:")

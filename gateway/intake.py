@@ -301,7 +301,7 @@ class Intake:
     def _note(self, heard: Joined | Opened) -> None:
         """For whoever looks at the radio: how this frame was heard best, and by how many."""
         radio = heard.uplink.radio
-        if radio is None:
+        if radio is None or not self._log.debugging:
             return
         self._log.debug(
             "heard",

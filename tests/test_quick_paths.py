@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from firmware.wire import cbor, readings
+from firmware.wire import cbor, kinds, readings
 from firmware.wire.errors import WireError
 from firmware.wire.session import Session
 from gateway.network.aes import ecb
 from gateway.network.quick_session import QuickSession
-from gateway.records import quick_cbor
+from gateway.records import quick_cbor, quick_reading
 
 _KEYS = bytes(range(16)), bytes(range(16, 32))
 _ADDRESS = 0x02000001
@@ -93,3 +93,34 @@ def test_no_bytes_mean_more_to_the_quick_reader_than_to_the_plain_one(payload: b
 def test_the_usual_payload_is_quick() -> None:
     usual = readings.pack([cbor.dumps({0: 70000, 1: 1_790_000_000, 3: True, 4: -35, 5: 300})], 69_990)
     assert quick_cbor.unpack(usual) == readings.unpack(usual)
+
+
+_KINDS = ("street_light", "waste_bin", "traffic")
+_RAW = st.integers(-(2**33), 2**33) | st.integers(-5, 300) | st.booleans() | st.none() | st.text(max_size=2)
+_ITEMS = st.dictionaries(st.integers(-1, 60) | st.integers(0, 12) | st.text(max_size=1), _RAW, max_size=8)
+
+
+def judged(kind: str, item: object) -> object:
+    try:
+        return readings.decode_reading(kinds.load(kind), item)
+    except WireError:
+        return None
+
+
+@given(st.sampled_from(_KINDS), _ITEMS | _RAW)
+@example("street_light", {0: 0})
+@example("street_light", {0: 7, 1: 1_790_000_000, 2: 5})
+def test_no_reading_means_anything_else_to_the_quick_judge_than_to_the_plain_one(kind: str, item: object) -> None:
+    quick = quick_reading.decode(kind, item)
+    assert quick is None or repr(quick) == repr(judged(kind, item))
+
+
+@given(st.sampled_from(_KINDS), st.data())
+def test_every_reading_that_is_plainly_right_is_judged_quickly(kind: str, data: st.DataObject) -> None:
+    item: dict[int, Any] = {0: data.draw(st.integers(1, 2**32 - 1))}
+    for _, key, scale, low, high in data.draw(st.sets(st.sampled_from(kinds.fields(kinds.load(kind))))):
+        item[key] = data.draw(st.booleans() if scale == 0 else st.integers(low, high))
+    item |= data.draw(st.sampled_from([{}, {1: 1_790_000_000}, {2: 3600}]))
+    quick = quick_reading.decode(kind, item)
+    assert quick is not None
+    assert repr(quick) == repr(judged(kind, item))

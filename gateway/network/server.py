@@ -266,9 +266,11 @@ class NetworkServer:
         self.queue.heard(session.dev_eui, uplink.heard_at_s, ack=received.ack)
         try:
             mac.observe(session.mac, session.radio, uplink, received.fcnt, adr_bit=received.adr)
-            if len(_commands(received)) < len(_carried(received)):
-                self._refusals.append("malformed_commands")
-            mac.apply(session.mac, session.radio, _commands(received), uplink.received_at)
+            if carried := _carried(received):
+                commands = _commands(received)
+                if len(commands) < len(carried):
+                    self._refusals.append("malformed_commands")
+                mac.apply(session.mac, session.radio, commands, uplink.received_at)
         finally:
             self._refusals += session.mac.refusals
             session.mac.refusals.clear()
@@ -359,7 +361,7 @@ def _opened(
     *,
     repeated: bool,
 ) -> Opened:
-    answers = mac.answers(_commands(received), uplink)
+    answers = mac.answers(_commands(received), uplink) if _carried(received) else b""
     return Opened(
         uplink, session, kind, profiled, received.fcnt, fport, payload, received.confirmed, answers, repeated,
         adr_ack_req=received.adr_ack_req,

@@ -23,14 +23,18 @@ class AirtimeOfHour:
     def add(self, at_s: float, airtime_us: int) -> None:
         """Count one frame. A clock that is set back begins a new hour; one that jumps ahead leaves the old behind."""
         minute = int(at_s // _MINUTE_S)
+        slot = minute % _MINUTES
+        if minute != self._newest:
+            self._move(minute)
+        self._spent_us[slot] = min(_MOST_US, self._spent_us[slot] + airtime_us)
+
+    def _move(self, minute: int) -> None:
         if abs(minute - self._newest) >= _MINUTES:
             self._spent_us = array("I", bytes(_MINUTES * 4))
             self._newest = minute
         for passed in range(self._newest + 1, minute + 1):
             self._spent_us[passed % _MINUTES] = 0
         self._newest = max(self._newest, minute)
-        spent_us = self._spent_us[minute % _MINUTES] + airtime_us
-        self._spent_us[minute % _MINUTES] = min(_MOST_US, spent_us)
 
     def total_s(self, now_s: float) -> float:
         """Return the airtime of the hour that ends at *now_s*, seconds."""

@@ -34,6 +34,11 @@ class EventLog:
     def __init__(self, area: str) -> None:
         self._logger = logging.getLogger(f"{_ROOT}.{area}")
 
+    @property
+    def debugging(self) -> bool:
+        """Whether ``debug`` says anything: for whoever would gather much for nothing."""
+        return self._logger.isEnabledFor(logging.DEBUG)
+
     def debug(self, event: str, **fields: object) -> None:
         """For whoever looks for an error."""
         self._logger.debug(event, extra={"fields": fields})

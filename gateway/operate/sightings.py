@@ -52,7 +52,8 @@ class Sightings:
                 self._seen.move_to_end(dev_eui)
             sighting.frames += 1
             if arrival is not None and arrival.payload.readings:
-                last = max(arrival.payload.readings, key=lambda reading: reading.seq)
+                readings = arrival.payload.readings
+                last = readings[0] if len(readings) == 1 else max(readings, key=lambda reading: reading.seq)
                 if sighting.reading is None or last.seq > sighting.reading.seq:
                     sighting.reading = last
 

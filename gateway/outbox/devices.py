@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cbor2
@@ -89,7 +89,9 @@ class Devices:
             state = draft.devices.get(arrival.dev_eui)
             if state is None:
                 known = self.state(arrival.dev_eui)
-                state = draft.devices[arrival.dev_eui] = replace(known, held=known.held.copy())
+                state = draft.devices[arrival.dev_eui] = DeviceState(
+                    known.held.copy(), known.readings, known.gone, known.unreadable
+                )
             _add(draft, state, arrival.payload)
         return draft
 

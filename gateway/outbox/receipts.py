@@ -12,6 +12,7 @@ import cbor2
 
 MAX_RUNS = 1024
 """Above that many separate runs a device's new gaps wait: a device that skips numbers does not get our memory."""
+_NO_RUNS = cbor2.dumps([])
 RECEIPT_SPAN = 256
 """How far above ``contiguous`` a receipt can speak: 32 bytes of bitmap."""
 
@@ -78,7 +79,7 @@ class Held:
 
     def to_bytes(self) -> bytes:
         """Return the runs as CBOR, for the device's row."""
-        data: bytes = cbor2.dumps(self._runs)
+        data: bytes = cbor2.dumps(self._runs) if self._runs else _NO_RUNS
         return data
 
     @classmethod

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from firmware.wire import cbor, kinds, readings
 from firmware.wire.errors import Malformed
 from firmware.wire.kinds.terms import terms
-from gateway.records import quick_cbor
+from gateway.records import quick_cbor, quick_reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +92,7 @@ def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float, *, ala
     bad: list[Unreadable] = []
     for item in items:
         try:
-            seq, sent_s, age_s, values = readings.decode_reading(module, item)
+            seq, sent_s, age_s, values = quick_reading.decode(kind, item) or readings.decode_reading(module, item)
         except Malformed as error:
             bad.append(Unreadable(dev_eui, _seq(item, error), cbor.dumps(item), str(error)))
             continue

@@ -23,6 +23,7 @@ _N, _U, _V, _VS, _VB, _VD = b"\x00", b"\x01", b"\x02", b"\x03", b"\x04", b"\x08"
 _BN, _BT = b"\x21", b"\x22"
 
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP = 0x00, 0x20, 0x40, 0x60, 0x80, 0xA0
+_BASE = bytes((_MAP | 4,))
 _TRUE, _FALSE = b"\xf5", b"\xf4"
 _DECIMALS = 9  # a factor such as 0.01 leaves digits that nobody measured
 
@@ -37,8 +38,8 @@ def encode(readings: Sequence[Reading]) -> bytes:
 
 def _add_records(reading: Reading, records: list[bytes]) -> None:
     seq_name, time_source = _fixed()
-    name = _text(f"urn:dev:mac:{reading.dev_eui.hex()}_")
-    base = (_head(_MAP, 4), seq_name, _V, _number(reading.seq), _BN, name, _BT, _number(reading.time_s))
+    name = _device(reading.dev_eui)
+    base = (_BASE, seq_name, _V, _number(reading.seq), name, _BT, _number(reading.time_s))
     records.append(b"".join(base))
     fields = _fields(reading.kind)
     for field, value in reading.values.items():
@@ -62,6 +63,11 @@ def _measured(value: float | bool | str | bytes) -> bytes:
     if isinstance(value, bytes):
         return _VD + _head(_BYTES, len(value)) + value
     return _V + _number(value)
+
+
+@lru_cache(maxsize=4096)
+def _device(dev_eui: bytes) -> bytes:
+    return _BN + _text(f"urn:dev:mac:{dev_eui.hex()}_")
 
 
 @lru_cache(maxsize=1)

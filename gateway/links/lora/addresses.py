@@ -33,6 +33,8 @@ def host(text: str) -> Host:
     return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
-def source(address: Host) -> int | Host:
-    """Return whom to hold to account for *address*: one host, or in IPv6 the /64 that one site has to itself."""
-    return int(address) >> _IPV6_SITE_BITS if isinstance(address, IPv6Address) else address
+@lru_cache(maxsize=1024)
+def source(text: str) -> str:
+    """Return whom to hold to account for a sender: one host, or in IPv6 the /64 that one site has to itself."""
+    address = host(text)
+    return f"{int(address) >> _IPV6_SITE_BITS:x}::/64" if isinstance(address, IPv6Address) else str(address)

@@ -29,6 +29,7 @@ _CMSG = struct.Struct("@Nii")
 _NAME_BYTES = 28  # struct sockaddr_in6, the longest that can come
 _CONTROL_BYTES = socket.CMSG_SPACE(_COUNT.size)
 _MAX_NAMES = 1024
+_TRUNCATED = int(socket.MSG_TRUNC)  # an int: to ask an enum costs more than the rest of a datagram
 _AGAIN = (errno.EAGAIN, errno.EINTR)
 
 
@@ -80,7 +81,7 @@ class OneByOne:
                 if level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL and len(data) == _COUNT.size:
                     self.dropped = _COUNT.unpack(data)[0]
             data = bytes(memoryview(self._buffer)[:size])
-            found.append(Datagram(data, bool(flags & socket.MSG_TRUNC), sender, len(found)))
+            found.append(Datagram(data, bool(flags & _TRUNCATED), sender, len(found)))
             self._senders.append(sender)
         return found
 
@@ -140,7 +141,7 @@ class AtOnce:
             start, name_at = slot * self._max_bytes, slot * _NAME_BYTES
             sizes.append(name_size)
             sender = self._sender(bytes(names[name_at : name_at + name_size]))
-            truncated = bool(flags & socket.MSG_TRUNC)
+            truncated = bool(flags & _TRUNCATED)
             found.append(Datagram(bytes(data[start : start + size]), truncated, sender, slot))
         self._name_sizes = sizes
         return found

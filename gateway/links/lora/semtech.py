@@ -46,7 +46,7 @@ class Identifier(IntEnum):
     TX_ACK = 5
 
 
-_UPSTREAM = (Identifier.PUSH_DATA, Identifier.PULL_DATA, Identifier.TX_ACK)
+_UPSTREAM = {int(each): each for each in (Identifier.PUSH_DATA, Identifier.PULL_DATA, Identifier.TX_ACK)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ def read_header(datagram: bytes) -> Header:
         raise WrongLength(f"{len(datagram)} bytes; {_HEADER_BYTES} to {MAX_DATAGRAM_BYTES} are possible")
     if datagram[0] != VERSION:
         raise UnknownVersion(f"protocol version {datagram[0]}; only {VERSION} is spoken here")
-    if datagram[3] not in _UPSTREAM:
+    identifier = _UPSTREAM.get(datagram[3])
+    if identifier is None:
         raise UnknownIdentifier(f"identifier {datagram[3]} is not one that a forwarder sends")
-    identifier = Identifier(datagram[3])
     body = datagram[_HEADER_BYTES:]
     if identifier is Identifier.PUSH_DATA and not body:
         raise WrongLength("PUSH_DATA without its JSON object")

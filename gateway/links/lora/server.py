@@ -219,8 +219,7 @@ class LoraLink:
     def _admit(self, datagram: Datagram) -> tuple[semtech.Header, Forwarder] | None:
         """Return the header, and whose it is, or None for whom nothing is done. Raises MalformedDatagram."""
         now_s, address = self._clock.monotonic_s(), datagram.sender
-        sender = host(address[0])
-        if not self._rate.allow(source(sender), now_s):
+        if not self._rate.allow(source(address[0]), now_s):
             self._refuse("rate_limited", address)
             return None
         if datagram.truncated:
@@ -230,7 +229,7 @@ class LoraLink:
         if forwarder is None:
             self._refuse("unknown_gateway", address, eui=header.gateway_eui.hex())
             return None
-        refusal = forwarder.admit(sender, now_s, self._settings.pin_s)
+        refusal = forwarder.admit(host(address[0]), now_s, self._settings.pin_s)
         if refusal is not None:
             self._refuse(refusal, address, eui=header.gateway_eui.hex(), pinned_to=str(forwarder.host))
             return None
