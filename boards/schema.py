@@ -15,11 +15,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.functional_validators import WrapValidator, model_validator
 
-from boards import bench, facts, node_sensors
+from boards import bench, facts, node_sensors, schema_light
 from boards.bench import BenchTable
 from boards.errors import SchemaError
 from boards.facts import FactsTable
 from boards.node_sensors import NodeSensor
+from boards.schema_light import NodeDali, NodeMeterPulse
 from boards.schema_lorawan import NodeLorawan
 from boards.virtual import models
 from boards.virtual.models import ModelConfig
@@ -172,6 +173,8 @@ class NodeTable(_Table):
     i2c: NodeI2c | None = None
     temperature_addr: int | None = Field(default=None, ge=0x08, le=0x77)
     meter_uart: NodeUart | None = None
+    meter_pulse: NodeMeterPulse | None = None
+    dali: NodeDali | None = None
     sensors: list[NodeSensor] | None = None
     radio: NodeRadio | None = None
     lorawan: NodeLorawan | None = None
@@ -279,7 +282,7 @@ def _cross_check(board: BoardFile) -> list[str]:
     for key, bus in (("i2c", node.i2c), ("meter_uart", node.meter_uart)):
         if bus is not None:
             uses |= {f"node.{key}.{role}": pin for role, pin in bus.model_dump().items() if role in _ROLES}
-    uses |= _radio_pins(node.radio) | node_sensors.pins(node.sensors)
+    uses |= _radio_pins(node.radio) | node_sensors.pins(node.sensors) | schema_light.pins(node.dali, node.meter_pulse)
     uses = {key: pin for key, pin in uses.items() if pin is not None}
     problems = _pin_problems(uses, set(board.pins.gpio), "node")
     controllers: list[I2cPins | SpiPins | UartPins] = [*board.buses.i2c, *board.buses.spi, *board.buses.uart]
@@ -295,6 +298,7 @@ def _cross_check(board: BoardFile) -> list[str]:
         problems.append(f"node.photocell_adc = {node.photocell_adc}: no ADC there; pins.adc = {board.pins.adc}")
     uarts = {bus.id: (bus.tx, bus.rx) for bus in board.buses.uart}
     problems += node_sensors.problems(node.sensors, board.pins.adc, node.i2c, uarts)
+    problems += schema_light.problems(node.dim_pin, node.dali, node.meter_uart, node.meter_pulse)
     problems += facts.problems(board.facts, board.board.heap_bytes) + bench.problems(board.bench)
     return problems + _bus_problems(board) + _model_problems(board)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -22,6 +22,7 @@ from provisioning.city import City
 from provisioning.errors import AlreadyExists, BoardError, UnknownDevice
 from provisioning.identities import urn
 from provisioning.private_files import SECRET_MODE
+from provisioning.presets import record as presets_record
 from provisioning.registry import Device, Registry
 
 DEFAULT_INTERVAL_MS: Final = 60_000
@@ -48,12 +49,13 @@ def make_board_image(
     console: bool = True,
     receipt_every: int | None = None,
     lorawan: Mapping[str, object] | None = None,
+    settings: Sequence[str] = (),
 ) -> Device:
     """Build the firmware, add the identity of the device and write the image with mode 0600.
 
     board: None: the virtual one of the device's kind. receipt_every: readings from one receipt to the next; None: what
     suits the link. lorawan: class, adr, certification and so on (boards/schema_lorawan.py), on top of what the board's
-    file and the kind say.
+    file and the kind say. settings: what it has from its first start, as NAME=VALUE (provisioning/presets.py).
 
     Raises UnknownDevice, AlreadyExists where `image` exists, BoardError for everything about boards.
     """
@@ -78,9 +80,10 @@ def make_board_image(
             receipt_every=receipt_every,
             lorawan=lorawan,
         )
+    preset = presets_record(device.kind, settings)
     # The key is on disk in clear only inside a directory of mode 0700, and in the image.
     with tempfile.TemporaryDirectory(prefix=".lykta-image-", dir=image.parent) as folder:
-        _build(Path(folder), board, identity, image)
+        _build(Path(folder), board, identity, image, preset)
     return device
 
 
@@ -132,10 +135,12 @@ def board_command(image: Path, port: Path, extra: list[str] | None = None) -> li
     return [sys.executable, "-m", "boards.virtual", "run", str(image), "--port", str(port), *(extra or [])]
 
 
-def _build(folder: Path, board: str, identity: dict[str, object], image: Path) -> None:
+def _build(folder: Path, board: str, identity: dict[str, object], image: Path, preset: bytes | None) -> None:
     tree, staged = folder / "tree", folder / "image"
     record = slots.pack(1, cbor.dumps(identity))
     files = {f"data/identity.{slot}": record for slot in ("a", "b")}
+    if preset is not None:
+        files["data/settings.a"] = preset
     try:
         build_tree(tree, board)
         make_image(staged, tree, files, board)

@@ -43,6 +43,7 @@ class City:
         kind: str = "street_light",
         board: str = "virtual",
         scenario: str = "street",
+        settings: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.broker_port = broker_port
@@ -63,6 +64,7 @@ class City:
         self.lykta(
             *("board", "make", self.dev_eui, str(self.image), "--interval-ms", str(interval_ms), "--board", board),
             *self._board_link(),
+            *(f"--set={pair}" for pair in settings),
         )
         self._connect()
 

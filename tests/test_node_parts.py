@@ -144,7 +144,7 @@ def test_bl0942_decodes_a_packet_behind_noise() -> None:
     assert measured.current_a == pytest.approx(0.25, rel=1e-4)
     assert measured.power_w == pytest.approx(57.5, rel=1e-4)
     assert measured.pulses == 12345
-    assert pytest.approx(623.386 * 3600 / 419430.4, rel=1e-4) == bl0942.PULSES_PER_WH
+    assert pytest.approx(623.386 * 3600 / 419430.4, rel=1e-4) == bl0942.Bl0942.pulses_per_wh
 
 
 @given(st.integers(0, 22), st.integers(1, 255))

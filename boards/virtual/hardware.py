@@ -150,6 +150,8 @@ class Hardware:
             Op.PIN_WRITE: lambda unit, data: pins.write(unit, _unpack("<B", data)[0]),
             Op.PIN_READ: lambda unit, data: bytes([pins.read(unit)]),
             Op.PIN_IRQ: lambda unit, data: setattr(pins.pin(unit), "irq", _unpack("<B", data)[0]),
+            Op.PULSES: self._pulses,
+            Op.PULSE_WIDTH: lambda unit, data: struct.pack("<iI", *pins.pulses.width_us(unit, *_unpack("<BI", data))),
             Op.ADC_INIT: lambda unit, data: pins.adc_init(unit),
             Op.ADC_READ: lambda unit, data: struct.pack("<H", pins.adc_read(unit)),
             Op.PWM_SET: lambda unit, data: pins.pwm_set(unit, *_unpack("<ii", data)),
@@ -171,6 +173,13 @@ class Hardware:
     @staticmethod
     def _unknown(unit: int, data: bytes) -> None:
         raise Misuse("the HAL has no such operation")
+
+    def _pulses(self, unit: int, data: bytes) -> None:
+        if not self.pins.pulses:
+            raise HardwareError(errno.ENODEV)
+        if data:
+            level, *spans_us = _unpack(f"<B{len(data) // 2}H", data)
+            self.pins.pulses.send(unit, level, spans_us)
 
     def _bluetooth(self, unit: int, data: bytes) -> bytes:
         if not isinstance(self._ble, ble.Chip):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from boards.virtual.protocol import Misuse, UnknownPart
+from boards.virtual.pulses import Pulses
 
 IN, OUT, OPEN_DRAIN = 0, 1, 2
 _MODE_NAMES = {IN: "IN", OUT: "OUT", OPEN_DRAIN: "OPEN_DRAIN"}
@@ -45,6 +46,7 @@ class PinBank:
         self.pins = {number: Pin(number) for number in sorted(gpio)}
         self._adc_pins = adc
         self._adc_sources: dict[int, Callable[[], int]] = {}
+        self.pulses = Pulses(self)
         self.on_edge: Callable[[int, int | None], None] = lambda number, at_us: None
 
     def pin(self, number: int) -> Pin:

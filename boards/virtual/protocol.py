@@ -35,6 +35,8 @@ class Op(IntEnum):
     PIN_WRITE = 0x21
     PIN_READ = 0x22
     PIN_IRQ = 0x23
+    PULSES = 0x24
+    PULSE_WIDTH = 0x25
     ADC_INIT = 0x30
     ADC_READ = 0x31
     PWM_SET = 0x40

@@ -83,7 +83,7 @@ class Scenario:
         return {
             "illuminance_lx": self.peak_lx * self._sun(hour) * clouds,
             "temperature_c": self.temperature_mean_c + self.temperature_swing_c * (warmth + 0.2 * wander),
-            "mains_voltage_v": self.mains_voltage_v + self.mains_noise_v * mains,
+            "mains_voltage_v": self.mains_voltage_v + self.mains_noise_v * mains + self.event("mains_off_by_v", time_s),
             "mains_frequency_hz": self.mains_frequency_hz,
         }
 

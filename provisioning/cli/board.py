@@ -46,6 +46,10 @@ def make(
             help="Whether a laboratory may test it on FPort 224 (TS009); default no.",
         ),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting it has from the start, as rated_w=60; repeat it."),
+    ] = None,
 ) -> None:
     """Build the firmware with the identity of a device as a flash image. The image holds its key: mode 0600."""
     given = {"class": device_class, "adr": adr, "certification": certification}
@@ -58,6 +62,7 @@ def make(
         interval_ms=interval_ms,
         receipt_every=receipt_every,
         lorawan={name: value for name, value in given.items() if value is not None},
+        settings=settings or (),
     )
     say(str(image))
     note(f"{image} holds the key of {device.name}: keep it as you would keep the board")

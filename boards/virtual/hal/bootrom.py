@@ -60,6 +60,14 @@ def run():
         del board_bluetooth
     except OSError:  # this board has none
         pass
+    try:
+        hal.call(hal.PULSES)
+        import board_pulses
+
+        sys.modules["esp32"] = sys.modules.pop("board_pulses")
+        del board_pulses
+    except OSError:  # nor has every board something that speaks in pulses
+        pass
     for name in ("hal", "board_events", "board_machine", "board_micropython", "board_time", "bootrom"):
         del sys.modules[name]
     sys.path[:] = ["", ".frozen", "/lib"]

@@ -9,6 +9,7 @@ from pydantic import Field
 from boards.virtual.buses import Buses
 from boards.virtual.environment import Environment
 from boards.virtual.models import ModelConfig
+from boards.virtual.models._load import Load
 from boards.virtual.pins import PinBank
 
 
@@ -28,18 +29,14 @@ class Config(ModelConfig):
 
 
 class Chip:
-    """Publishes load_power_w, load_current_a and load_energy_wh."""
+    """The luminaire; _load.py has what it publishes and how it fails."""
 
     def __init__(self, config: Config, pins: PinBank, buses: Buses, environment: Environment) -> None:
-        self._config, self._pins, self._environment = config, pins, environment
-        self._energy_ws = 0.0
-        self._counted_s = environment.counted_s()
-        self._power_since = 0.0
-        pins.watch(config.relay_pin, self._changed)
-        pins.watch(config.dim_pin, self._changed)
-        environment.publish("load_power_w", self.power_w)
-        environment.publish("load_current_a", self.current_a)
-        environment.publish("load_energy_wh", self.energy_wh)
+        self._config, self._pins = config, pins
+        data = (config.rated_w, config.driver_w, config.power_factor)
+        self.load = Load(data, environment, lambda: self.dim if self.on else None)
+        pins.watch(config.relay_pin, self.load.changed)
+        pins.watch(config.dim_pin, self.load.changed)
 
     @property
     def on(self) -> bool:
@@ -51,25 +48,15 @@ class Chip:
         """Light level asked for, 0..1."""
         return self._pins.duty(self._config.dim_pin)
 
-    def power_w(self) -> float:
-        """Active power now."""
-        config = self._config
-        return config.driver_w + (config.rated_w - config.driver_w) * self.dim if self.on else 0.0
-
-    def current_a(self) -> float:
-        """RMS current now."""
-        return self.power_w() / (self._environment.get("mains_voltage_v") * self._config.power_factor)
-
     def energy_wh(self) -> float:
-        """Energy since the board process started: of the scenario's hours, however fast they pass."""
-        self._changed()
-        return self._energy_ws / 3600.0
-
-    def _changed(self) -> None:
-        now_s = self._environment.counted_s()
-        self._energy_ws += self._power_since * (now_s - self._counted_s)
-        self._counted_s, self._power_since = now_s, self.power_w()
+        """Energy since the board process started."""
+        return self.load.energy_wh()
 
     def state(self) -> dict[str, float]:
-        """Relay, dimming and power."""
-        return {"on": float(self.on), "dim_pct": round(self.dim * 100, 2), "power_w": self.power_w()}
+        """Relay, dimming, light and power."""
+        return {
+            "on": float(self.on),
+            "dim_pct": round(self.dim * 100, 2),
+            "lit": float(self.load.lit()),
+            "power_w": self.load.power_w(),
+        }

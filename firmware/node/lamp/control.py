@@ -22,13 +22,15 @@ class Control:
         self.plan = Plan(service.settings)
         self._override_pct = 100
         self._override_until_s = 0
+        self._override_fade_ms = None  # type: int | None
         self._doubt = service.boots[0] == _WATCHDOG
         self._planned_s = None  # type: int | None
         self._planned = (100, SAFETY)
 
-    def override(self, pct: int, minutes: int) -> None:
-        """Hold a level for so long."""
+    def override(self, pct: int, minutes: int, fade_ms: "int | None" = None) -> None:
+        """Hold a level for so long; *fade_ms* None: as the settings have it."""
         self._override_pct = pct
+        self._override_fade_ms = fade_ms
         self._override_until_s = self._service.clock.uptime_s() + 60 * minutes
 
     def release(self) -> None:
@@ -38,6 +40,12 @@ class Control:
     def overridden(self) -> bool:
         """Tell whether a command holds the lamp."""
         return self._service.clock.uptime_s() < self._override_until_s and not self._service.contact_lost()
+
+    def fade_ms(self, by: int) -> int:
+        """Return how slowly to go to a level that was decided so."""
+        if by == OVERRIDE and self._override_fade_ms is not None:
+            return self._override_fade_ms
+        return self._service.settings["fade_ms"]
 
     def changed(self) -> None:
         """The settings are others now."""

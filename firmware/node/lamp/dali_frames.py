@@ -12,20 +12,6 @@ _WHOLE_US = (667, 1000)
 BACKWARD_BITS = 8
 FORWARD_BITS = 16
 
-# addresses and commands of control gear, IEC 62386-102
-BROADCAST = 0xFE  # direct arc power; one more for commands
-OFF = 0x00
-SET_FADE_TIME = 0x2E
-QUERY_STATUS = 0x90
-QUERY_GEAR = 0x91
-QUERY_LAMP_FAILURE = 0x92
-QUERY_LEVEL = 0xA0
-DTR0 = 0xA3
-
-GEAR_FAILURE = 1  # bits of the answer to QUERY_STATUS
-LAMP_FAILURE = 2
-LAMP_ON = 4
-
 
 def half_bits(value: int, bits: int) -> list:
     """Return the levels of a frame's halves of bits, 0 low, 1 high: the start bit, then *value*, highest bit first."""
@@ -73,7 +59,7 @@ def decode(edges: list, bits: int = BACKWARD_BITS):
     return value
 
 
-def arc_level(pct: int) -> int:
+def arc_level(pct: float) -> int:
     """Return the level of direct arc power, 0 to 254, that gives so much light: the logarithmic curve of 62386-102."""
     if pct <= 0:
         return 0

@@ -3,17 +3,19 @@
 """What can be wrong with a lamp, judged from what it draws. Alarms are raised and cleared through roles/alarms.py."""
 
 _DARK_SHARE = 0.2  # a lamp that draws less of its rated power than this gives no light
+_NOTHING_W = 0.5  # a driver that works draws more, whatever its lamp does
 _LOOKS = 3
 _CYCLES = 4
 _CYCLES_WITHIN_S = 3600
 
 
 class Health:
-    """*alarms* is a roles.alarms.Alarms, *settings* those of the light."""
+    """*alarms* is a roles.alarms.Alarms, *settings* those of the light; *gear_tells*: of lamp and gear it says itself."""
 
-    def __init__(self, alarms, settings) -> None:
+    def __init__(self, alarms, settings, gear_tells: bool = False) -> None:
         self._alarms = alarms
         self._settings = settings
+        self._gear_tells = gear_tells
         self._drew = False
         self._drops = []  # type: list[int]  # when the lamp went out by itself
 
@@ -31,9 +33,13 @@ class Health:
         alarms.update("day_burner", level_pct == 0 and draws, _LOOKS, power)
         if level_pct:
             if self._drew and not draws:
-                self._drops = [at for at in self._drops if now_s - at < _CYCLES_WITHIN_S] + [now_s]
+                self._drops.append(now_s)
+            if self._drops and now_s - self._drops[0] >= _CYCLES_WITHIN_S:
+                self._drops.pop(0)
             alarms.update("cycling", len(self._drops) >= _CYCLES, 1, power)
-            alarms.update("lamp_failure", not draws, _LOOKS, power)
+            if not self._gear_tells:
+                alarms.update("lamp_failure", not draws, _LOOKS, power)
+                alarms.update("gear_failure", measured.power_w < _NOTHING_W, _LOOKS, power)
         else:
             self._drops = []
         self._drew = draws and level_pct > 0

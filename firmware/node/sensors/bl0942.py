@@ -18,8 +18,8 @@ _DIVIDER = 0.51 / (1950 + 0.51)  # V at the mains becomes this at the pin
 _PER_A = 305978 / _VREF  # I_RMS = 305978 x I / Vref, I in mV at the shunt: 1 mV per A
 _PER_V = 73989 * _DIVIDER * 1000 / _VREF  # V_RMS = 73989 x V / Vref, V in mV at the pin
 _PER_W = 3537 * _DIVIDER * 1000 / (_VREF * _VREF)  # WATT = 3537 x I x V x cos(phi) / Vref^2
-PULSES_PER_WH = _PER_W * 3600 / (1638.4 * 256)  # one CF pulse takes 1638.4 x 256 / WATT seconds
-PULSES_WRAP = 1 << 24  # CF_CNT has 24 bits
+_PULSES_PER_WH = _PER_W * 3600 / (1638.4 * 256)  # one CF pulse takes 1638.4 x 256 / WATT seconds
+_PULSES_WRAP = 1 << 24  # CF_CNT has 24 bits
 
 _POLL_MS = 10
 _TIMEOUT_MS = 200  # 23 bytes of 11 bits at 4800 baud take 53 ms
@@ -37,6 +37,9 @@ class Measurement:
 
 class Bl0942:
     """*uart* is a machine.UART at the chip's rate (4800 baud after power-on), 8 data bits, no parity."""
+
+    pulses_per_wh = _PULSES_PER_WH
+    pulses_wrap = _PULSES_WRAP
 
     def __init__(self, uart) -> None:
         self._uart = uart

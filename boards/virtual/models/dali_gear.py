@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Control gear on a DALI bus (IEC 62386-101 and -102, and the gear's temperature of part 253).
+
+It decodes the pulses on the bus by itself, obeys direct arc power, OFF, SET FADE TIME (when it comes twice within
+100 ms), DTR0 and DTR1, and answers QUERY STATUS, CONTROL GEAR PRESENT, LAMP FAILURE, ACTUAL LEVEL and READ MEMORY
+LOCATION. A frame that is not 16 clean bits is not obeyed. Its light is 10 ** ((level - 254) * 3 / 253) of full light.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from boards.virtual.buses import Buses
+from boards.virtual.environment import Environment
+from boards.virtual.models import ModelConfig
+from boards.virtual.models._load import Load
+from boards.virtual.pins import PinBank
+from boards.virtual.pulses import NEVER_BEGAN, NEVER_ENDED
+
+HALF_US = 1e6 / 2400
+HALF, WHOLE = (333, 500), (667, 1000)
+TWICE_S = 0.1
+ANSWER_AFTER_US = 7000
+BANK, GEAR_TEMPERATURE, TEMPERATURE_OFFSET = 205, 0x1B, 60
+DTR0, DTR1 = 0xA3, 0xC3
+OFF, SET_FADE_TIME, READ_MEMORY = 0x00, 0x2E, 0xC5
+QUERY_STATUS, QUERY_GEAR, QUERY_LAMP_FAILURE, QUERY_LEVEL = 0x90, 0x91, 0x92, 0xA0
+YES, FULL = 255, 254
+STARTS_S = 0.3
+
+
+class Config(ModelConfig):
+    """The controller's two pins, the gear's short address, the relay in its mains, and its electrical data."""
+
+    model: Literal["dali_gear"]
+    tx_pin: int
+    rx_pin: int
+    address: int = Field(default=0, ge=0, le=63)
+    relay_pin: int | None = None
+    rated_w: float = Field(gt=0)
+    driver_w: float = Field(ge=0)
+    power_factor: float = Field(gt=0, le=1)
+
+    def gpio(self) -> dict[str, int]:
+        """Its pins."""
+        relay = {} if self.relay_pin is None else {"relay_pin": self.relay_pin}
+        return {"tx_pin": self.tx_pin, "rx_pin": self.rx_pin} | relay
+
+
+class Chip:
+    """The gear and its lamp."""
+
+    def __init__(self, config: Config, pins: PinBank, buses: Buses, environment: Environment) -> None:
+        self._config, self._pins, self._environment = config, pins, environment
+        self.frames = self.broken = 0
+        self._dtr = [0, 0]
+        self._fade_code = 0
+        self._twice: tuple[int, float] | None = None
+        self._answer: list[tuple[int, int]] = []
+        self._since_s = environment.now_s()
+        self._mains = False
+        self._from = self._to = float(FULL)
+        self._fade_s = 0.0
+        self._cycled = True
+        self.load = Load((config.rated_w, config.driver_w, config.power_factor), environment, self._light)
+        pins.pin(config.rx_pin).driven_outside = True
+        pins.drive(config.rx_pin, 1)
+        pins.pulses.listeners[config.tx_pin] = self.hear
+        pins.pulses.sources[config.rx_pin] = self.pulse_us
+        if config.relay_pin is not None:
+            pins.watch(config.relay_pin, self._look_at_mains)
+        self._look_at_mains()
+
+    def state(self) -> dict[str, float]:
+        """Level, light, frames that were understood and not."""
+        return {
+            "level": round(self._level_now()),
+            "lit": float(self.load.lit()),
+            "power_w": self.load.power_w(),
+            "fade_code": float(self._fade_code),
+            "frames": float(self.frames),
+            "broken": float(self.broken),
+        }
+
+    def hear(self, level: int, spans_us: list[int]) -> None:
+        """A row of pulses on the bus; *level* 0 is the bus pulled low."""
+        self._answer = []
+        value = None if level else decode(spans_us)
+        if value is None:
+            self.broken += 1
+            return
+        self.frames += 1
+        if not self._powered():
+            return
+        answer = self._obey(value >> 8, value & 0xFF)
+        if answer is not None:
+            self._answer = [(1, ANSWER_AFTER_US), *backward(answer)]
+
+    def pulse_us(self, level: int, timeout_us: int) -> tuple[int, int]:
+        """How long the bus stays at *level*, from where the one who asks has got to in the answer."""
+        waited = 0
+        while self._answer and self._answer[0][0] != level:
+            waited += self._answer.pop(0)[1]
+        if not self._answer or waited > timeout_us:
+            return (NEVER_ENDED if level else NEVER_BEGAN), timeout_us
+        span = self._answer.pop(0)[1]
+        return (span, waited + span) if span <= timeout_us else (NEVER_ENDED, waited + timeout_us)
+
+    def _obey(self, address: int, command: int) -> int | None:
+        if address in (DTR0, DTR1):
+            self._dtr[address == DTR1] = command
+            return None
+        if address & 0xFE not in (0xFE, self._config.address << 1):
+            return None
+        if not address & 1:
+            self._go(command, fade=True)
+            return None
+        if command == SET_FADE_TIME:
+            self._set_twice(command)
+            return None
+        self._twice = None
+        if command == OFF:
+            self._go(0, fade=False)
+            return None
+        return self._query(command)
+
+    def _query(self, command: int) -> int | None:
+        dead = self.load.fault("dead_lamp")
+        level = round(self._level_now())
+        if command == QUERY_STATUS:
+            fading = self._level_now() != self._to
+            lit = level > 0 and not dead
+            return dead << 1 | lit << 2 | fading << 4 | self._cycled << 7
+        if command == QUERY_LEVEL:
+            return 255 if dead and level else level
+        if command == READ_MEMORY and self._dtr == [GEAR_TEMPERATURE, BANK]:
+            self._dtr[0] += 1  # 62386-102: the location counts on
+            return max(0, min(253, round(self.load.temperature_c()) + TEMPERATURE_OFFSET))
+        return YES if command == QUERY_GEAR or (command == QUERY_LAMP_FAILURE and dead) else None
+
+    def _set_twice(self, command: int) -> None:
+        now_s = self._environment.now_s()
+        if self._twice is not None and self._twice[0] == command and now_s - self._twice[1] <= TWICE_S:
+            self._fade_code = min(15, self._dtr[0])
+            self._twice = None
+        else:
+            self._twice = (command, now_s)
+
+    def _go(self, level: int, fade: bool) -> None:
+        if level == 255:  # MASK: stay
+            return
+        self._from, self._to = self._level_now(), float(level)
+        self._since_s = self._environment.now_s()
+        self._fade_s = 0.5 * 2.0 ** (self._fade_code / 2) if fade and self._fade_code else 0.0
+        self._cycled = False
+        self.load.changed()
+
+    def _level_now(self) -> float:
+        part = (self._environment.now_s() - self._since_s) / self._fade_s if self._fade_s else 1.0
+        return self._to if part >= 1.0 else self._from + (self._to - self._from) * part
+
+    def _light(self) -> float | None:
+        if not self._mains:
+            return None
+        level = self._level_now()
+        return 10.0 ** ((level - FULL) * 3 / 253) if level >= 1 else 0.0
+
+    def _powered(self) -> bool:
+        return self._mains and not self.load.fault("gear_failure")
+
+    def _look_at_mains(self) -> None:
+        relay = self._config.relay_pin
+        mains = relay is None or self._pins.pin(relay).level == 1
+        if mains and not self._mains:  # as it is delivered it comes back at full light
+            self._from = self._to = float(FULL)
+            self._fade_s, self._cycled = 0.0, True
+        self._mains = mains
+        self.load.changed()
+
+
+def decode(spans_us: list[int]) -> int | None:
+    """The 16 bits of a forward frame from pulses that begin low; None for what a receiver must refuse."""
+    halves: list[int] = []
+    for place, span in enumerate(spans_us):
+        count = 1 if HALF[0] <= span <= HALF[1] else 2 if WHOLE[0] <= span <= WHOLE[1] else 0
+        if not count:
+            return None
+        halves += [place & 1] * count
+    halves += [1] * (len(halves) & 1)  # the last bit may end in rest
+    if len(halves) != 34 or halves[:2] != [0, 1]:
+        return None
+    value = 0
+    for first, second in zip(halves[2::2], halves[3::2], strict=True):
+        if first == second:
+            return None
+        value = value << 1 | second
+    return value
+
+
+def backward(answer: int) -> list[tuple[int, int]]:
+    """The levels of an answer and how long each lasts, without the rest behind it."""
+    halves = [0, 1]
+    for bit in range(7, -1, -1):
+        halves += [0, 1] if answer >> bit & 1 else [1, 0]
+    spans: list[tuple[int, int]] = []
+    for level in halves:
+        if spans and spans[-1][0] == level:
+            spans[-1] = (level, round(2 * HALF_US))
+        else:
+            spans.append((level, round(HALF_US)))
+    return spans[:-1] if spans[-1][0] else spans
