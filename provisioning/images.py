@@ -21,7 +21,6 @@ from firmware.wire import cbor
 from provisioning.city import City
 from provisioning.errors import AlreadyExists, BoardError, UnknownDevice
 from provisioning.identities import urn
-from provisioning.private_files import SECRET_MODE
 from provisioning.presets import record as presets_record
 from provisioning.registry import Device, Registry
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Settings that a board has from its first start, as the network would set them: where its pole stands, what its lamp draws.
+"""Settings that a board has from its first start: where its pole stands, what its lamp draws.
 
 Validated against the tables beside each kind (firmware/wire/kinds/<kind>_controls.py), as the board validates them.
 """

@@ -23,6 +23,7 @@ from boards.virtual.environment import Environment
 from boards.virtual.models import Powered, build_models
 from boards.virtual.pins import PinBank
 from boards.virtual.protocol import HardwareError
+from firmware.wire.kinds import common_controls
 from tests.power import TornFiles
 
 LOOK_MS = 1000
@@ -57,7 +58,8 @@ class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[valid-type,mi
 class Chips:
     """The module ``machine`` on the pins and buses of a board."""
 
-    def __init__(self, board: Any, environment: Environment) -> None:
+    def __init__(self, board: Any, environment: Environment, loop: SimLoop) -> None:
+        self.loop = loop
         self.misuses: list[str] = []
         self.pins = PinBank(set(board.pins.gpio), set(board.pins.adc))
         self.buses = Buses(self.pins, environment.now_s, self.misuses.append)
@@ -76,10 +78,21 @@ class Chips:
 
     def machine(self) -> types.ModuleType:
         module = types.ModuleType("machine")
-        vars(module).update(
-            Pin=_bound(Pin, self), ADC=_bound(Adc, self), I2C=_bound(I2c, self), UART=_bound(Port, self)
-        )
+        parts = {"Pin": Pin, "ADC": Adc, "I2C": I2c, "UART": Port, "PWM": Pwm}
+        vars(module).update({name: _bound(kind, self) for name, kind in parts.items()})
+        module.time_pulse_us = self._time_pulse_us  # type: ignore[attr-defined]
         return module
+
+    def esp32(self) -> types.ModuleType:
+        """The module with the pulse generator, on a board that has something to do with it."""
+        module = types.ModuleType("esp32")
+        module.RMT = _bound(Rmt, self)  # type: ignore[attr-defined]
+        return module
+
+    def _time_pulse_us(self, pin: Any, level: int, timeout_us: int) -> int:
+        width, took_us = self.pins.pulses.width_us(pin.number, level, timeout_us)
+        self.loop.now_s += took_us / 1e6
+        return width
 
 
 def _bound(kind: type, chips: Chips) -> Any:
@@ -103,9 +116,32 @@ class Pin:
         self._chips.pins.write(self.number, level)
         return None
 
-    def irq(self, handler: Callable[[Any], None], trigger: int = 3) -> None:
-        self._chips.handlers[self.number] = handler
-        self._chips.pins.pin(self.number).irq = trigger
+    def init(self, mode: int = -1, pull: int = -1, value: int | None = None) -> None:
+        self._chips.pins.init(self.number, mode, pull, -1 if value is None else value)
+
+    def irq(self, handler: Callable[[Any], None] | None, trigger: int = 3) -> None:
+        self._chips.pins.pin(self.number).irq = trigger if handler else 0
+        if handler:
+            self._chips.handlers[self.number] = handler
+
+
+class Pwm:
+    def __init__(self, chips: Chips, pin: Any, *, freq: int, duty_u16: int) -> None:
+        self._chips, self._number, self._freq = chips, pin.number, freq
+        self.duty_u16(duty_u16)
+
+    def duty_u16(self, value: int) -> None:
+        self._chips.pins.pwm_set(self._number, self._freq, value)
+
+
+class Rmt:
+    def __init__(self, chips: Chips, channel: int, *, pin: Any, clock_div: int, idle_level: bool) -> None:
+        assert clock_div == 80
+        self._chips, self._number = chips, pin.number
+        pin.init(Pin.OUT, value=idle_level)
+
+    def write_pulses(self, spans: list[int], level: int) -> None:
+        self._chips.pins.pulses.send(self._number, level, list(spans))
 
 
 class Adc:
@@ -164,7 +200,9 @@ class Service:
         self.clock, self.settings = self, self
         self._loop, self._start_s, self._values = loop, start_s, settings
         self.on_change: Callable[[], None] = lambda: None
-        self.at_work = False
+        self.at_work = self.knows_time = False
+        self.damaged, self.silent_s = False, 0
+        self.boots = (1, 1, 0, 0, 0, 0)
 
     def __getitem__(self, name: str) -> int:
         return self._values[name]
@@ -185,6 +223,15 @@ class Service:
     def unix_ms(self, monotonic_ms: int) -> int:
         return int(self._start_s * 1000) + monotonic_ms
 
+    def unix_s(self, uptime_s: int) -> int | None:
+        return int(self._start_s) + uptime_s if self.knows_time else None
+
+    def contact_s(self) -> int:
+        return self.silent_s
+
+    def contact_lost(self) -> bool:
+        return self.silent_s > self["contact_lost_h"] * 3600
+
     def uptime_s(self) -> int:
         return int(self._loop.now_s)
 
@@ -196,13 +243,13 @@ class Bench:
         self._loop = loop
         self.board = load_board(board)
         self.environment = Environment(scenario.load(name, seed), loop.time)
-        self.chips = Chips(self.board, self.environment)
+        self.chips = Chips(self.board, self.environment, loop)
         self.files = TornFiles(random.Random(seed))
         self.readings: list[tuple[float, dict[str, float]]] = []
         self.alarms: list[tuple[float, dict[str, float]]] = []
         self.interval_ms = 1_800_000
         controls = __import__(f"firmware.wire.kinds.{kind}_controls", fromlist=["SETTINGS"])
-        defaults = {entry[0]: entry[3] for entry in controls.SETTINGS}
+        defaults = {entry[0]: entry[3] for entry in (*common_controls.SETTINGS, *controls.SETTINGS)}
         self._kind, self._settings = kind, {**defaults, **settings}
         self.service = Service(loop, self.environment.scenario.start_s + 19_700 * 86_400, self._settings)
         self.role: Any = None
@@ -245,7 +292,8 @@ class Bench:
         while True:
             values = await self.role.measure()
             self.readings.append((self.hour, values))
-            await asyncio.sleep(self.role.wait_ms(self.interval_ms) / 1000)
+            wait_ms = getattr(self.role, "wait_ms", lambda interval_ms: interval_ms)
+            await asyncio.sleep(wait_ms(self.interval_ms) / 1000)
 
     def alarm_hours(self, name: str) -> list[tuple[float, float]]:
         """When an alarm was raised (1) or cleared (0)."""
@@ -266,18 +314,21 @@ def _micropython(loop: SimLoop, bench: Bench) -> Iterator[None]:
         (time, "ticks_diff"): lambda a, b: (a - b + _TICKS // 2) % _TICKS - _TICKS // 2,
         (time, "ticks_add"): lambda a, b: (a + b) % _TICKS,
         (time, "sleep_ms"): sleep_blocking,
+        (time, "ticks_us"): lambda: int(loop.now_s * 1e6) % _TICKS,
     }
     for (module, name), value in shims.items():
         setattr(module, name, value)
     before = set(sys.modules)
     sys.modules["machine"] = bench.chips.machine()
+    if bench.chips.pins.pulses:
+        sys.modules["esp32"] = bench.chips.esp32()
     try:
         yield
     finally:
         for module, name in shims:
             delattr(module, name)
-        for name in set(sys.modules) - before | {"machine"}:  # they hold this board's machine
-            if name == "machine" or name.startswith("firmware.node."):
+        for name in set(sys.modules) - before | {"machine", "esp32"}:  # they hold this board's machine
+            if name in ("machine", "esp32") or name.startswith("firmware.node."):
                 sys.modules.pop(name, None)
 
 
@@ -290,6 +341,10 @@ def play(board: str, kind: str, name: str, seed: int, script: Callable[[Bench], 
         await bench.open()
         await script(bench)
         bench.chips.power(False)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:  # a role's own
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     with _micropython(loop, bench):
         try:

@@ -14,7 +14,7 @@ import pytest
 from hil_tests.roles.test_far_end import city_of, told
 from tests.city import City, nothing_lost, wait_until
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.apart]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.apart]
 DALI = "virtual_dali"
 PATIENCE_S = 150
 
@@ -102,6 +102,7 @@ def test_a_voltage_too_high_and_too_low(tmp_path: Path, board: str) -> None:
         end(city)
 
 
+@pytest.mark.slow
 def test_a_pole_that_was_knocked_and_a_door_that_is_opened(tmp_path: Path) -> None:
     with light(tmp_path, "pole_down", DALI) as city:
         until_alarm(city, "tilted")

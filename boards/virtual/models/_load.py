@@ -7,6 +7,7 @@ lamp_stuck (it burns whatever it is told), lamp_cycling (it goes out by itself a
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from boards.virtual.environment import Environment
 
@@ -29,13 +30,15 @@ class Load:
         self._energy_ws = 0.0
         self._counted_s = environment.counted_s()
         self._power_since = 0.0
-        scenario = environment.scenario
         for name in FAULTS:
-            environment.publish(name, lambda name=name: scenario.event(name, environment.scenario_time_s()))
+            environment.publish(name, partial(self._event, name))
         environment.publish("load_power_w", self.power_w)
         environment.publish("load_current_a", self.current_a)
         environment.publish("load_energy_wh", self.energy_wh)
         environment.publish("driver_temperature_c", self.temperature_c)
+
+    def _event(self, name: str) -> float:
+        return self._environment.scenario.event(name, self._environment.scenario_time_s())
 
     def fault(self, name: str) -> bool:
         """Whether it is there."""

@@ -136,7 +136,7 @@ class Chip:
             return 255 if dead and level else level
         if command == READ_MEMORY and self._dtr == [GEAR_TEMPERATURE, BANK]:
             self._dtr[0] += 1  # 62386-102: the location counts on
-            return max(0, min(253, round(self.load.temperature_c()) + TEMPERATURE_OFFSET))
+            return max(0, min(253, round(self._environment.get("driver_temperature_c")) + TEMPERATURE_OFFSET))
         return YES if command == QUERY_GEAR or (command == QUERY_LAMP_FAILURE and dead) else None
 
     def _set_twice(self, command: int) -> None:

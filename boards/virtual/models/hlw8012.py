@@ -3,8 +3,9 @@
 """HLW8012 and BL0937 energy meters: what they measure, as frequencies of square waves.
 
 CF is the active power, CF1 voltage or current as SEL says. HLW8012 (user manual 1.1): fosc 3.579 MHz, Vref 2.43 V,
-CF = 48 V1 V2 / Vref^2 fosc / 128, CF1 = 24 V1 / Vref fosc / 512 or 2 V2 / Vref fosc / 512. BL0937 (data sheet V1.02): Vref
-1.218 V, CF = 1721506 V1 V2 / Vref^2, CF1 = 94638 V1 / Vref or 15397 V2 / Vref. V1 lies at the shunt, V2 at the divider.
+CF = 48 V1 V2 / Vref^2 fosc / 128, CF1 = 24 V1 / Vref fosc / 512 or 2 V2 / Vref fosc / 512. BL0937 (data sheet V1.02):
+Vref 1.218 V, CF = 1721506 V1 V2 / Vref^2, CF1 = 94638 V1 / Vref or 15397 V2 / Vref. V1 is at the shunt, V2
+at the divider.
 """
 
 import asyncio
@@ -54,15 +55,27 @@ class Chip:
             pins.pin(pin).driven_outside = True
             pins.drive(pin, 0)
         pins.pulses.sources[config.cf1_pin] = self._half_period_us
+        self._powered = self._shows_voltage = False
+        pins.watch(config.sel_pin, self._selected)
 
     def power(self, on: bool) -> None:
         """It lives on the mains side of the board's supply."""
-        for timer in self._timers:
-            if timer is not None:
-                timer.cancel()
-        if on:
-            for which in (0, 1):
-                self._step(which, asyncio.get_running_loop().time())
+        self._powered = on
+        for which in (0, 1):
+            self._begin(which)
+
+    def _begin(self, which: int) -> None:
+        timer = self._timers[which]
+        if timer is not None:
+            timer.cancel()
+        if self._powered:
+            self._step(which, asyncio.get_running_loop().time())
+
+    def _selected(self) -> None:
+        shows_voltage = self._pins.pin(self._config.sel_pin).level == 1
+        if shows_voltage != self._shows_voltage:
+            self._shows_voltage = shows_voltage
+            self._begin(1)
 
     def frequencies_hz(self) -> tuple[float, float]:
         """Of CF and CF1 now."""
@@ -90,12 +103,12 @@ class Chip:
         clock = asyncio.get_running_loop()
         now_s = clock.time()
         hz = self.frequencies_hz()[which]
-        if which and self._pins.pin(self._config.sel_pin).level:
-            hz = 0.0
+        if which and self._shows_voltage:
+            return
         self._phases[which] += 2 * hz * (now_s - since_s)
         if self._phases[which] >= 1.0 - 1e-6:
             self._phases[which] = max(0.0, self._phases[which] - 1.0) % 1.0
             pin = (self._config.cf_pin, self._config.cf1_pin)[which]
             self._pins.drive(pin, 1 - (self._pins.pin(pin).external or 0))
-        wait_s = min(_STEP_S, (1.0 - self._phases[which]) / (2 * hz)) if hz > 0 else _STEP_S / 10
+        wait_s = min(_STEP_S, (1.0 - self._phases[which]) / (2 * hz)) if hz > 0 else _STEP_S
         self._timers[which] = clock.call_later(wait_s, self._step, which, now_s)

@@ -3,8 +3,8 @@
 """LIS3DH accelerometer on I2C (ST data sheet rev. 2, chapter 8): gravity, and whether it was moved.
 
 Bit 7 of the register's address makes it count up. Output is 8 bits, left-justified, in low-power mode: 16 mg a step at
-2 g. INT1_SRC tells of a movement once and forgets it when it is read, as LIR_INT1 asks for. INT1 rises with it, where it
-is wired (CTRL_REG3 routes it there).
+2 g. INT1_SRC tells of a movement once and forgets it when it is read, as LIR_INT1 asks for. INT1 rises with it, where
+it is wired (CTRL_REG3 routes it there).
 """
 
 import asyncio

@@ -7,6 +7,10 @@ Loaded where the board's file names one of them.
 
 from math import acos, sqrt
 
+TYPE_CHECKING = False  # MicroPython has no typing module
+if TYPE_CHECKING:
+    from typing import Any  # noqa: F401  in a comment that names a type
+
 _GEAR_EVERY = 5  # of the role's looks: the bus is slow, and a query holds the processor
 _GEAR_LOOKS = 2
 _GEAR_FAILURE = 1  # bits of the answer to QUERY STATUS, IEC 62386-102
@@ -26,7 +30,7 @@ class Extras:
 
     def __init__(self, gear, sensors: list) -> None:
         self.gear = gear
-        self.light = None
+        self.light = None  # type: Any
         self._sensors = sensors
         self._upright = None  # type: tuple | None  # as it hung when it was put up
         self._driver_c = None  # type: float | None

@@ -10,7 +10,7 @@ _CYCLES_WITHIN_S = 3600
 
 
 class Health:
-    """*alarms* is a roles.alarms.Alarms, *settings* those of the light; *gear_tells*: of lamp and gear it says itself."""
+    """*alarms* is a roles.alarms.Alarms, *settings* those of the light; *gear_tells*: it judges itself and lamp."""
 
     def __init__(self, alarms, settings, gear_tells: bool = False) -> None:
         self._alarms = alarms

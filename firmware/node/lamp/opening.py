@@ -27,8 +27,8 @@ def open_parts(board: dict, files) -> tuple:
         from firmware.node.sensors.lm75 import Lm75
 
         bus = board["i2c"]
-        pins = {"scl": Pin(board_int(bus, "scl")), "sda": Pin(board_int(bus, "sda"))}
-        i2c = I2C(board_int(bus, "id"), freq=board_int(bus, "hz", 100000), **pins)
+        scl, sda = Pin(board_int(bus, "scl")), Pin(board_int(bus, "sda"))
+        i2c = I2C(board_int(bus, "id"), scl=scl, sda=sda, freq=board_int(bus, "hz", 100000))
         thermometer = Lm75(i2c, board_int(board, "temperature_addr", 0x48))
     meter, energy = _open_meter(board, files)
     return lamp, photocell, thermometer, meter, energy, _open_extras(board, gear)
@@ -71,8 +71,8 @@ def _open_meter(board: dict, files) -> tuple:
         from firmware.node.sensors.bl0942 import Bl0942
 
         port = board["meter_uart"]
-        pins = {"tx": Pin(board_int(port, "tx")), "rx": Pin(board_int(port, "rx"))}
-        meter = Bl0942(UART(board_int(port, "id"), baudrate=board_int(port, "baud", 4800), **pins))
+        tx, rx = Pin(board_int(port, "tx")), Pin(board_int(port, "rx"))
+        meter = Bl0942(UART(board_int(port, "id"), baudrate=board_int(port, "baud", 4800), tx=tx, rx=rx))
     elif "meter_pulse" in board:
         chip = board["meter_pulse"].get("chip", "")
         try:

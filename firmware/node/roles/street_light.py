@@ -51,7 +51,9 @@ class StreetLight:
 
         self._service = service
         self.decision = Control(service)
-        self._health = Health(self.alarm_book, service.settings, self.extras is not None and self.extras.gear is not None)
+        self._health = Health(
+            self.alarm_book, service.settings, self.extras is not None and self.extras.gear is not None
+        )
         self.burning = Burning(self._files)
         service.settings.on_change = self._configured
         self._configured()

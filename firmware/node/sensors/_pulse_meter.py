@@ -103,7 +103,7 @@ class PulseMeter:
 
 
 def open_pins(entry: dict, hz_per_mv: tuple) -> PulseMeter:
-    """Return the meter of a board's ``meter_pulse``; *hz_per_mv*: Hz per mV*mV, per mV of voltage, per mV of current."""
+    """Return the meter of a board's ``meter_pulse``; *hz_per_mv*: Hz per mV*mV, per mV voltage, per mV current."""
     shunt_mohm = board_int(entry, "shunt_uohm", 1000) / 1000
     upper, lower = board_int(entry, "upper_ohm"), board_int(entry, "lower_ohm")
     mv_per_v = 1000 * lower / (upper + lower)
