@@ -22,6 +22,7 @@ from provisioning.city import City
 from provisioning.errors import AlreadyExists, BoardError, UnknownDevice
 from provisioning.identities import urn
 from provisioning.presets import record as presets_record
+from provisioning.private_files import SECRET_MODE
 from provisioning.registry import Device, Registry
 
 DEFAULT_INTERVAL_MS: Final = 60_000
