@@ -43,5 +43,5 @@ def _value(pair: str, text: str, shape: Any) -> Any:
     except ValueError:
         value = text
     if not shapes.fits(shape, value):
-        raise BoardError("This setting cannot be.", value=pair, reason=f"It must be {shapes.describe(shape)}.")
+        raise BoardError(f"This setting cannot be; possible: {shapes.describe(shape)}.", value=pair)
     return value

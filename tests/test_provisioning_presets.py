@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Settings that a board is made with: judged as the board judges them. That it obeys them, hil_tests/roles/test_light_far_end.py shows."""
+"""Settings that a board is made with: judged as the board judges them.
+
+That it obeys them, hil_tests/roles/test_light_far_end.py shows.
+"""
 
 import pytest
 

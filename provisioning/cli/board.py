@@ -33,12 +33,9 @@ def make(
         typer.Option("--receipt-every", min=1, max=64, help="Readings per receipt; default 8, over LoRa one an hour."),
     ] = None,
     device_class: Annotated[
-        str | None,
-        typer.Option("--class", metavar="A|C", help="LoRaWAN class; default C on mains, else A."),
+        str | None, typer.Option("--class", metavar="A|C", help="LoRaWAN class; default C on mains, else A.")
     ] = None,
-    adr: Annotated[
-        bool | None, typer.Option("--adr/--no-adr", help="Whether the network sets its data rate; default yes.")
-    ] = None,
+    adr: Annotated[bool | None, typer.Option("--adr/--no-adr", help="Whether ADR is on; default yes.")] = None,
     certification: Annotated[
         bool | None,
         typer.Option(
