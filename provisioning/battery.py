@@ -23,20 +23,24 @@ _WINDOW_ERROR_S: Final = 0.02  # firmware/node/links/lora.py
 _MIN_SYMBOLS: Final = 6
 _RECEIPT_BYTES: Final = 5
 _FEED_S: Final = 0.002  # awake for it: an estimate
+_BOOT_S: Final = 2.5  # from deep sleep to the first measurement, MicroPython and a node's code loaded: an estimate
+_SLEEPS: Final = ("light", "deep")
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A processor. *active_ma* at work, *sleep_ma* in MicroPython's light sleep with its memory kept."""
+    """A processor: *active_ma* at work, *sleep_ma* in MicroPython's light sleep, *deep_ma* without its memory."""
 
     title: str
     active_ma: float
     sleep_ma: float
     source: str
+    deep_ma: float | None = None
+    """None: a timer cannot wake it from there, or nothing is gained."""
 
 
 PROCESSORS: Final = {
-    "esp32s3": Chip("ESP32-S3 at 80 MHz", 27.0, 0.240, "Espressif ESP32-S3 data sheet, low-power modes"),
+    "esp32s3": Chip("ESP32-S3 at 80 MHz", 27.0, 0.240, "Espressif ESP32-S3 data sheet, low-power modes", 0.008),
     "rp2040": Chip("RP2040 at 125 MHz", 24.0, 0.80, "Raspberry Pi Pico data sheet, popcorn and dormant current"),
     "stm32l4": Chip("STM32L496 at 48 MHz, Stop 2", 5.4, 0.0031, "ST DS11585, supply current in Run and Stop 2"),
 }
@@ -93,6 +97,8 @@ class Role:
     uplink_s: float
     """Awake for encryption, flash and radio commands of one uplink, beside airtime and windows: an estimate."""
     source: str
+    always_awake: bool = False
+    """It looks so often that it never sleeps."""
 
 
 ROLES: Final = {
@@ -104,6 +110,16 @@ ROLES: Final = {
         34,
         0.25,
         "A02YYUW 8 mA; VL53L1X 18 mA ranging, 5 uA standby (ST data sheet); LIS3DH 3 uA at 10 Hz (ST data sheet)",
+    ),
+    "traffic": Role(
+        0.0,
+        0.0,
+        0.0,
+        0.26,
+        44,
+        0.25,
+        "RM3100 260 uA (PNI data sheet, three axes at 37 Hz); the role looks 50 times a second",
+        True,
     ),
 }
 
@@ -121,6 +137,8 @@ class Setting:
     watchdog_s: int = 60
     receipt_every: int = 8
     readings_per_frame: int = 1
+    sleep: str = "light"
+    """light, or deep: its memory lost, looks at heat and tilt only when it measures."""
 
 
 @dataclass(frozen=True)
@@ -142,15 +160,28 @@ def budget(setting: Setting, data_rate: int) -> Budget:
     chip = _pick("processor", PROCESSORS, setting.processor)
     radio = _pick("radio", RADIOS, setting.radio)
     cells = _pick("cells", CELLS, setting.cells)
+    deep = _pick("sleep", {name: name == "deep" for name in _SLEEPS}, setting.sleep)
+    if deep and (chip.deep_ma is None or role.always_awake):
+        raise BoardError("There is no deep sleep for it.", value=f"{setting.kind} on {setting.processor}")
     readings = _DAY_S / setting.interval_s
     frames = readings / setting.readings_per_frame
-    looks = _DAY_S / setting.look_s
-    feeds = 3 * _DAY_S / setting.watchdog_s
+    looks = 0.0 if deep else _DAY_S / setting.look_s
+    feeds = 0.0 if deep else 3 * _DAY_S / setting.watchdog_s
+    boots_s = readings * _BOOT_S if deep else 0.0
+    sleep_ma = chip.deep_ma if deep and chip.deep_ma is not None else chip.sleep_ma
     air_s = airtime_s(role.reading_bytes * setting.readings_per_frame, data_rate)
     listen_s = windows_s(data_rate)
     receipts = readings / setting.receipt_every
     awake_s = (
-        readings * role.measure_s + looks * role.look_s + feeds * _FEED_S + frames * (role.uplink_s + air_s + listen_s)
+        _DAY_S
+        if role.always_awake
+        else (
+            boots_s
+            + readings * role.measure_s
+            + looks * role.look_s
+            + feeds * _FEED_S
+            + frames * (role.uplink_s + air_s + listen_s)
+        )
     )
     parts = {
         "measuring": readings * (role.measure_s * chip.active_ma + role.sensors_mas),
@@ -159,7 +190,9 @@ def budget(setting: Setting, data_rate: int) -> Budget:
         "sending": frames * (air_s * radio.tx_ma + (air_s + role.uplink_s) * chip.active_ma),
         "listening": frames * listen_s * (radio.rx_ma + chip.active_ma),
         "receipts": receipts * airtime_s(_RECEIPT_BYTES, data_rate) * (radio.rx_ma + chip.active_ma),
-        "sleeping": (_DAY_S - awake_s) * (chip.sleep_ma + radio.sleep_ma + role.standing_ma),
+        "waking up": boots_s * chip.active_ma,
+        "sleeping": (_DAY_S - awake_s) * (sleep_ma + radio.sleep_ma) + _DAY_S * role.standing_ma,
+        "always awake": _DAY_S * chip.active_ma if role.always_awake else 0.0,
     }
     parts_mah = {name: mas / 3600.0 for name, mas in parts.items()}
     lost_mah = cells.ah * 1000 * cells.self_discharge_per_year / 365.25

@@ -51,6 +51,25 @@ def test_what_stops_eight_years_is_sleep() -> None:
     assert budget(Setting(processor="stm32l4"), SF9).years >= 8
 
 
+def test_deep_sleep_would_be_enough_and_is_refused_where_there_is_none() -> None:
+    deep = budget(Setting(sleep="deep"), SF9)
+    assert deep.years >= 8
+    assert deep.parts_mah["sleeping"] < budget(Setting(), SF9).parts_mah["sleeping"] / 10
+    assert deep.parts_mah["looking at heat and tilt"] == 0
+    for setting in (Setting(processor="rp2040", sleep="deep"), Setting(kind="traffic", sleep="deep")):
+        with pytest.raises(BoardError, match="no deep sleep"):
+            budget(setting, SF9)
+    with pytest.raises(BoardError, match="sleep"):
+        budget(Setting(sleep="well"), SF9)
+
+
+def test_a_traffic_sensor_that_looks_fifty_times_a_second_needs_the_mains_or_the_sun() -> None:
+    day = budget(Setting(kind="traffic", interval_s=300), SF9)
+    assert day.years < 0.1
+    assert day.parts_mah["always awake"] > 0.9 * day.total_mah
+    assert ROLES["traffic"].reading_bytes == bench_payload.ours("traffic", bench_payload.TYPICAL["traffic"])
+
+
 def test_every_figure_has_a_source() -> None:
     for table in (PROCESSORS, RADIOS, CELLS, ROLES):
         assert all(entry.source for entry in table.values())  # type: ignore[attr-defined]

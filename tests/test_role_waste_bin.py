@@ -192,3 +192,27 @@ def test_counters_survive_a_power_cut() -> None:
     assert told[-1]["emptyings"] == told[-2]["emptyings"] == 1
     openings = [values["lid_openings"] for _, values in bench.readings if "lid_openings" in values]
     assert openings[-2] - 16 <= openings[-1] <= openings[-2]
+
+
+@pytest.mark.parametrize("knows_time", [True, False])
+def test_the_forecast_survives_a_power_cut(knows_time: bool) -> None:
+    """A clock that is not set yet leaves the old points where they are; they count when it is."""
+    told: list[dict[str, float]] = []
+
+    async def script(bench: Bench) -> None:
+        bench.service.knows_time = True
+        await bench.run(60)  # a day and a half behind the first collection
+        told.append(bench.readings[-1][1])
+        bench.service.knows_time = knows_time
+        await bench.open()
+        await bench.run(0.7)
+        told.append(bench.readings[-1][1])
+        bench.service.knows_time = True
+        await bench.run(1.1)
+        told.append(bench.readings[-1][1])
+
+    play("virtual_waste_bin", "waste_bin", "week", SEED, script)
+    before, soon, later = told
+    assert ("full_in_h" in soon) == knows_time
+    assert later["fill_speed_pct_d"] == pytest.approx(before["fill_speed_pct_d"], rel=0.15)
+    assert later["full_in_h"] == pytest.approx(before["full_in_h"] - 1.8, rel=0.2)

@@ -233,6 +233,8 @@ class Network:
         """Wait so long, or until there is something to do."""
         self._pause_end = end = self._clock.monotonic_ms() + ms
         self._hurry = False
+        if ms <= 0:  # whoever asked looks again; the others must have their turn
+            await asyncio.sleep_ms(0)
         while ms > 0:
             self._watchdog.expect("uplink", ms + _GRACE_MS)
             try:

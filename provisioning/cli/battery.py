@@ -25,12 +25,18 @@ def battery(
     ] = None,
     look_s: Annotated[int, typer.Option("--look-s", min=5, max=600, help="Seconds between looks at heat, tilt.")] = 30,
     per_frame: Annotated[int, typer.Option("--per-frame", min=1, max=6, help="Readings that share a frame.")] = 1,
+    sleep: Annotated[
+        str,
+        typer.Option("--sleep", help="light, as the firmware does; deep: what it would be if memory were given up."),
+    ] = "light",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Say how many years a battery lasts, for each interval and data rate, and what takes it."""
     rows = {}
     for minutes in interval_min or [10, 30, 60, 240]:
-        setting = model.Setting(kind, processor, radio, cells, 60 * minutes, look_s, readings_per_frame=per_frame)
+        setting = model.Setting(
+            kind, processor, radio, cells, 60 * minutes, look_s, readings_per_frame=per_frame, sleep=sleep
+        )
         rows[minutes] = {f"SF{12 - dr}": model.budget(setting, dr) for dr in range(5, -1, -1)}
     if as_json:
         years = {str(m): {sf: round(each.years, 2) for sf, each in row.items()} for m, row in rows.items()}
@@ -45,5 +51,8 @@ def battery(
     minutes, row = next(((m, r) for m, r in rows.items() if m == 30), next(iter(rows.items())))
     say(f"what takes it, mAh a day at SF9, every {minutes} min:")
     for name, mah in sorted(row["SF9"].parts_mah.items(), key=lambda part: -part[1]):
-        say(f"  {name:<26}{mah:8.3f}")
+        if mah:
+            say(f"  {name:<26}{mah:8.3f}")
+    if sleep == "deep":
+        say("not built: this firmware sleeps light. Deep, a fire or a fall is noticed at the next measurement only.")
     say(f"from: {chip.source}; {radio_.source}; {held.source}; {model.ROLES[kind].source}")

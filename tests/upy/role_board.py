@@ -146,6 +146,9 @@ class Service:
     def uptime_s(self):
         return self.monotonic_ms() // 1000
 
+    def unix_s(self, uptime_s):
+        return 1800000000 + uptime_s
+
     def unix_ms(self, monotonic_ms):
         return 1800000000000 + monotonic_ms
 

@@ -98,6 +98,19 @@ class Trend:
         self._hours.append(hour)
         self._levels.append(pct)
 
+    def points(self) -> list:
+        """Return (hour, percent) of each point it holds."""
+        return [(self._hours[i], self._levels[i]) for i in range(len(self._hours))]
+
+    def prepend(self, points: list) -> None:
+        """Put points, in order, before those that it holds; thins them out when they are too many."""
+        points = points + self.points()
+        while len(points) > _POINTS:
+            points = points[::2]
+        self._hours = [point[0] for point in points]
+        self._levels = [point[1] for point in points]
+        self._every_h = (self._hours[-1] - self._hours[0]) / len(points) if points else 0.0
+
     def speed_pct_d(self) -> float | None:
         """Return percent a day, or None when nobody can say yet. Never below 0: what settles does not empty."""
         line = self._line()

@@ -10,6 +10,7 @@ from firmware.node.log import log_error
 from firmware.node.roles import fill
 from firmware.node.roles.alarms import Alarms
 from firmware.node.roles.bin_counts import BinCounts
+from firmware.node.roles.bin_trend import KeptTrend
 from firmware.node.roles.sparing import Sparing
 from firmware.node.sensors._opening import open_sensors
 
@@ -43,7 +44,7 @@ class WasteBin:
         self._counts = BinCounts(files)
         self._alarms = Alarms()
         self._sparing = Sparing(_EVERYTHING_EVERY)
-        self._trend = fill.Trend()
+        self._trend = KeptTrend(files)
         self._service: "Any" = None
         self.settings: "Any" = None
         self.failures = {}  # type: dict[str, int]
@@ -172,7 +173,7 @@ class WasteBin:
             self._trend.restart()
         self._fill_pct = pct
         hour = self._hours()
-        self._trend.add(hour, pct)
+        self._trend.add(hour, pct, self._unix_s())
         values["fill_pct"] = pct
         if range_mm <= _MAX_RANGE_MM:
             self._sparing.put(values, "range_m", range_mm / 1000, self.settings["height_mm"] / 2000)
@@ -230,6 +231,9 @@ class WasteBin:
 
     def _hours(self) -> float:
         return 0.0 if self._service is None else self._service.clock.uptime_s() / 3600
+
+    def _unix_s(self):
+        return None if self._service is None else self._service.clock.unix_s(self._service.clock.uptime_s())
 
     def _configured(self) -> None:
         depths = [self.settings[name] for name in ("height_mm", "offset_mm", "full_mm", "taper_pct")]
