@@ -23,6 +23,11 @@ FIRMWARE = ROOT / "firmware"
 BOARDS = {"street_light": "virtual", "waste_bin": "virtual_waste_bin", "traffic": "virtual_traffic"}
 DALI = "virtual_dali"
 GOAL_BYTES = 96 * 1024
+_LAMP, _SENSORS = "firmware.node.lamp.", "firmware.node.sensors."
+ELSEWHERE = {  # what lamp/opening.py opens on other boards
+    "virtual": {_LAMP + "dali_bus", _LAMP + "dali_lamp", _LAMP + "dali_frames", _LAMP + "extras"},
+    DALI: {_LAMP + "output", _SENSORS + "bl0942"},
+}
 EXTRA = {"lora": ["radio.sx126x", "lorawan.certification"], "serial": []}
 
 
@@ -90,7 +95,8 @@ def measure() -> dict[str, object]:
             for link in EXTRA:
                 first = begin(role, link, board)
                 controls = [f"firmware.wire.kinds.{name}_controls" for name in (role, "common")]
-                whole = closure([*first, *controls], known, True)
+                there = {name: path for name, path in known.items() if name not in ELSEWHERE.get(board, set())}
+                whole = closure([*first, *controls], there, True)
                 row = {
                     "flash": sum(size[n] for n in whole),
                     "resident": sum(size[n] for n in closure(first, known, False)),

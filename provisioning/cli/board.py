@@ -38,10 +38,7 @@ def make(
     adr: Annotated[bool | None, typer.Option("--adr/--no-adr", help="Whether ADR is on; default yes.")] = None,
     certification: Annotated[
         bool | None,
-        typer.Option(
-            "--certification-port/--no-certification-port",
-            help="Whether a laboratory may test it on FPort 224 (TS009); default no.",
-        ),
+        typer.Option("--certification-port/--no-certification-port", help="Tests on FPort 224 (TS009); default no."),
     ] = None,
     settings: Annotated[
         list[str] | None,
