@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from firmware.wire import frame, macnetwork, readings, region
+from firmware.wire import frame, joining, macnetwork, readings, region
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.errors import NotAuthentic, WireError
 from firmware.wire.maccommands import DEVICE_TIME, LINK_CHECK, device_time_ans, link_check_ans, parse
@@ -34,7 +34,7 @@ class Heard:
     """One frame of the device. *join* or *received*, or neither for one more copy of the frame before."""
 
     uplink: Uplink
-    join: frame.JoinRequest | None = None
+    join: joining.JoinRequest | None = None
     received: Received | None = None
 
     @property
@@ -139,12 +139,12 @@ class Network:
             return None
 
     def _join_request(self, uplink: Uplink) -> Heard | None:
-        request = frame.decode_join_request(uplink.phy)
+        request = joining.decode_join_request(uplink.phy)
         identity = self.rig.identity
         if (request.dev_eui, request.join_eui) != (identity.dev_eui, identity.join_eui):
             return None
         try:
-            frame.check_join_request(ecb(identity.app_key), uplink.phy)
+            joining.check_join_request(ecb(identity.app_key), uplink.phy)
         except NotAuthentic as error:
             raise AssertionError(f"{error}: the rig's key is not the device's") from error
         self.dev_nonces.append(request.dev_nonce)
@@ -224,7 +224,7 @@ class Network:
         dev_addr = 0x26000000 | join_nonce
         nwk_skey, app_skey = derive_session_keys(ecb(key), join_nonce, NET_ID, heard.join.dev_nonce)
         self._pending = Session(ecb, dev_addr, nwk_skey, app_skey)
-        return frame.encode_join_accept(ecb(key), ecb_decrypt(key), join_nonce, NET_ID, dev_addr, **fields)
+        return joining.encode_join_accept(ecb(key), ecb_decrypt(key), join_nonce, NET_ID, dev_addr, **fields)
 
     def accept(self, heard: Heard, window: int = 1, **fields: Any) -> bytes:
         """Let the device of this Join-Request join: from here on the windows are what the Join-Accept says."""

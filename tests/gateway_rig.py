@@ -25,7 +25,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from consumer.verify import Verifier
-from firmware.wire import cobs, frame, kinds, readings
+from firmware.wire import cobs, frame, joining, kinds, readings
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.session import Received, Session
 from gateway.network.aes import ecb
@@ -149,11 +149,11 @@ class Device:
 
     def join_request(self) -> bytes:
         self.dev_nonce += 1
-        return frame.encode_join_request(ecb(self.app_key), self.join_eui, self.dev_eui, self.dev_nonce)
+        return joining.encode_join_request(ecb(self.app_key), self.join_eui, self.dev_eui, self.dev_nonce)
 
-    def take_accept(self, phy: bytes) -> frame.JoinAccept:
+    def take_accept(self, phy: bytes) -> joining.JoinAccept:
         encrypt = ecb(self.app_key)
-        accept = frame.decode_join_accept(encrypt, phy)
+        accept = joining.decode_join_accept(encrypt, phy)
         keys = derive_session_keys(encrypt, accept.join_nonce, accept.net_id, self.dev_nonce)
         self.session = Session(ecb, accept.dev_addr, *keys)
         return accept
@@ -250,7 +250,7 @@ class Port:
             self._frames += self._deframer.feed(self.read(left))
         return self._frames.pop(0)
 
-    def join(self, device: Device) -> frame.JoinAccept:
+    def join(self, device: Device) -> joining.JoinAccept:
         """Join as boards do: again until it is heard."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:

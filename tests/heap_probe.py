@@ -13,13 +13,24 @@ INTERVAL_MS = 400
 STATUS = re.compile(rb"heap: (\d+) bytes used, (\d+) free")
 
 
-def radio_heap(folder: Path, heap_bytes: int, lorawan: dict[str, Any] | None = None, readings: int = 4) -> int:
-    """Return the bytes in use at the second status line, in a session, readings receipted; MemoryError."""
+def radio_heap(
+    folder: Path,
+    heap_bytes: int,
+    lorawan: dict[str, Any] | None = None,
+    readings: int = 4,
+    kind: str = "street_light",
+) -> int:
+    """Return the bytes in use at the second status line, in a session, readings receipted; MemoryError.
 
+    By then the board has joined, obeyed MAC commands and reported about itself, for each of which it loads code.
+    """
     folder.mkdir(exist_ok=True)
+    own = {} if kind == "street_light" else {"board": f"virtual_{kind}"}
 
     async def live() -> int:
-        async with City(folder, 1, lorawan, {"heap_bytes": heap_bytes}, interval_ms=INTERVAL_MS) as city:
+        async with City(
+            folder, 1, lorawan, {"heap_bytes": heap_bytes} | own, kind=kind, interval_ms=INTERVAL_MS
+        ) as city:
 
             def done() -> bool:
                 enough = city.server.base >= readings and len(STATUS.findall(city.text)) > 1

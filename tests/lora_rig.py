@@ -16,7 +16,7 @@ from typing import Any
 
 import gateway.config
 import gateway.daemon
-from firmware.wire import frame
+from firmware.wire import joining
 from tests.gateway_rig import City, Daemon, Device, until
 from tests.packet_forwarder import PacketForwarder, push_body, rxpk
 
@@ -121,7 +121,7 @@ class Air:
         self.asked.put_nowait(asked)
         return False
 
-    async def join(self, device: Device, **changes: object) -> frame.JoinAccept:
+    async def join(self, device: Device, **changes: object) -> joining.JoinAccept:
         self.push(device.join_request(), **changes)
         return device.take_accept((await self.next()).phy)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.wire import cobs, frame
+from firmware.wire import cobs, frame, joining
 from provisioning.demo.flash import read_queue
 from tests.city import ROOT, nothing_lost, running_city, wait_until
 from tests.conftest import Mosquitto
@@ -185,7 +185,7 @@ def test_frames_on_the_line_are_lorawan(tmp_path: Path, mosquitto: Mosquitto, se
         city.start_gateway()
         city.start_board()
         wait_until(lambda: len(city.verified_seqs()) >= 10, "the first readings")
-        request = frame.decode_join_request(city.tap.up[0])
+        request = joining.decode_join_request(city.tap.up[0])
         assert request.dev_eui.hex() == city.dev_eui
         assert frame.mtype(city.tap.down[0]) == frame.JOIN_ACCEPT
         kinds = {frame.mtype(phy) for phy in city.tap.up[1:]}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.wire import frame
+from firmware.wire import frame, joining
 from provisioning.demo.flash import read_queue
 from tests.city import nothing_lost, running, wait_until
 from tests.conftest import Mosquitto
@@ -51,7 +51,7 @@ def test_a_reading_over_the_air_becomes_a_verified_record(tmp_path: Path, mosqui
         ups = [each for each in frames if each.sender == BOARD and each.whole]
         downs = [each for each in frames if each.sender == radio(FORWARDERS[0])]
         assert ups[0].mtype == frame.JOIN_REQUEST
-        assert frame.decode_join_request(ups[0].phy).dev_eui.hex() == city.dev_eui
+        assert joining.decode_join_request(ups[0].phy).dev_eui.hex() == city.dev_eui
         heard = [down for down in downs if BOARD in down.heard_by]
         assert heard[0].mtype == frame.JOIN_ACCEPT
         receipts = receipts_heard(city)

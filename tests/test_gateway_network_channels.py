@@ -19,7 +19,10 @@ from gateway.network.options import GATEWAY_CHANNELS, Channel, ProfileRule
 from gateway.network.profiles import Profile, profile
 from gateway.network.radio_state import RadioState
 from tests.gateway_rig import City, Device
+from tests.lent import code_stays_loaded
 from tests.test_gateway_network_mac import QUIET, Radio
+
+__all__ = ["code_stays_loaded"]  # a fixture of every test here
 
 MORE = (
     *GATEWAY_CHANNELS,

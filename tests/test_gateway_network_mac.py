@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.wire import frame, maccommands, macdevice
+from firmware.wire import joining, maccommands, macdevice
 from firmware.wire.maccommands import DEV_STATUS, LINK_ADR, LINK_CHECK, RX_TIMING_SETUP
 from gateway import errors
 from gateway.links import Uplink
@@ -74,7 +74,7 @@ class Radio:
         assert isinstance(heard, Opened)
         return heard
 
-    def join(self, device: Device) -> frame.JoinAccept:
+    def join(self, device: Device) -> joining.JoinAccept:
         heard = self.server.receive(self.uplink(device.join_request()))
         self.server.commit()
         assert isinstance(heard, Joined)

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from firmware.wire import frame, macnetwork, readings
+from firmware.wire import frame, joining, macnetwork, readings
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.errors import NotAuthentic
 from firmware.wire.region import RX2_DR
@@ -197,14 +197,14 @@ def _joins(rng: Random) -> list[dict[str, bytes]]:
 
 def _request(join: dict[str, bytes]) -> bytes:
     nonce = int.from_bytes(join["dev_nonce"], "big")
-    return frame.encode_join_request(ecb(join["app_key"]), join["join_eui"], join["dev_eui"], nonce)
+    return joining.encode_join_request(ecb(join["app_key"]), join["join_eui"], join["dev_eui"], nonce)
 
 
 def _accept(join: dict[str, bytes]) -> bytes:
     key = join["app_key"]
     names = ("join_nonce", "net_id", "dev_addr", "dl_settings", "rx_delay")
     nonce, net_id, dev_addr, dl_settings, rx_delay = (int.from_bytes(join[name], "big") for name in names)
-    return frame.encode_join_accept(
+    return joining.encode_join_accept(
         ecb(key), ecb_decrypt(key), nonce, net_id, dev_addr, dl_settings, rx_delay, join["cf_list"]
     )
 
@@ -244,13 +244,13 @@ def test_we_read_their_joins(rng: Random) -> None:
             asked.append(key | {"type": kind, "fields": {name: value.hex() for name, value in fields.items()}})
     made = [bytes.fromhex(each["phy"]) for each in theirs(asked)]
     for join, request_phy, accept_phy in zip(joins, made[::2], made[1::2], strict=True):
-        frame.check_join_request(ecb(join["app_key"]), request_phy)
+        joining.check_join_request(ecb(join["app_key"]), request_phy)
         assert request_phy == _request(join)
-        accepted = frame.decode_join_accept(ecb(join["app_key"]), accept_phy)
+        accepted = joining.decode_join_accept(ecb(join["app_key"]), accept_phy)
         assert accept_phy == _accept(join)
         assert accepted.cf_list == join["cf_list"]
         with pytest.raises(NotAuthentic):
-            frame.decode_join_accept(ecb(bytes(16)), accept_phy)
+            joining.decode_join_accept(ecb(bytes(16)), accept_phy)
 
 
 def _app_key(city: City) -> bytes:

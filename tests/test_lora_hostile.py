@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from firmware.wire import frame, readings
+from firmware.wire import frame, joining, readings
 from firmware.wire.session import Session
 from gateway.links import Downlink, Uplink
 from gateway.network import quarantine, register
@@ -110,7 +110,7 @@ class Target:
     def nonce_reuse(self) -> bytes:
         device = self.rng.choice(self.devices)
         nonce = self.rng.randrange(device.dev_nonce + 1)
-        return frame.encode_join_request(ecb(device.app_key), device.join_eui, device.dev_eui, nonce)
+        return joining.encode_join_request(ecb(device.app_key), device.join_eui, device.dev_eui, nonce)
 
     def wrong_mic(self) -> bytes:
         phy = self.rng.choice([self.next_frame()[1], self._new_join(self.rng.choice(self.devices))])
@@ -124,11 +124,11 @@ class Target:
 
     def other_key(self) -> bytes:
         device, other = self.rng.sample(self.devices, 2)
-        return frame.encode_join_request(ecb(other.app_key), device.join_eui, device.dev_eui, device.dev_nonce + 1)
+        return joining.encode_join_request(ecb(other.app_key), device.join_eui, device.dev_eui, device.dev_nonce + 1)
 
     def stranger(self) -> bytes:
         dev_eui = self.rng.randbytes(8)
-        return frame.encode_join_request(ecb(self.rng.randbytes(16)), self.devices[0].join_eui, dev_eui, 1)
+        return joining.encode_join_request(ecb(self.rng.randbytes(16)), self.devices[0].join_eui, dev_eui, 1)
 
     def downlink(self) -> bytes:
         kind = self.rng.choice([frame.JOIN_ACCEPT, frame.UNCONFIRMED_DOWN, frame.CONFIRMED_DOWN])
@@ -138,7 +138,7 @@ class Target:
         return self.rng.randbytes(self.rng.randrange(64))
 
     def _new_join(self, device: Device) -> bytes:
-        return frame.encode_join_request(ecb(device.app_key), device.join_eui, device.dev_eui, device.dev_nonce + 1)
+        return joining.encode_join_request(ecb(device.app_key), device.join_eui, device.dev_eui, device.dev_nonce + 1)
 
 
 def _sealed(device: Device, fcnt: int, rng: Random) -> bytes:

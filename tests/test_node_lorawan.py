@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from firmware.node.errors import ConfigError
 from firmware.node.lorawan.adr import AdrBackoff
-from firmware.node.lorawan.channels import ChannelPlan
 from firmware.node.lorawan.layer import Layer
 from firmware.node.lorawan.mac_engine import MacEngine
 from firmware.node.lorawan.windows import receive_window
 from firmware.wire import cbor, maccommands, macnetwork, region
+from tests.lent import code_stays_loaded
+
+__all__ = ["code_stays_loaded"]  # a fixture of every test here
 
 HZ = st.sampled_from(
     [0, 863100000, 865000000, 867100000, 867300000, 868100000, 868650000, 869300000, 869525000, 870000000, 870100000]
@@ -243,9 +245,9 @@ def test_a_join_accept_brings_channels_and_windows() -> None:
 
 @pytest.mark.parametrize("cf_list", [b"", bytes(16), bytes(15) + b"\x01", b"\xff" * 16])
 def test_other_cf_lists_leave_the_default_channels(cf_list: bytes) -> None:
-    plan = ChannelPlan()
-    plan.apply_cf_list(cf_list)
-    assert plan.enabled(0) == [0, 1, 2]
+    engine = MacEngine()
+    engine.start(0, 0, 1, cf_list)
+    assert engine.plan.enabled(0) == [0, 1, 2]
 
 
 def test_the_only_channel_that_is_on_may_go_and_the_default_ones_come_back() -> None:

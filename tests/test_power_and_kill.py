@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from firmware.wire import frame
+from firmware.wire import frame, joining
 from firmware.wire.errors import Malformed
 from provisioning.demo.flash import FlashQueue, read_queue
 from tests.city import City, running_city, wait_until
@@ -64,7 +64,7 @@ def _frames(heard: list[bytes]) -> list[bytes]:
 def _check_counters(city: City) -> None:
     """No DevNonce twice; no frame counter twice under one address, in either direction, with other bytes."""
     up, down = _frames(city.tap.up), _frames(city.tap.down)
-    joins = [frame.decode_join_request(phy) for phy in up if frame.mtype(phy) == frame.JOIN_REQUEST]
+    joins = [joining.decode_join_request(phy) for phy in up if frame.mtype(phy) == frame.JOIN_REQUEST]
     assert len(joins) > JOINS_CUT
     assert max(Counter(join.dev_nonce for join in joins).values()) == 1
     for direction in (up, down):

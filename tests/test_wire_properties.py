@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.wire import cbor, cobs, crypto, frame, maccommands, readings
+from firmware.wire import cbor, cobs, crypto, frame, joining, maccommands, readings
 from firmware.wire.errors import CounterExhausted, Malformed, NotAuthentic, Replayed, WireError
 from firmware.wire.kinds import fields, load, street_light
 from firmware.wire.kinds.terms import names, terms
@@ -102,16 +102,16 @@ def test_cbor_refuses_what_it_lacks() -> None:
 
 @given(keys, euis, euis, st.integers(0, 0xFFFF))
 def test_join_request_round_trip(key: bytes, join_eui: bytes, dev_eui: bytes, nonce: int) -> None:
-    phy = frame.encode_join_request(ecb(key), join_eui, dev_eui, nonce)
-    frame.check_join_request(ecb(key), phy)
-    request = frame.decode_join_request(phy)
+    phy = joining.encode_join_request(ecb(key), join_eui, dev_eui, nonce)
+    joining.check_join_request(ecb(key), phy)
+    request = joining.decode_join_request(phy)
     assert (request.join_eui, request.dev_eui, request.dev_nonce) == (join_eui, dev_eui, nonce)
 
 
 @given(keys, st.integers(0, 0xFFFFFF), st.integers(0, 0xFFFFFF), addresses, st.sampled_from([b"", bytes(16)]))
 def test_join_accept_round_trip(key: bytes, nonce: int, net_id: int, address: int, cf_list: bytes) -> None:
-    phy = frame.encode_join_accept(ecb(key), ecb_decrypt(key), nonce, net_id, address, 3, 5, cf_list)
-    accept = frame.decode_join_accept(ecb(key), phy)
+    phy = joining.encode_join_accept(ecb(key), ecb_decrypt(key), nonce, net_id, address, 3, 5, cf_list)
+    accept = joining.decode_join_accept(ecb(key), phy)
     assert (accept.join_nonce, accept.net_id, accept.dev_addr) == (nonce, net_id, address)
     assert (accept.dl_settings, accept.rx_delay, accept.cf_list) == (3, 5, cf_list)
 
@@ -148,7 +148,7 @@ def test_any_bytes_are_refused_and_move_nothing(data: bytes, fcnt: int) -> None:
     assert (held.fcnt_up, held.fcnt_down) == (fcnt, fcnt)
     for decoder in (
         frame.decode_data,
-        frame.decode_join_request,
+        joining.decode_join_request,
         cobs.decode,
         cbor.loads,
         cbor.loads_sequence,
@@ -157,7 +157,7 @@ def test_any_bytes_are_refused_and_move_nothing(data: bytes, fcnt: int) -> None:
         maccommands.decode_device_time_ans,
         lambda raw: maccommands.parse(raw, uplink=True),
         lambda raw: maccommands.parse(raw, uplink=False),
-        lambda raw: frame.decode_join_accept(ecb(bytes(16)), raw),
+        lambda raw: joining.decode_join_accept(ecb(bytes(16)), raw),
     ):
         with contextlib.suppress(WireError):
             decoder(data)

@@ -102,7 +102,7 @@ async def main():
     settle(node.service)
     assert await node.service.self_test()
     before = node.queue.next_seq
-    await node.service._make_report()
+    await node.service.make_report()
     assert node.queue.next_seq > before + 1, "the report about the board"
     kept = [record.seq for record in node.queue.read(1, 40)]
     assert kept == list(range(1, 40)), kept

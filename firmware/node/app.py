@@ -78,8 +78,7 @@ class Node:
             ("sample", self._sample),
             ("uplink", self.network.uplink),
             ("downlink", self.network.downlink),
-            ("answer", self.service.answer),
-            ("report", self.service.report),
+            ("service", self.service.serve),
             ("watchdog", self._watchdog.run),
         )
         tasks = [asyncio.create_task(self._keep(name, job)) for name, job in jobs]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests from the network: settings on FPort 5, commands on FPort 3. Loaded when the first one comes."""
 
+from firmware.node import tables
 from firmware.node.log import log, log_error
 from firmware.wire import cbor, kinds, requests
 from firmware.wire.errors import Malformed
@@ -50,10 +51,10 @@ class Desk:
         refused = None
         status = requests.DONE
         if isinstance(changes, dict):
-            status, refused = settings.apply(changes)
+            status, refused = tables.apply(settings, self._node.kind, changes)
             keys = list(changes) if status == requests.DONE else []
         elif request.get(requests.RESET) is True:
-            status, keys = settings.reset(), []
+            status, keys = tables.reset(settings, self._node.kind), []
         elif isinstance(keys, list):
             keys = keys or settings.changed()
         else:
@@ -63,7 +64,7 @@ class Desk:
         values = {}
         for key in keys:
             try:
-                value = settings.value(key)
+                value = tables.value(settings, self._node.kind, key)
             except (KeyError, TypeError):
                 status, refused = requests.UNKNOWN, key if isinstance(key, int) else None
                 continue

@@ -8,10 +8,10 @@ TS001 = LoRaWAN L2 Specification 1.0.4.
 import struct
 
 from firmware.node.counters import ReservedCounter
-from firmware.node.errors import JoinRefused, NonceExhausted, NotJoined
+from firmware.node.errors import NonceExhausted, NotJoined
+from firmware.node.lazy import borrowed
 from firmware.node.store import Slots, decode
-from firmware.wire import cbor, frame
-from firmware.wire.crypto import derive_session_keys
+from firmware.wire import cbor
 from firmware.wire.errors import Malformed
 from firmware.wire.session import Received, Session
 
@@ -49,21 +49,16 @@ class Mac:
         if self._nonce.value >= _NONCES:
             raise NonceExhausted("all 65536 DevNonces of this JoinEUI are used; register the board anew")
         self._asked = self._nonce.take()
-        return frame.encode_join_request(self._app, self._config.join_eui, self._config.dev_eui, self._asked)
+        with borrowed("joining", "wire.joining") as joining:
+            return joining.request(self._app, self._config, self._asked)
 
     def accept(self, phy: bytes, extra_for=None) -> None:
         """Start the session of a Join-Accept; *extra_for* makes of it what ``extra`` is to be from now on.
 
         Raises Malformed, NotAuthentic, JoinRefused; then nothing has changed.
         """
-        answer = frame.decode_join_accept(self._app, phy)
-        if self._asked is None:
-            raise JoinRefused("a Join-Accept that nobody asked for")
-        last = self._join_nonce.payload
-        if last is not None and len(last) == 4 and answer.join_nonce <= struct.unpack("<I", last)[0]:
-            # TS001 section 6.2.6: a counter that never repeats; an old one is a recorded Join-Accept
-            raise JoinRefused("JoinNonce %d was seen before" % answer.join_nonce)
-        keys = derive_session_keys(self._app, answer.join_nonce, answer.net_id, self._asked)
+        with borrowed("joining", "wire.joining") as joining:
+            answer, keys = joining.accept(self._app, phy, self._asked, self._join_nonce.payload)
         session = Session(self._ecb, answer.dev_addr, keys[0], keys[1])
         self._asked = None
         self._join_nonce.write(struct.pack("<I", answer.join_nonce))

@@ -47,7 +47,7 @@ class Service:
         self._network = None  # type: Any
         self._requests = []  # type: list[tuple[int, bytes]]
         self._asked = asyncio.Event()
-        self._report = asyncio.Event()
+        self._reports = False
         self._maintained_until_s = 0
         self._restart = None  # type: asyncio.Task | None
         self.latest = None  # type: bytes | None  # the last reading, where somebody can ask for it
@@ -81,7 +81,8 @@ class Service:
 
     async def obey(self, fport: int, payload: bytes) -> list:
         """Do what a request asks; return the payloads that answer it."""
-        with borrowed("desk", "wire.requests", "wire.shapes", "wire.kinds.common_controls", self._controls) as desk:
+        names = "node.tables", "wire.requests", "wire.shapes", "wire.kinds.common_controls", self._controls
+        with borrowed("desk", *names) as desk:
             return await desk.Desk(self).answer(fport, payload)
 
     def interval_ms(self, made_ms: int) -> int:
@@ -118,7 +119,8 @@ class Service:
 
     def report_status(self) -> None:
         """Make a status report soon."""
-        self._report.set()
+        self._reports = True
+        self._asked.set()
 
     async def self_test(self) -> dict:
         """Test all components; return results by key."""
@@ -132,29 +134,16 @@ class Service:
         log("service", "restart in %d ms" % after_ms)
         self._restart = asyncio.create_task(_restart(after_ms))
 
-    async def report(self) -> None:
-        """Task: one report soon after the start, then one a day, and whenever one is asked for."""
+    async def serve(self) -> None:
+        """Task: obey what the network asks, and report: soon after the start, once a day, and when asked to."""
         due_ms = self.clock.monotonic_ms() + _FIRST_REPORT_MS
         while True:
-            left_ms = due_ms - self.clock.monotonic_ms()
-            self._watchdog.expect("report", min(max(left_ms, 0), _ASLEEP_MS) + _GRACE_MS)
+            left_ms = min(max(due_ms - self.clock.monotonic_ms(), 0), _ASLEEP_MS)
+            self._watchdog.expect("service", left_ms + _GRACE_MS)
             try:
-                await asyncio.wait_for_ms(self._report.wait(), min(max(left_ms, 0), _ASLEEP_MS))
+                await asyncio.wait_for_ms(self._asked.wait(), left_ms)
             except asyncio.TimeoutError:
-                if self.clock.monotonic_ms() < due_ms:
-                    continue
-            self._report.clear()
-            await self._make_report()
-            due_ms = self.clock.monotonic_ms() + self.settings["status_every_h"] * 3600000
-
-    async def answer(self) -> None:
-        """Task: obey what the network asks, one request after the other."""
-        while True:
-            self._watchdog.expect("answer", _ASLEEP_MS + _GRACE_MS)
-            try:
-                await asyncio.wait_for_ms(self._asked.wait(), _ASLEEP_MS)
-            except asyncio.TimeoutError:
-                continue
+                pass
             self._asked.clear()
             while self._requests:
                 fport, payload = self._requests.pop(0)
@@ -162,11 +151,12 @@ class Service:
                     if len(self._network.outgoing) < _MAX_ANSWERS:
                         self._network.outgoing.append((fport, each))
                 self._network.wake()
+            if self._reports or self.clock.monotonic_ms() >= due_ms:
+                self._reports = False
+                await self.make_report()
+                due_ms = self.clock.monotonic_ms() + self.settings["status_every_h"] * 3600000
 
-    def _status(self) -> borrowed:
-        return borrowed("status", "wire.kinds.common", "wire.kinds.common_controls", self._controls)
-
-    async def _make_report(self) -> None:
+    async def make_report(self) -> None:
         """Ask, give the code for it back, then store: there may be no room for both at once."""
         try:
             with self._status() as status:
@@ -175,6 +165,9 @@ class Service:
                 self._keep(body)
         except (OSError, MemoryError) as error:
             log_error("service: a status report was not kept", error)
+
+    def _status(self) -> borrowed:
+        return borrowed("status", "wire.kinds.common", "wire.kinds.common_controls", self._controls)
 
     def _take(self, fport: int, payload: bytes) -> None:
         if len(self._requests) >= _MAX_REQUESTS:

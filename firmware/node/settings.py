@@ -14,12 +14,12 @@ from firmware.wire import cbor
 
 
 class Settings:
-    """Of a device of *kind*. ``on_change`` is called when values have changed."""
+    """Of a device of *kind*. ``values`` by key differ from the defaults; ``on_change`` is called when they change."""
 
     def __init__(self, files, kind: str) -> None:
         self._slots = Slots(files, "settings")
         self._kind = kind
-        self._values = {}  # type: dict[int, object]  # only what differs from the defaults, by key
+        self.values = {}  # type: dict[int, object]
         self.damaged = False
         self.on_change = None
         payload = self._slots.payload
@@ -29,8 +29,8 @@ class Settings:
             elif payload:
                 values = tables.read(kind, payload)
                 self.damaged = values is None
-                self._values = values or {}
-            self._now = tables.named(kind, self._values)
+                self.values = values or {}
+            self._now = tables.named(kind, self.values)
         if self.damaged:
             log("settings", "damaged; defaults hold until they are set again")
 
@@ -50,40 +50,27 @@ class Settings:
 
     def crc(self) -> int:
         """Return a CRC-32 over all that differs from the defaults: equal settings, equal number."""
-        return binascii.crc32(cbor.dumps(self._values))
+        return binascii.crc32(cbor.dumps(self.values))
 
     def changed(self) -> list[int]:
         """Return the keys that differ from their defaults."""
-        return sorted(self._values)
-
-    def value(self, key: int):
-        """Return the value for a key. KeyError."""
-        with self.tables() as tables:
-            return self._values.get(key, tables.find(self._kind, key)[3])
+        return sorted(self.values)
 
     def apply(self, changes: dict) -> tuple:
         """Take over values by key, all or none; return a status of wire.requests, and the key that was refused."""
         with self.tables() as tables:
-            status, refused, merged = tables.merge(self._kind, self._values, changes)
-            if refused is None and not self._store(merged, tables):
-                status = tables.requests.NOT_STORED
-        return status, refused
+            return tables.apply(self, self._kind, changes)
 
-    def reset(self) -> int:
-        """Go back to all defaults; return a status."""
-        with self.tables() as tables:
-            return tables.requests.DONE if self._store({}, tables) else tables.requests.NOT_STORED
-
-    def _store(self, merged: dict, tables) -> bool:
-        if merged == self._values and not self.damaged and not self._slots.fresh:
+    def store(self, values: dict, now: dict) -> bool:
+        """Put *values* by key on flash and go by them from now on; *now* are all, by name. False when flash refused."""
+        if values == self.values and not self.damaged and not self._slots.fresh:
             return True
         try:
-            self._slots.write(cbor.dumps(merged))
+            self._slots.write(cbor.dumps(values))
         except (OSError, ValueError) as error:
             log_error("settings: not stored, nothing changed", error)
             return False
-        self._values = merged
-        self._now = tables.named(self._kind, merged)
+        self.values, self._now = values, now
         self.damaged = False
         if self.on_change is not None:
             self.on_change()

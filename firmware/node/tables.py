@@ -63,6 +63,24 @@ def merge(kind: str, old: dict, changes: dict) -> tuple:
     return requests.DONE, None, merged
 
 
+def value(settings, kind: str, key):
+    """Return the value for a key. KeyError."""
+    return settings.values.get(key, find(kind, key)[3])
+
+
+def apply(settings, kind: str, changes: dict) -> tuple:
+    """Have *changes* stored, all or none; return (status, refused key)."""
+    status, refused, merged = merge(kind, settings.values, changes)
+    if refused is None and not settings.store(merged, named(kind, merged)):
+        status = requests.NOT_STORED
+    return status, refused
+
+
+def reset(settings, kind: str) -> int:
+    """Have all defaults back; return a status."""
+    return requests.DONE if settings.store({}, named(kind, {})) else requests.NOT_STORED
+
+
 def contradiction(kind: str, values: dict):
     """Return the key of a setting that does not fit the others, or None."""
     together = named(kind, values)

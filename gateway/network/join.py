@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
-from firmware.wire import frame, macnetwork
+from firmware.wire import joining, macnetwork
 from firmware.wire.crypto import derive_session_keys
 from gateway.clock import MIN_PLAUSIBLE_S, plausible
 from gateway.errors import AddressesExhausted, FrameNotAuthentic, UnknownDevice, WrongNonce
@@ -55,7 +55,7 @@ class JoinServer:
 
         Raises wire Malformed, UnknownDevice, RetiredDevice, FrameNotAuthentic, WrongNonce, AddressesExhausted.
         """
-        request = frame.decode_join_request(uplink.phy)
+        request = joining.decode_join_request(uplink.phy)
         dev_eui = request.dev_eui
         self._devices.forget(dev_eui)
         device = self._devices.active(dev_eui)
@@ -68,7 +68,7 @@ class JoinServer:
         app_key = self._devices.app_key(dev_eui)
         encrypt = ecb(app_key)
         try:
-            frame.check_join_request(encrypt, uplink.phy)
+            joining.check_join_request(encrypt, uplink.phy)
         except wire_errors.NotAuthentic as error:
             raise FrameNotAuthentic(str(error), dev_eui=dev_eui) from error
         profiled = profile(device, self._options)
@@ -78,7 +78,7 @@ class JoinServer:
         self._store.set_nonces(dev_eui, nonces)
         radio, plan, cf_list = self._agreed(profiled, uplink)
         ended = self._store.add(dev_eui, dev_addr, keys, nonces.join_nonce, radio, plan)
-        accept = frame.encode_join_accept(
+        accept = joining.encode_join_accept(
             encrypt,
             ecb_decrypt(app_key),
             nonces.join_nonce,

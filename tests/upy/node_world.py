@@ -6,7 +6,7 @@ import asyncio
 
 import vfs
 
-from firmware.node import boots, config, log
+from firmware.node import boots, config, identity, log
 from firmware.node.app import Node
 from firmware.node.files import Files
 from firmware.wire import cbor
@@ -97,6 +97,7 @@ def settings(**changed):
         "board": {},
     }
     values.update(changed)
+    identity.check(values)
     return config.Config(values)
 
 

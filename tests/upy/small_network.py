@@ -4,7 +4,7 @@
 
 import sys
 
-from firmware.wire import frame, maccommands, readings, requests
+from firmware.wire import frame, joining, maccommands, readings, requests
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.errors import NotAuthentic, WireError
 from firmware.wire.session import Session
@@ -81,8 +81,8 @@ class Server:
         return self.session.open_uplink(phy)
 
     def _join(self, phy):
-        frame.check_join_request(ecb(KEY), phy)
-        request = frame.decode_join_request(phy)
+        joining.check_join_request(ecb(KEY), phy)
+        request = joining.decode_join_request(phy)
         if self.joins and request.dev_nonce <= self.joins[-1]:
             raise WireError("DevNonce used before")
         self.joins.append(request.dev_nonce)
@@ -90,7 +90,7 @@ class Server:
         address = 0x26000000 + self.join_nonce
         keys = derive_session_keys(ecb(KEY), self.join_nonce, 1, request.dev_nonce)
         self.pending = Session(ecb, address, keys[0], keys[1])
-        return frame.encode_join_accept(ecb(KEY), ecb_decrypt(KEY), self.join_nonce, 1, address)
+        return joining.encode_join_accept(ecb(KEY), ecb_decrypt(KEY), self.join_nonce, 1, address)
 
     def _answer(self, received):
         fopts = b""

@@ -11,7 +11,19 @@ from binascii import hexlify, unhexlify
 
 from firmware.node.roles import fill, passages
 from firmware.node.roles.interval import Interval
-from firmware.wire import airtime, cbor, cobs, crypto, frame, gatt, maccommands, macdevice, macnetwork, segment, session
+from firmware.wire import (
+    airtime,
+    cbor,
+    cobs,
+    crypto,
+    gatt,
+    joining,
+    maccommands,
+    macdevice,
+    macnetwork,
+    segment,
+    session,
+)
 from firmware.wire.errors import WireError
 
 if sys.implementation.name == "micropython":
@@ -43,23 +55,23 @@ def op_cmac(case):
 def op_join_accept_encode(case):
     key = unhexlify(case["key"])
     fields = [case[name] for name in ("join_nonce", "net_id", "dev_addr", "dl_settings", "rx_delay")]
-    return _hex(frame.encode_join_accept(ecb(key), ecb_decrypt(key), *fields, cf_list=unhexlify(case["cf_list"])))
+    return _hex(joining.encode_join_accept(ecb(key), ecb_decrypt(key), *fields, cf_list=unhexlify(case["cf_list"])))
 
 
 def op_join_accept_decode(case):
-    a = frame.decode_join_accept(ecb(unhexlify(case["key"])), unhexlify(case["phy"]))
+    a = joining.decode_join_accept(ecb(unhexlify(case["key"])), unhexlify(case["phy"]))
     return [a.join_nonce, a.net_id, a.dev_addr, a.dl_settings, a.rx_delay, _hex(a.cf_list)]
 
 
 def op_join_request_encode(case):
     euis = unhexlify(case["join_eui"]), unhexlify(case["dev_eui"])
-    return _hex(frame.encode_join_request(ecb(unhexlify(case["key"])), euis[0], euis[1], case["dev_nonce"]))
+    return _hex(joining.encode_join_request(ecb(unhexlify(case["key"])), euis[0], euis[1], case["dev_nonce"]))
 
 
 def op_join_request_decode(case):
     phy = unhexlify(case["phy"])
-    request = frame.decode_join_request(phy)
-    frame.check_join_request(ecb(unhexlify(case["key"])), phy)
+    request = joining.decode_join_request(phy)
+    joining.check_join_request(ecb(unhexlify(case["key"])), phy)
     return [_hex(request.join_eui), _hex(request.dev_eui), request.dev_nonce]
 
 

@@ -8,7 +8,7 @@ state lies in the session's record, so that a reboot goes on with the channels a
 
 import os
 
-from firmware.node.errors import ConfigError
+from firmware.node.lazy import borrowed
 from firmware.node.lorawan.adr import AdrBackoff
 from firmware.node.lorawan.duty import Duty
 from firmware.node.lorawan.mac_engine import MacEngine
@@ -33,16 +33,6 @@ _ANTENNA_DBI = 2
 _MAX_DBM = 14
 _MIN_DBM = 0
 # In percent: fast rates for the many that are near, slow ones for the few that nothing else reaches.
-_OPTIONS = {
-    "class": str,
-    "mains": bool,
-    "adr": bool,
-    "certification": bool,
-    "antenna_dbi": int,
-    "min_dbm": int,
-    "max_dbm": int,
-    "window_error_us": int,
-}
 _JOIN_DR_PERCENT = (5, 10, 15, 20, 20, 30)
 
 
@@ -73,7 +63,8 @@ class Layer:
     """
 
     def __init__(self, options) -> None:
-        _check(options)
+        with borrowed("lorawan.options") as rules:
+            rules.check(options)
         self._antenna_dbi = options.get("antenna_dbi", _ANTENNA_DBI)
         self._max_dbm = options.get("max_dbm", _MAX_DBM)
         self.device_class = CLASS_C if options.get("class", "A") == "C" else CLASS_A
@@ -271,17 +262,6 @@ def air_time_ms(dr: int, length: int) -> int:
     """Return the air time of an uplink of *length* bytes in whole milliseconds, rounded up."""
     sf, bw_hz, _ = region.DATA_RATES[dr]
     return (time_on_air_us(sf, bw_hz, length) + 999) // 1000
-
-
-def _check(options) -> None:
-    for name in options:
-        value, kind = options[name], _OPTIONS.get(name)
-        if kind is None:
-            raise ConfigError("identity: board.lorawan.%s; known are %s" % (name, ", ".join(sorted(_OPTIONS))))
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ConfigError("identity: board.lorawan.%s is %r; it must be of type %s" % (name, value, kind.__name__))
-    if options.get("class", "A") not in ("A", "C"):
-        raise ConfigError("identity: board.lorawan.class is %r; A and C are possible" % options["class"])
 
 
 def _random_join_dr() -> int:

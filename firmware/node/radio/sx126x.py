@@ -9,7 +9,7 @@ import time
 
 from micropython import const
 
-from firmware.node.errors import ConfigError
+from firmware.node.lazy import borrowed
 from firmware.node.radio import RadioError, base
 from firmware.node.radio.bus import SpiBus
 from firmware.wire.airtime import PREAMBLE_SYMBOLS, symbol_us
@@ -19,41 +19,27 @@ _SET_SLEEP = const(0x84)  # configuration
 _SET_STANDBY = const(0x80)  # 0: RC oscillator, 1: crystal or TCXO
 _SET_TX = const(0x83)  # time-out (3)
 _SET_RX = const(0x82)  # time-out (3)
-_STOP_TIMER_ON_PREAMBLE = const(0x9F)  # 0: the timer stops at the header only
-_SET_REGULATOR_MODE = const(0x96)  # 0: LDO, 1: DC-DC
-_CALIBRATE = const(0x89)  # blocks
-_CALIBRATE_IMAGE = const(0x98)  # from, to, in 4 MHz
 _SET_PA_CONFIG = const(0x95)  # duty cycle, hpMax, device, 1
 _WRITE_REGISTER = const(0x0D)  # address (2), data
 _READ_REGISTER = const(0x1D)  # address (2), 0, data
 _WRITE_BUFFER = const(0x0E)  # offset, data
 _READ_BUFFER = const(0x1E)  # offset, 0, data
-_SET_DIO_IRQ = const(0x08)  # enabled (2), on DIO1 (2), DIO2 (2), DIO3 (2)
 _GET_IRQ = const(0x12)  # 0, flags (2)
 _CLEAR_IRQ = const(0x02)  # flags (2)
-_DIO2_RF_SWITCH = const(0x9D)  # 1: high while sending
-_DIO3_TCXO = const(0x97)  # voltage, start-up time (3)
 _SET_FREQUENCY = const(0x86)  # frequency (4)
-_SET_PACKET_TYPE = const(0x8A)  # 1: LoRa
 _SET_TX_PARAMS = const(0x8E)  # power, ramp
 _SET_MODULATION = const(0x8B)  # SF, bandwidth, coding rate, low data rate optimisation
 _SET_PACKET = const(0x8C)  # preamble (2), header, length, CRC, I/Q
-_SET_BUFFER_BASE = const(0x8F)  # TX, RX
 _SYMBOL_TIMEOUT = const(0xA0)  # symbols
 _GET_STATUS = const(0xC0)  # 0
 _GET_RX_BUFFER = const(0x13)  # 0, length, start
 _GET_PACKET_STATUS = const(0x14)  # 0, RSSI, SNR, signal RSSI
 _GET_ERRORS = const(0x17)  # 0, errors (2)
-_CLEAR_ERRORS = const(0x07)  # 0 (2)
 
 # registers, DS table 12-1
-_REG_RETENTION = const(0x029F)  # count, then addresses: kept in warm sleep, DS 9.6
 _REG_SYNC_TIMEOUT = const(0x0706)  # the symbol time-out as mantissa and exponent, as Semtech's own driver sets it
 _REG_IQ = const(0x0736)  # DS 15.4
-_REG_SYNC_WORD = const(0x0740)
 _REG_TX_MODULATION = const(0x0889)  # DS 15.1
-_REG_RX_GAIN = const(0x08AC)
-_REG_TX_CLAMP = const(0x08D8)  # DS 15.2
 _REG_RTC_CONTROL = const(0x0902)  # DS 15.3
 _REG_EVENT_MASK = const(0x0944)  # DS 15.3
 
@@ -62,26 +48,9 @@ _IRQ_RX_DONE = const(0x0002)
 _IRQ_HEADER_ERROR = const(0x0020)
 _IRQ_CRC_ERROR = const(0x0040)
 _IRQ_TIMEOUT = const(0x0200)
-_IRQ_KEPT = b"\x02\x63"  # all of these
-_IRQ_ON_DIO1 = b"\x02\x23"  # all but the CRC error, which comes with RxDone
-
-_ERROR_NAMES = (  # DS table 13-85
-    "RC64K calibration",
-    "RC13M calibration",
-    "PLL calibration",
-    "ADC calibration",
-    "image calibration",
-    "start of the TCXO or crystal (check tcxo_mv and tcxo_start_us)",
-    "PLL lock",
-    "",
-    "PA ramp",
-)
 
 _BANDWIDTHS = {125000: 4, 250000: 5, 500000: 6}  # DS table 13-48
-_TCXO_MV = (1600, 1700, 1800, 2200, 2400, 2700, 3000, 3300)  # DS table 13-35
-_EU868 = b"\xd7\xdb"  # image calibration for 863 to 870 MHz, DS table 9-2
 _RAMP_40_US = const(2)
-_RX_BOOSTED = const(0x96)
 _LONGEST_SYMBOLS = const(248)
 _LDRO_US = const(16000)  # symbols from this length on need low data rate optimisation, DS 6.1.1.4
 
@@ -115,10 +84,9 @@ class SX126x(base.LoraRadio):
     def __init__(self, bus, settings) -> None:
         super().__init__()
         self._bus = bus
-        self._tcxo_mv = settings.get("tcxo_mv", 0)
-        if self._tcxo_mv and self._tcxo_mv not in _TCXO_MV:
-            raise ConfigError("identity: board.radio.tcxo_mv is %r; 0 and %r are possible" % (self._tcxo_mv, _TCXO_MV))
-        self._tcxo_us = settings.get("tcxo_start_us", _TCXO_START_US) if self._tcxo_mv else 0
+        with borrowed("radio.sx126x_setup") as setup:
+            setup.check(settings)
+        self._tcxo_us = settings.get("tcxo_start_us", _TCXO_START_US) if settings.get("tcxo_mv") else 0
         self._settings = settings
         self._small_pa = settings.get("pa", "sx1262") == "sx1261"
         self._busy_ms = _BUSY_MS + self._tcxo_us // 1000
@@ -136,33 +104,8 @@ class SX126x(base.LoraRadio):
         self._bus.reset()
         self._asleep = False
         self._bus.switch(False, False)
-        self._command(_SET_STANDBY, b"\0")
-        self._check_alive()
-        if self._settings.get("dio2_rf_switch"):
-            self._command(_DIO2_RF_SWITCH, b"\1")
-        self._command(_SET_REGULATOR_MODE, b"\0" if self._settings.get("ldo") else b"\1")
-        if self._tcxo_mv:
-            volts = _TCXO_MV.index(self._tcxo_mv)
-            self._command(_DIO3_TCXO, bytes((volts,)) + _timer(self._tcxo_us))
-        # A chip with a TCXO has failed to start its clock before it knew of it: forget that, and calibrate again.
-        self._command(_CLEAR_ERRORS, b"\0\0")
-        self._command(_CALIBRATE, b"\x7f")
-        self._command(_CALIBRATE_IMAGE, _EU868)
-        self._command(_SET_STANDBY, b"\1")
-        errors = self._errors()
-        if errors:
-            raise RadioError("radio: after calibration: %s" % _error_text(errors))
-        self._command(_SET_STANDBY, b"\0")
-        self._command(_SET_PACKET_TYPE, b"\1")
-        self._write(_REG_SYNC_WORD, b"\x34\x44")  # 0x34 of LoRaWAN
-        self._command(_SET_BUFFER_BASE, b"\0\0")
-        self._command(_STOP_TIMER_ON_PREAMBLE, b"\0")
-        self._command(_SET_DIO_IRQ, _IRQ_KEPT + _IRQ_ON_DIO1 + b"\0\0\0\0")
-        if not self._small_pa:  # better with a badly matched antenna, DS 15.2; until the next cold start
-            self._change(_REG_TX_CLAMP, 0, 0x1E)
-        if self._settings.get("rx_boost", True):
-            self._write(_REG_RX_GAIN, bytes((_RX_BOOSTED,)))
-        self._write(_REG_RETENTION, b"\x01\x08\xac")
+        with borrowed("radio.sx126x_setup") as setup:
+            setup.set_up(self._settings, self._tcxo_us, self._command, self._get, self._write, self._change)
         self._bus.watch(self)
 
     def sleep(self) -> None:
@@ -190,7 +133,7 @@ class SX126x(base.LoraRadio):
 
     def _start_transmit(self, timeout_us: int) -> None:
         self._command(_CLEAR_IRQ, b"\xff\xff")
-        self._command(_SET_TX, _timer(timeout_us + self._tcxo_us))
+        self._command(_SET_TX, timer(timeout_us + self._tcxo_us))
         self._wait_ready(_GET_IRQ)  # BUSY falls when the power amplifier is up
 
     def _tune(self, freq_hz: int, sf: int, bw_hz: int, symbols: int, guard_us: int, inverted: bool) -> None:
@@ -201,7 +144,7 @@ class SX126x(base.LoraRadio):
         if symbols:
             self._write(_REG_SYNC_TIMEOUT, bytes((register,)))
         # The symbols decide when nobody sends. The timer ends a window in which only a preamble was heard.
-        self._rx_timeout = b"\xff\xff\xff" if not symbols else _timer(guard_us)
+        self._rx_timeout = b"\xff\xff\xff" if not symbols else timer(guard_us)
 
     def _warm_up(self) -> None:
         self._command(_SET_STANDBY, b"\1")
@@ -238,8 +181,8 @@ class SX126x(base.LoraRadio):
 
     def _diagnosis(self) -> str:
         status = self._get(_GET_STATUS, 0)
-        errors = self._errors()
-        return "status 0x%02x, %s" % (status, _error_text(errors) if errors else "no error flags")
+        with borrowed("radio.sx126x_setup") as setup:
+            return "status 0x%02x, %s" % (status, setup.error_text(self._get(_GET_ERRORS, 2)))
 
     # settings
 
@@ -260,17 +203,6 @@ class SX126x(base.LoraRadio):
         self._command(_SET_PA_CONFIG, bytes((duty, hp_max, self._small_pa, 1)))
         full = (13 if highest == 10 else 14) if self._small_pa else 22
         self._command(_SET_TX_PARAMS, bytes(((full - highest + power_dbm) & 0xFF, _RAMP_40_US)))
-
-    def _check_alive(self) -> None:
-        status = self._get(_GET_STATUS, 0)
-        if status >> 4 & 7 not in (2, 3):  # standby, DS table 13-76
-            raise RadioError(
-                "radio: no SX126x answers: status 0x%02x after reset. 0x00 or 0xff: check power, MISO and chip select "
-                "(cs); else: check that board.radio.chip names the chip" % status
-            )
-
-    def _errors(self) -> int:
-        return self._get(_GET_ERRORS, 2)
 
     # the bus
 
@@ -340,11 +272,7 @@ def frequency(freq_hz: int) -> bytes:
     return bytes((word >> 24, word >> 16 & 0xFF, word >> 8 & 0xFF, word & 0xFF))
 
 
-def _timer(duration_us: int) -> bytes:
+def timer(duration_us: int) -> bytes:
     """Return a time-out in steps of 15.625 us (DS 13.1.4): at most 262 s, which 0xFFFFFE is."""
     steps = min(duration_us * 8 // 125, 0xFFFFFE)
     return bytes((steps >> 16, steps >> 8 & 0xFF, steps & 0xFF))
-
-
-def _error_text(errors: int) -> str:
-    return ", ".join("%s failed" % name for i, name in enumerate(_ERROR_NAMES) if errors >> i & 1)
