@@ -15,7 +15,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from firmware.wire import cobs, frame, kinds, maccommands, requests
+from firmware.wire import cobs, frame, joining, kinds, maccommands, requests
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.errors import WireError
 from firmware.wire.kinds.common_controls import ABSENT, BROKEN, WORKS
@@ -83,17 +83,17 @@ class BenchNetwork:
         return self.session.seal_downlink(FPORT_COMMANDS, requests.command(self._number, _SELF_TEST, {}))
 
     def _join(self, phy: bytes) -> bytes | None:
-        request = frame.decode_join_request(phy)
+        request = joining.decode_join_request(phy)
         if request.dev_eui != self.dev_eui:
             self.refused = f"it joins as {request.dev_eui.hex()}"
             return None
-        frame.check_join_request(ecb(self.app_key), phy)
+        joining.check_join_request(ecb(self.app_key), phy)
         self._joins += 1
         self.dev_nonce = request.dev_nonce
         address = secrets.randbits(25)
         keys = derive_session_keys(ecb(self.app_key), self._joins, _NET_ID, request.dev_nonce)
         self.session = Session(ecb, address, *keys)
-        return frame.encode_join_accept(ecb(self.app_key), _decrypt(self.app_key), self._joins, _NET_ID, address)
+        return joining.encode_join_accept(ecb(self.app_key), _decrypt(self.app_key), self._joins, _NET_ID, address)
 
     def _answer(self, session: Session, received: Received, unix_ms: int) -> bytes | None:
         self.uplinks += 1
