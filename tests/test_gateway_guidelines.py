@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway watches the guidelines beside the data path: events, counters, and every reading taken all the same."""
 
+import asyncio
+import itertools
 import json
 import random
 import re
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gateway import guidelines
 from gateway.clock import SystemClock
 from gateway.errors import UnknownDevice
 from gateway.guidelines import HEARD_FILE, Guard
@@ -175,3 +178,40 @@ def test_the_airtime_of_an_hour_follows_the_clock_wherever_it_is_set(rng: random
     for _ in range(5000):
         late.add(start, 1_000_000)
     assert late.total_s(start) < 2**32 / 1e6 + 2, "one minute holds no more than its number"
+
+
+def test_newcomers_one_after_another_cost_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ticking:
+        now_s = 0.0
+
+        def monotonic_s(self) -> float:
+            self.now_s += 0.25
+            return self.now_s
+
+        def wall_s(self) -> float:
+            return 1_800_000_000.0
+
+    async def main() -> list[float]:
+        clock, asked_s = Ticking(), list[float]()
+        guard = Guard(Counters(), clock, Quarantine(1), "gw")
+        guard._every_s = 3600.0
+        done = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def ask() -> None:
+            asked_s.append(clock.now_s)
+            clock.now_s += 10.0
+            guard._someone_new = True
+            if len(asked_s) == 4:
+                loop.call_soon_threadsafe(done.set)
+
+        monkeypatch.setattr(guard, "_ask", ask)
+        task = asyncio.create_task(guard.watch())
+        await done.wait()
+        task.cancel()
+        return asked_s
+
+    monkeypatch.setattr(guidelines, "_SOON_S", 0.0)
+    asked_s = asyncio.run(main())
+    for before_s, after_s in itertools.pairwise(asked_s):
+        assert after_s - before_s >= 200
