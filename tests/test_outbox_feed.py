@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.errors import StoreUnavailable
 from gateway.outbox import feed as feeds
 from gateway.outbox import stats
 from gateway.outbox.feed import Feed
@@ -174,6 +175,42 @@ def test_a_note_goes_on_when_the_connection_that_asked_for_it_breaks(tmp_path: P
         await platform.feed.flush()
         assert platform.outbox.lanes("city").through == 2
         assert stats.read(tmp_path / "outbox.db").published == {"city": 2}
+
+    run(tmp_path / "outbox.db", scenario)
+
+
+def test_a_note_that_fails_while_the_next_connection_opens_is_not_forgotten(tmp_path: Path) -> None:
+    async def scenario(platform: Platform) -> None:
+        disk_fails, disk_is_free = asyncio.Event(), asyncio.Event()
+        usual = platform.feed._call
+
+        async def failing(_: Callable[[Outbox], object]) -> object:
+            await disk_fails.wait()
+            raise StoreUnavailable("full")
+
+        async def slow(function: Callable[[Outbox], object]) -> object:
+            await disk_is_free.wait()
+            return await usual(function)
+
+        platform.store(3)
+        await platform.connect()
+        await platform.take()
+        platform.arrive(0)
+        platform.feed._call = failing
+        asked = asyncio.create_task(platform.feed.flush())
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait([asked])
+        platform.feed._call = slow
+        connects = asyncio.create_task(platform.connect())
+        await asyncio.sleep(0)
+        disk_fails.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        disk_is_free.set()
+        await connects
+        await platform.feed.flush()
+        assert stats.read(tmp_path / "outbox.db").published == {"city": 1}
 
     run(tmp_path / "outbox.db", scenario)
 

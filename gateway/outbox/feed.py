@@ -99,7 +99,8 @@ class Feed:
         if not self._started:
             self._lanes = await self._call(lambda outbox: outbox.lanes(self._platform))
             self._started = True
-        self._noted |= self._lanes.cut(await self._call(lambda outbox: outbox.last()))
+        last = await self._call(lambda outbox: outbox.last())  # a note of before may fail meanwhile
+        self._noted |= self._lanes.cut(last)
         self._spans = {upto: _Span(after) for after, upto in self._lanes.spans()}
         self._arrived = {row for row in self._arrived if self._lanes.waits(row)}
         await self._keep_apart()
