@@ -3,7 +3,8 @@
 """How much bytecode a node of a role and link has, as mpy-cross writes it (.mpy version 6, MicroPython 1.23 and newer).
 
 Prints one JSON object: bytes on flash by role and link, each with the drivers of its virtual board and what it borrows
-for a moment; ``resident`` is without the latter. ``everything`` is all that an image holds, for any role.
+for a moment; ``resident`` is without the latter. ``test_port`` is what a laboratory needs, where a board's file opens
+it; ``everything`` is all that an image holds, for any role.
 """
 
 import ast
@@ -28,7 +29,8 @@ ELSEWHERE = {  # what lamp/opening.py opens on other boards
     "virtual": {_LAMP + "dali_bus", _LAMP + "dali_lamp", _LAMP + "dali_frames", _LAMP + "extras"},
     DALI: {_LAMP + "output", _SENSORS + "bl0942"},
 }
-EXTRA = {"lora": ["radio.sx126x", "lorawan.certification"], "serial": []}
+EXTRA = {"lora": ["radio.sx126x"], "serial": []}
+TEST_PORT = "firmware.node.lorawan.certification"
 
 
 def modules() -> dict[str, Path]:
@@ -95,13 +97,16 @@ def measure() -> dict[str, object]:
             for link in EXTRA:
                 first = begin(role, link, board)
                 controls = [f"firmware.wire.kinds.{name}_controls" for name in (role, "common")]
-                there = {name: path for name, path in known.items() if name not in ELSEWHERE.get(board, set())}
+                there = {
+                    name: path for name, path in known.items() if name not in {TEST_PORT, *ELSEWHERE.get(board, ())}
+                }
                 whole = closure([*first, *controls], there, True)
                 row = {
                     "flash": sum(size[n] for n in whole),
                     "resident": sum(size[n] for n in closure(first, known, False)),
                 }
                 result[f"{role}{' with DALI' if board == DALI else ''} on {link}"] = row
+        result["test_port"] = size[TEST_PORT]
         result["everything"] = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
     return result
 
