@@ -92,18 +92,23 @@ class Broker(HttpPeer):
     def __init__(self, **tls: Any) -> None:
         super().__init__(**tls)
         self.entities: dict[str, dict[str, Any]] = {}
+        self.contexts: dict[str, dict[str, str]] = {}
         self.poison: set[str] = set()
         """Ids that are refused, the rest of the batch is taken: 207."""
 
     def answer(self, request: Request, path: str, body: Any) -> Response:
         if path == "/ngsi-ld/v1/entities":
+            types = request.query_params.get("type", "").split(",")
+            if not all(each.startswith("https://smartdatamodels.org/dataModel.") for each in types):
+                return JSONResponse({"title": "too broad, or a type without a context"}, 400)
             wanted = request.query_params.get("id", "").split(",")
-            return JSONResponse([self.entities[each] for each in wanted if each in self.entities])
+            return JSONResponse([self._expanded(each) for each in wanted if each in self.entities])
         if path != "/ngsi-ld/v1/entityOperations/upsert":
             return JSONResponse({"title": "no such resource"}, 404)
         ids = [each["id"] for each in body]
         if len(ids) != len(set(ids)):
             return JSONResponse({"title": "an entity twice in one batch"}, 400)
+        self.contexts |= {each["id"]: each["@context"][0] for each in body}
         errors = [
             {"entityId": each, "error": {"type": "about:blank", "title": "poison", "status": 400}}
             for each in ids
@@ -116,3 +121,8 @@ class Broker(HttpPeer):
         if errors:
             return JSONResponse({"success": [each for each in ids if each not in self.poison], "errors": errors}, 207)
         return JSONResponse(created, 201) if created else Response(status_code=204)
+
+    def _expanded(self, entity_id: str) -> dict[str, Any]:
+        """An entity as it is told to someone who sent no context: under the IRIs of its attributes."""
+        context = self.contexts[entity_id]
+        return {context.get(name, name): value for name, value in self.entities[entity_id].items()}

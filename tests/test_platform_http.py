@@ -25,6 +25,7 @@ from gateway.operate.counters import Counters
 from gateway.platforms import Context
 from gateway.platforms._aside import MAX_BYTES, Aside
 from gateway.platforms._http import Http, HttpSettings, retry_after_s
+from gateway.platforms.ngsi_ld.entities import type_iri
 from gateway.releases.release import release
 from provisioning.registry import Registry
 from tests.http_peer import Broker, HttpPeer, says
@@ -56,7 +57,7 @@ def http(folder: Path, peer: HttpPeer, **settings: Any) -> Http:
 async def ask(client: Http, **more: Any) -> Any:
     await client.open()
     try:
-        return await client.ask("GET", PATH, **more)
+        return await client.ask("GET", PATH, query={"type": type_iri("Device")}, **more)
     finally:
         await client.close()
 

@@ -12,12 +12,13 @@ from rdflib import Graph, URIRef
 from rdflib.namespace import RDF
 
 from gateway.platforms.ngsi_ld.alarms import Alarm, Statuses
-from gateway.platforms.ngsi_ld.entities import CORE_CONTEXT, Format, entities
+from gateway.platforms.ngsi_ld.entities import CORE_CONTEXT, Entity, Format, device_of, entities
+from gateway.platforms.ngsi_ld.newest import Newest
 from gateway.releases.release import Released, release
 from provisioning.outputs import Refusal
 from tests.http_peer import Broker, says
 from tests.output_rig import OutputRig
-from tests.releases_rig import Register, facts, item, rules
+from tests.releases_rig import START_S, Register, facts, item, rules
 
 MODELS = json.loads((Path(__file__).parent / "vectors" / "platforms" / "smart_data_models.json").read_text())
 READINGS: dict[str, dict[str, Any]] = {
@@ -107,6 +108,11 @@ def test_each_entity_carries_its_terms_and_nothing_has_to_be_fetched(kind: str) 
         assert all(each.startswith(allowed) for each in found)
 
 
+def test_the_device_behind_an_entity() -> None:
+    for kind in READINGS:
+        assert {device_of(entity.id) for entity in entities(released(kind))} == {"urn:ngsi-ld:Device:TRK-0001"}
+
+
 def test_a_status_is_the_gravest_alarm_that_is_raised_until_it_is_cleared() -> None:
     statuses, order = Statuses(), ["columnIssue", "defectiveLamp"]
     lamp, gear = Alarm("lamp_failure", "defectiveLamp", True), Alarm("gear_failure", "defectiveLamp", True)
@@ -153,8 +159,9 @@ async def test_a_broker_holds_the_present_state_of_every_device(tmp_path: Path, 
         assert rig.counted("delivered") == 15
 
 
-async def test_what_comes_late_does_not_overwrite_what_is_newer(tmp_path: Path, broker: Broker) -> None:
-    async with await _run(tmp_path, broker) as rig:
+@pytest.mark.parametrize("form", ["normalized", "keyValues"])
+async def test_what_comes_late_does_not_overwrite_what_is_newer(tmp_path: Path, broker: Broker, form: Format) -> None:
+    async with await _run(tmp_path, broker, format=form) as rig:
         rig.lights([1], 5)
         await rig.all_taken()
     newest = dict(broker.entities["urn:ngsi-ld:Streetlight:TRK-0001"])
@@ -164,6 +171,54 @@ async def test_what_comes_late_does_not_overwrite_what_is_newer(tmp_path: Path, 
         await rig.all_taken()
         assert rig.counted("superseded") == 4
         assert broker.entities["urn:ngsi-ld:Streetlight:TRK-0001"] == newest
+
+
+def _light(time_s: float, **values: Any) -> Entity:
+    outcome = release(item("street_light", time_s=START_S + time_s, **values), facts("street_light"), rules())
+    assert outcome.released is not None
+    return entities(outcome.released)[0]
+
+
+def test_a_late_reading_still_tells_what_no_newer_one_did() -> None:
+    newest = Newest()
+    newest.took(_light(100, power_w=60.5))
+    assert newest.newer(_light(50, power_w=1.0)) is None
+    late = newest.newer(_light(50, power_w=1.0, voltage_v=230.0, lamp_failure=True))
+    assert late is not None
+    assert (set(late.attributes), [each.field for each in late.alarms]) == ({"voltage"}, ["lamp_failure"])
+    newest.took(late)
+    assert newest.newer(_light(40, lamp_failure=False)) is None
+    cleared = newest.newer(_light(60, lamp_failure=False, power_w=2.0))
+    assert cleared is not None
+    assert (set(cleared.attributes), len(cleared.alarms)) == (set(), 1)
+
+
+def test_what_a_broker_tells_no_time_of_is_as_old_as_its_date() -> None:
+    newest = Newest()
+    light = _light(100, power_w=60.5, lamp_failure=True)
+    newest.learn(light.id, {}, START_S + 200.0)
+    assert newest.newer(light) is None
+    newest.learn(light.id, {"status": START_S + 200.0, "powerConsumption": START_S + 50.0})
+    found = newest.newer(light)
+    assert found is not None
+    assert "powerConsumption" in found.attributes
+    assert not found.alarms
+    newest.learn(light.id, {})
+    assert not newest.holds(light.id)
+    assert newest.newer(light) == light
+
+
+async def test_an_alarm_that_an_outage_made_late_is_told_all_the_same(tmp_path: Path, broker: Broker) -> None:
+    async with await _run(tmp_path, broker) as rig:
+        rig.lights([1], 2)
+        await rig.all_taken()
+    (tmp_path / "again").mkdir()
+    async with await _run(tmp_path / "again", broker) as rig:
+        rig.accept("street_light", 1, {"lamp_failure": True, "power_w": 0.0})  # older than what the broker has
+        await rig.all_taken()
+    found = broker.entities["urn:ngsi-ld:Streetlight:TRK-0001"]
+    assert (found["powerConsumption"]["value"], found["status"]["value"]) == (60.5, "defectiveLamp")
+    assert found["powerConsumption"]["observedAt"] > found["status"]["observedAt"]
 
 
 async def test_a_refused_entity_is_set_aside_and_the_rest_goes_on(tmp_path: Path, broker: Broker) -> None:

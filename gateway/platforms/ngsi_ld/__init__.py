@@ -18,7 +18,8 @@ from gateway.operate.logs import EventLog, Seldom
 from gateway.platforms._delivery import Delivery, Rejected
 from gateway.platforms._http import Http, HttpSettings
 from gateway.platforms.ngsi_ld.alarms import Statuses
-from gateway.platforms.ngsi_ld.entities import STATUS_OF, Entity, Format, entities
+from gateway.platforms.ngsi_ld.entities import STATUS_OF, Assumed, Entity, Format, device_of, entities, type_iri
+from gateway.platforms.ngsi_ld.newest import Newest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +32,6 @@ _ENTITIES = "/ngsi-ld/v1/entities"
 _UPSERT = "/ngsi-ld/v1/entityOperations/upsert"
 _JSON_LD = {"Content-Type": "application/ld+json"}
 _MULTI_STATUS = 207
-_REMEMBERED = 50_000
 _ASKED_AT_ONCE = 50
 _DATES = frozenset({"dateObserved", "dateLastValueReported"})
 
@@ -58,15 +58,14 @@ class Broker:
         self._statuses = Statuses()
         self._log = EventLog("platforms.ngsi_ld")
         self._seldom = Seldom(interval_s=3600.0)
-        self._seen: OrderedDict[str, float] = OrderedDict()
-        """When each entity was observed last, by id; 0 for one that the broker does not have."""
+        self._newest = Newest()
 
     async def open(self) -> None:
         """See Partner."""
         await self._http.open()
-        self._seen.clear()
+        self._newest.clear()
         self._statuses.clear()
-        await self._http.ask("GET", _ENTITIES, query={"type": "Device", "limit": "1"}, headers=self._headers)
+        await self._http.ask("GET", _ENTITIES, query={"type": type_iri("Device"), "limit": "1"}, headers=self._headers)
 
     async def close(self) -> None:
         """See Partner."""
@@ -81,19 +80,19 @@ class Broker:
     async def deliver(self, readings: Sequence[Released]) -> Sequence[Rejected]:
         """See Partner."""
         made = [(reading, entity) for reading in readings for entity in self._entities(reading)]
-        await self._learn({entity.id for _, entity in made})
+        await self._learn(entity for _, entity in made)
         newest: OrderedDict[str, tuple[Released, Entity]] = OrderedDict()
         rejected: dict[tuple[str, int], Rejected] = {}
-        for reading, entity in made:
-            known_s = self._seen.get(entity.id, 0.0)
-            if entity.time_s < known_s:
-                self._count("superseded")
-                continue
-            if entity.id in newest:  # twice in one batch: which of them a broker takes is its own choice
+        for reading, whole in made:
+            if whole.id in newest:  # twice in one batch: which of them a broker takes is its own choice
                 for each in await self._upsert(newest):
                     rejected[each.reading.stream, each.reading.record] = each
                 newest.clear()
-            newest[entity.id] = reading, entity
+            entity = self._newest.newer(whole)
+            if entity is None:
+                self._count("superseded")
+            else:
+                newest[entity.id] = reading, entity
         if newest:
             for each in await self._upsert(newest):
                 rejected[each.reading.stream, each.reading.record] = each
@@ -119,37 +118,39 @@ class Broker:
         gone = {(each.reading.stream, each.reading.record) for each in rejected}
         for reading, entity in made.values():
             if (reading.stream, reading.record) not in gone:
-                self._remember(entity.id, entity.time_s)
+                self._newest.took(entity)
         return rejected
 
     def _to_json(self, entity: Entity) -> dict[str, Any]:
         status_of = STATUS_OF.get(entity.type)
         # In open data nobody is told of alarms, and "ok" would be a claim.
-        if status_of and (entity.alarms or not self._seen.get(entity.id)) and self._rules.audience != "open":
+        if status_of and (entity.alarms or not self._newest.holds(entity.id)) and self._rules.audience != "open":
             status = self._statuses.update(entity.id, entity.alarms, list(status_of.values()))
-            entity = replace(entity, attributes={**entity.attributes, "status": status})
+            told = status if entity.alarms else Assumed(status)
+            entity = replace(entity, attributes={**entity.attributes, "status": told})
         return entity.to_json(self._settings.format)
 
-    async def _learn(self, ids: Iterable[str]) -> None:
+    async def _learn(self, made: Iterable[Entity]) -> None:
         """Ask the broker when entities were observed last that were not met since the connection."""
-        unknown = sorted(each for each in ids if each not in self._seen)
+        unknown = sorted({(each.type, each.id) for each in made if not self._newest.knows(each.id)})
         for start in range(0, len(unknown), _ASKED_AT_ONCE):
-            some = unknown[start : start + _ASKED_AT_ONCE]
-            query = {"id": ",".join(some), "limit": str(len(some))}
+            some = [entity_id for _, entity_id in unknown[start : start + _ASKED_AT_ONCE]]
+            # Ids alone are too broad a query (section 5.7.2.4).
+            types = sorted({type_iri(kind) for kind, _ in unknown[start : start + _ASKED_AT_ONCE]})
+            query = {"type": ",".join(types), "id": ",".join(some), "limit": str(len(some))}
             answer = await self._http.ask("GET", _ENTITIES, query=query, headers=self._headers, also=(404,))
             found = answer.json() if answer.status != 404 else []
             held = {each["id"]: each for each in found or () if isinstance(each, dict) and "id" in each}
             for each in some:
-                self._remember(each, _observed_s(held[each]) if each in held else 0.0)
-                status = _plain(held.get(each, {}), "status")
+                entity = held.get(each, {})
+                device_id = device_of(each)
+                times, dated_s = _times(entity), 0.0
+                if entity and not times:  # the simplified representation: a date of the thing, or of its device
+                    dated_s = _dated_s(entity) or _dated_s(held.get(device_id, {})) or 1.0
+                self._newest.learn(each, times, dated_s)
+                status = _plain(entity, "status")
                 if status:
                     self._statuses.learn(each, status)
-
-    def _remember(self, entity_id: str, time_s: float) -> None:
-        self._seen.pop(entity_id, None)
-        self._seen[entity_id] = time_s
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
 
     def _count(self, what: str) -> None:
         self._context.counters.add("platforms", f"{self._settings.name}_{what}")
@@ -174,23 +175,33 @@ def _rejected(answer: Answer, made: OrderedDict[str, tuple[Released, Entity]]) -
     return found
 
 
-def _observed_s(entity: dict[str, Any]) -> float:
-    """Return the latest time of observation in an entity; 0 where there is none."""
-    texts = [value.get("observedAt") for value in entity.values() if isinstance(value, dict)]
-    texts += [_plain(entity, name) for name in _DATES]
-    times = [0.0]
-    for text in texts:
-        try:
-            times.append(datetime.fromisoformat(str(text)).timestamp() if text else 0.0)
-        except ValueError:
-            continue
-    return max(times)
+def _times(entity: dict[str, Any]) -> dict[str, float]:
+    """Return when each attribute of an entity was observed, as far as the broker tells."""
+    found = {_term(name): _unix_s(value.get("observedAt")) for name, value in entity.items() if isinstance(value, dict)}
+    return {name: time_s for name, time_s in found.items() if time_s}
+
+
+def _dated_s(entity: dict[str, Any]) -> float:
+    """Return when an entity was observed, by the dates that it tells; 0 where it tells none."""
+    return max(_unix_s(_plain(entity, name)) for name in _DATES)
+
+
+def _unix_s(text: object) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp() if isinstance(text, str) and text else 0.0
+    except ValueError:
+        return 0.0
+
+
+def _term(name: str) -> str:
+    """Return the last part of an IRI, or of what a broker makes of one."""
+    return name.replace(":", "/").rpartition("/")[2]
 
 
 def _plain(entity: dict[str, Any], wanted: str) -> str:
     """Return the text of an attribute, which a broker may call by its term, its IRI or something between."""
     for name, value in entity.items():
-        if name.replace(":", "/").rpartition("/")[2] == wanted:
+        if _term(name) == wanted:
             inner = value.get("value") if isinstance(value, dict) else value
             inner = inner.get("@value") if isinstance(inner, dict) else inner
             return inner if isinstance(inner, str) else ""

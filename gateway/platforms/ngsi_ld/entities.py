@@ -74,10 +74,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Assumed:
+    """A Property that nobody observed."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A Relationship."""
 
     to: str
+
+
+def type_iri(kind: str) -> str:
+    """Return the IRI of a type, which needs no context to be understood."""
+    return _terms()[kind][kind]
 
 
 def entities(reading: Released) -> list[Entity]:
@@ -94,6 +106,12 @@ def entities(reading: Released) -> list[Entity]:
 def urn(kind: str, reading: Released, suffix: str = "") -> str:
     """Return the id of an entity: ``urn:ngsi-ld:<type>:<device>``."""
     return f"urn:ngsi-ld:{kind}:{_NOT_IN_URN.sub('-', reading.device)}{suffix}"
+
+
+def device_of(entity_id: str) -> str:
+    """Return the id of the Device behind an entity."""
+    local = entity_id.split(":", 3)[-1]
+    return f"urn:ngsi-ld:Device:{local.removesuffix('-a').removesuffix('-b') if 'TrafficFlow' in entity_id else local}"
 
 
 def iso(time_s: float) -> str:
@@ -206,6 +224,8 @@ def _normal(value: Any, at: str, unit: str | None) -> dict[str, Any]:
         return {"type": "GeoProperty", "value": _simple(value)}
     if isinstance(value, Link):
         return {"type": "Relationship", "object": value.to}
+    if isinstance(value, Assumed):
+        return {"type": "Property", "value": value.value}
     found = {"type": "Property", "value": value, "observedAt": at}
     return found if unit is None else {**found, "unitCode": unit}
 
@@ -213,6 +233,8 @@ def _normal(value: Any, at: str, unit: str | None) -> dict[str, Any]:
 def _simple(value: Any) -> Any:
     if isinstance(value, Place):
         return {"type": "Point", "coordinates": [value.lon, value.lat]}
+    if isinstance(value, Assumed):
+        return value.value
     return value.to if isinstance(value, Link) else value
 
 
