@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import datetime
 import ipaddress
+import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,56 +51,57 @@ class Listener:
 
 
 class Wire:
-    """A line to a broker that notes what a client sends."""
+    """A line to a broker that notes what a client sends. Threads of its own, so that it outlives any event loop."""
 
     def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
         self.sent = bytearray()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._all: set[asyncio.Task[None]] = set()
-        self._writers: list[asyncio.StreamWriter] = []
+        self._ends: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._start(self._accept)
 
-    async def open(self) -> int:
-        """Return the port to connect to."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
-        back, there = await asyncio.open_connection("127.0.0.1", self._broker_port)
-        self._tasks = {
-            asyncio.create_task(self._copy(reader, there, self.sent)),
-            asyncio.create_task(self._copy(back, writer, bytearray())),
-        }
-        self._all |= self._tasks
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                near, _ = self._listening.accept()
+                self._ends.append(near)
+                far = socket.create_connection(("127.0.0.1", self._broker_port))
+                self._ends.append(far)
+                self._start(self._copy, near, far, self.sent)
+                self._start(self._copy, far, near, bytearray())
 
     @staticmethod
-    async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, noted: bytearray) -> None:
-        try:
-            while data := await reader.read(65536):
+    def _copy(source: socket.socket, sink: socket.socket, noted: bytearray) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
                 noted += data
-                writer.write(data)
-                await writer.drain()
-        except ConnectionError:
-            pass  # the other side went first
-        finally:
-            writer.transport.abort()
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
         """Break the line: the broker hears no goodbye."""
-        for task in self._tasks:
-            task.cancel()
+        for end in list(self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End."""
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
         self.cut()
-        await asyncio.gather(*self._all, return_exceptions=True)
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        await self._server.wait_closed()
-        await asyncio.sleep(0.01)  # for transports that were aborted
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+        for end in self._ends:
+            end.close()
 
 
 class Authority:

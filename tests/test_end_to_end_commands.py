@@ -10,6 +10,7 @@ import pytest
 
 from tests.city import City, running, wait_until
 from tests.conftest import Mosquitto
+from tests.lora_city import LoraCity
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.apart]
 
@@ -64,3 +65,22 @@ def test_a_lamp_obeys_and_its_settings_outlive_its_power(tmp_path: Path, mosquit
         assert "command.give" in logged
         assert "command.end" in logged
         assert '"command_over"' in city.log("gateway")
+
+
+def test_a_lamp_on_the_air_obeys_and_a_lost_gateway_forgets_nothing(
+    tmp_path: Path, mosquitto: Mosquitto, seed: int
+) -> None:
+    with running(LoraCity(tmp_path, mosquitto.port, seed=seed)) as city:
+        room = Room(city, ("dim", "report_status"))
+        city.start_all()
+        joined(city)
+        *_, done, summary = room.order("command", "dim", "lamp 1", "40", "--for", "1h")
+        assert (done["state"], done["device"], summary["done"]) == ("done", city.dev_eui, True)
+        city.kill("gateway")
+        room.order("command", "dim", "lamp 1", "70", "--for", "1h", "--wait", "0s", code=1)
+        city.start_gateway()
+        wait_until(lambda: city.verified()[-1]["values"].get("dim") == 0.7, "a reading at 70 %", 150)
+        assert city.log("gateway").count('"command_queued"') == 2
+        *_, refused, _summary = room.order("command", "restart", "lamp 1", code=1)
+        assert refused["state"] == "refused"
+        assert refused["left_out"][city.dev_eui].startswith("not_allowed")

@@ -37,14 +37,14 @@ def test_the_status_says_online_stopped_and_the_broker_says_lost(
 ) -> None:
     async def scenario() -> None:
         wire = Wire(mosquitto.port)
-        async with Rig(tmp_path, await wire.open()) as rig:
+        async with Rig(tmp_path, wire.port) as rig:
             await rig.until(lambda: states(listener) == ["online"])
             wire.cut()
             await rig.until(lambda: states(listener)[1:3] == ["lost", "online"])
         async with asyncio.timeout(PATIENCE_S):
             while states(listener)[-1] != "stopped":  # noqa: ASYNC110 - another thread's list
                 await asyncio.sleep(0.01)
-        await wire.close()
+        wire.close()
 
     asyncio.run(scenario())
     late = Listener(mosquitto.port)
@@ -68,13 +68,13 @@ def test_expiry_user_properties_and_a_topic_that_is_said_once(
 
     async def scenario() -> None:
         wire = Wire(mosquitto.port)
-        async with Rig(tmp_path, await wire.open(), message_expiry_s=600) as rig:
+        async with Rig(tmp_path, wire.port, message_expiry_s=600) as rig:
             rig.outbox._sealer = SimpleNamespace(seal=lambda readings, _place: gateway.sign_next(len(readings)))
             rig.accept(50)
             await rig.all_published()
             await _heard(listener, "/records", 50)
             assert wire.sent.count(f"{TOPIC}/records".encode()) == 1, "then its alias goes"
-        await wire.close()
+        wire.close()
 
     asyncio.run(scenario())
     for number, message in enumerate(listener.under("/records"), 1):

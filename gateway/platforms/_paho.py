@@ -12,20 +12,20 @@ import ssl
 import struct
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from paho.mqtt import MQTTException
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from gateway.errors import PlatformError, ProtocolRefused
 from gateway.operate.logs import EventLog
+from gateway.platforms._properties import PublishProperties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
 Version = Literal["5", "3.1.1"]
@@ -97,7 +97,6 @@ class Connection:
         self._descriptor = -1
         self._socket: Any = None  # a socket or, under TLS, what wraps one
         self._client = self._make(target)
-        self._properties: dict[tuple[str, int, int], Properties] = {}
 
     async def open(self, target: Target) -> int:
         """Connect; return how many publications the broker takes at a time. Raises PlatformError and its kinds."""
@@ -146,7 +145,7 @@ class Connection:
             known = alias > 0
             if often and not known and len(self._aliases) < self._alias_maximum:
                 alias = self._aliases[topic] = len(self._aliases) + 1
-            properties = self._publish_properties(content_type, expiry_s, alias, user)
+            properties = cast("Properties", PublishProperties(content_type, expiry_s, alias, user))
             topic = "" if known else topic
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
@@ -220,23 +219,6 @@ class Connection:
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._subscribed
         return client
-
-    def _publish_properties(
-        self, content_type: str, expiry_s: int, alias: int, user: Sequence[tuple[str, str]]
-    ) -> Properties:
-        properties = None if user else self._properties.get((content_type, expiry_s, alias))
-        if properties is None:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.ContentType = content_type
-            if expiry_s:
-                properties.MessageExpiryInterval = expiry_s
-            if alias:
-                properties.TopicAlias = alias
-            if user:
-                properties.UserProperty = list(user)
-            else:
-                self._properties[content_type, expiry_s, alias] = properties
-        return properties
 
     def _attach(self) -> None:
         self._socket = self._client.socket()
