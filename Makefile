@@ -48,7 +48,7 @@ test: ## every test (installs mosquitto, libfaketime and Node.js if it may; othe
 torture: ## FOR=3600 seconds of random faults against the daemon, judged by an oracle; SEED=n replays one episode
 	@tools/venv.sh run test
 	@tools/system_packages.sh
-	@LYKTA_FRESH_S=10 LYKTA_TORTURE_S=$(or $(FOR),3600) LYKTA_TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s -m "" -p no:cacheprovider tests/torture $(ARGS)
+	@LYKTA_FRESH_S=10 LYKTA_TORTURE_ROUNDS=5 LYKTA_TORTURE_S=$(or $(FOR),3600) LYKTA_TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s -m "" -p no:cacheprovider tests/torture $(ARGS)
 
 soak: ## HOURS=24 hours of a city at SPEED=5, the broker out for ten minutes of each: nothing lost, twice, or growing
 	@tools/venv.sh run test
