@@ -80,6 +80,7 @@ def _stock() -> MemoryStock:
         platforms=[
             Platform(id="INT-01", name="x", kind="common", responsible="kommunstyrelsen", capabilities=("integration",))
         ],
+        role_holders=[rig.person("slk-1", "slk").holder],
         waivers=[Signed[Waiver](paper=waiver, signature=Signature(status="valid", role="ciso"))],
         revision=77,
     )

@@ -16,7 +16,7 @@ from provisioning.guidelines.pack import proposed_text
 from provisioning.model.datasets import Dataset
 from provisioning.model.device import DeviceRecord
 from provisioning.model.organisations import Organisation
-from provisioning.register import papers
+from provisioning.register import moves, papers
 from provisioning.register.registration import Options, register
 from tests.guideline_rig import record
 from tests.register_rig import fill, person
@@ -105,5 +105,59 @@ def test_what_is_open_and_public_by_their_commands(
     _run(city, capsys, "catalogue", "export", about, "--format", "json-ld", "--out", tmp_path / "catalogue.jsonld")
     assert json.loads((tmp_path / "catalogue.jsonld").read_text())
     _run(city, capsys, "public", tmp_path / "public", "--feedback", "https://example.org/opinions")
+    page = (tmp_path / "public" / "device" / "TRK-0001.html").read_text()
+    for text in (
+        'lang="sv"',
+        "Trafikräknare",
+        '<a href="https://example.org/opinions">',
+        "mailto:funktion.trafikdata@",
+    ):
+        assert text in page
+    _run(city, capsys, "public", tmp_path / "english", "--feedback", 'me "and" <you>@x', "--lang", "en")
+    page = (tmp_path / "english" / "device" / "TRK-0001.html").read_text()
+    assert "Traffic counter" in page
+    assert "me &quot;and&quot; &lt;you&gt;@x" in page
     found = json.loads((tmp_path / "public" / "devices.geojson").read_text())
     assert [each["properties"]["owner"] for each in found["features"]] == ["Trafiknämnden", "Parknämnden"]
+
+
+def test_what_stands_around_a_place_is_found_also_when_it_is_planned(
+    city: City, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with city.registry() as registry, registry.change() as change:
+        planned = _record(
+            3, **{"/lifecycle/stage": "planned", "/lifecycle/installed_at": None, "/location/lat": 59.3305}
+        )
+        assert register(change, registry.keys(), [planned], Options(keep_stage=True))[0].error is None
+        moves.retire(change, "TRK-0002", by="Anna")
+    snapshot = tmp_path / "snapshot.json"
+    _run(city, capsys, "snapshot", snapshot)
+    place = ("search", "59.33", "18.05", "--json")
+    for more in ((), ("--property", "traffic"), ("--property", "traffic.flow.vehicle"), ("--snapshot", snapshot)):
+        found = json.loads(_run(city, capsys, *place, *more)[0])
+        assert [(each["id"], each["distance_m"], each["stage"]) for each in found] == [
+            ("TRK-0001", 0, "operational"),
+            ("TRK-0003", 56, "planned"),
+        ]
+    assert json.loads(_run(city, capsys, *place, "--property", "traffic.flow.v")[0]) == []
+    assert json.loads(_run(city, capsys, *place, "--radius-m", "10")[0])[0]["id"] == "TRK-0001"
+    assert "nothing within 300 m" in _run(city, capsys, "search", "10", "10")[1]
+    _run(city, capsys, "search", "91", "10", code=64)
+
+
+def test_each_owner_gets_a_file_with_the_three_levels(
+    city: City, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out, _ = _run(city, capsys, "report", "kpi", "--folder", tmp_path / "kpi")
+    files = [Path(line) for line in out.splitlines()]
+    year = datetime.now(UTC).year
+    assert [each.name for each in files] == [
+        f"kpi-{year}-{name}.md" for name in ("city", "parknamnden", "trafiknamnden")
+    ]
+    text = files[1].read_text()
+    places = [text.index(f"**{level}**") for level in ("Target image", "Change work", "Effect of projects")]
+    assert places == sorted(places)
+    assert "### parknamnden" in text
+    assert "### trafiknamnden" not in text
+    _run(city, capsys, "report", "kpi", "--folder", tmp_path / "kpi", code=1)
+    _run(city, capsys, "report", "kpi", "--folder", tmp_path / "x", "--out", tmp_path / "y", code=64)

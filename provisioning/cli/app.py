@@ -39,6 +39,7 @@ from provisioning.cli import (
     receive,
     reports,
     rules,
+    search,
     upkeep,
     verify,
 )
@@ -146,6 +147,7 @@ app.command("battery")(battery.battery)
 app.command("check")(check.check)
 app.command("audit")(audit.audit)
 app.command("snapshot")(audit.snapshot)
+app.command("search")(search.search)
 app.add_typer(rules.app, name="rules")
 
 

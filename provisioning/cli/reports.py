@@ -40,18 +40,30 @@ def kpi(
         str | None,
         typer.Option("--received", metavar="URL", help="What came: the store of lykta receive, sqlite:FILE."),
     ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", metavar="DIR", help="A file for the city and one for each owner.")
+    ] = None,
     pictures: Annotated[Path | None, typer.Option("--pictures", metavar="DIR", help="Draw the main figures.")] = None,
     picture_format: Annotated[Literal["svg", "png"], typer.Option("--picture-format")] = "svg",
 ) -> None:
     """The sixteen figures of the yearly follow-up. Empty cells name who could fill them."""
+    if folder is not None and out is not None:
+        raise typer.BadParameter("--folder writes a file for each, --out one: give one of them")
     if delivery is not None and received is not None:
         raise typer.BadParameter("--delivery and --received say the same: give one of them")
     chosen = datetime.now(UTC).year if year is None else year
     report = office.yearly(
-        of(ctx).city(), chosen, by_owner=by == "owner", facts=facts, delivery=delivery, received=received
+        of(ctx).city(),
+        chosen,
+        by_owner=by == "owner" or folder is not None,
+        facts=facts,
+        delivery=delivery,
+        received=received,
     )
-    text = office.write_yearly(report, form, out)
-    if text is not None:
+    if folder is not None:
+        for path in office.write_each(report, form, folder):
+            say(str(path))
+    elif (text := office.write_yearly(report, form, out)) is not None:
         say(text.rstrip("\n"))
     if pictures is not None:
         for path in office.draw(report, pictures, picture_format):
@@ -133,9 +145,12 @@ def export(
 def public(
     ctx: typer.Context,
     out: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the pages.")],
-    feedback: Annotated[str, typer.Option("--feedback", metavar="WHERE", help="Where people can write to.")],
+    feedback: Annotated[
+        str, typer.Option("--feedback", metavar="WHERE", help="Where people can write to: a page or a mailbox.")
+    ],
+    lang: Annotated[Literal["sv", "en"], typer.Option("--lang", help="Language of the pages.")] = "sv",
 ) -> None:
     """Write the public pages: GeoJSON, an index, and a page for each device. Protected positions are rounded."""
-    count = office.public_pages(of(ctx).city(), out, feedback)
+    count = office.public_pages(of(ctx).city(), out, feedback, lang)
     say(str(out))
     note(f"{count} devices")

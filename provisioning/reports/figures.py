@@ -8,12 +8,17 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 if TYPE_CHECKING:
     from provisioning.model.device import DeviceRecord
     from provisioning.model.streams import Stream
     from provisioning.reports.scope import Scope
+
+
+Level = Literal["target image", "change work", "effect of projects"]
+"""The three levels of the follow-up (strategy, chapter 6)."""
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Figure:
     """A breakdown, for tables and pictures."""
     unit: str = ""
     """Of the breakdown."""
+    level: Level = "target image"
 
 
 Details = dict[str, float]
@@ -58,6 +64,7 @@ class _Kind:
     title: str
     unit: str
     rules: tuple[str, ...]
+    level: Level
     maker: Maker
 
 
@@ -65,12 +72,17 @@ MAKERS: Final[dict[str, _Kind]] = {}
 
 
 def figure(
-    figure_id: str, title: str, *, unit: str = "devices", rules: tuple[str, ...] = ()
+    figure_id: str,
+    title: str,
+    *,
+    unit: str = "devices",
+    rules: tuple[str, ...] = (),
+    level: Level = "target image",
 ) -> Callable[[Maker], Maker]:
     """Register the maker of a figure. `rules` are those whose findings it counts, `unit` that of its breakdown."""
 
     def register(maker: Maker) -> Maker:
-        MAKERS[figure_id] = _Kind(title, unit, rules, maker)
+        MAKERS[figure_id] = _Kind(title, unit, rules, level, maker)
         return maker
 
     return register
@@ -85,7 +97,7 @@ def compute(scope: Scope) -> list[Figure]:
         cells, details = ([_not_judged(kind, lacking)], {}) if lacking else kind.maker(scope)
         told = f"{inspect.getsource(kind.maker)}\n{scope.judged.pack.version}"
         digest = hashlib.sha256(told.encode()).hexdigest()
-        made.append(Figure(figure_id, kind.title, cells, digest, details, kind.unit))
+        made.append(Figure(figure_id, kind.title, cells, digest, details, kind.unit, kind.level))
     return made
 
 

@@ -16,7 +16,7 @@ from provisioning.reports.scope import ASK_RECEIVER, Scope
 _MOST_OFTEN = 5
 
 
-@figure("K10", "Security", rules=("GOV-2", "SEC-1", "SEC-9"))
+@figure("K10", "Security", rules=("GOV-2", "SEC-1", "SEC-9"), level="change work")
 def security(scope: Scope) -> tuple[list[Cell], Details]:
     streams = streams_of(scope.alive)
     classified = sum(scope.judged.stream_keeps(device, index, "SEC-1") for device, index, _ in streams)
@@ -55,7 +55,7 @@ def _waivers(scope: Scope) -> list[Cell]:
     return [*cells, Cell("waivers expired or not valid, with their rule broken (GOV-2)", len(refused), "waivers")]
 
 
-@figure("K11", "Privacy", rules=("PRIV-1", "PRIV-2", "PRIV-5"))
+@figure("K11", "Privacy", rules=("PRIV-1", "PRIV-2", "PRIV-5"), level="change work")
 def privacy(scope: Scope) -> tuple[list[Cell], Details]:
     personal = [each for each in scope.alive if each.personal_data is not None and each.personal_data.level != "none"]
     levels = Counter(each.personal_data.level if each.personal_data else "not stated" for each in scope.alive)
@@ -70,13 +70,14 @@ def privacy(scope: Scope) -> tuple[list[Cell], Details]:
     ], {name: float(count) for name, count in sorted(levels.items())}
 
 
-@figure("K12", "Life cycle", rules=("LIFE-3", "LIFE-4", "LIFE-6"))
+@figure("K12", "Life cycle", rules=("LIFE-3", "LIFE-4", "LIFE-6"), level="change work")
 def life_cycle(scope: Scope) -> tuple[list[Cell], Details]:
     alive, judged = scope.alive, scope.judged
     past = sum(not judged.keeps(device, "LIFE-3", "past_end") for device in alive)
     unconfirmed = sum(not judged.keeps(device, "LIFE-3", "due") for device in alive)
     gone = [device for device in scope.devices if device.lifecycle.stage in {"retired", "disposed"}]
     proper = sum(judged.keeps(device, "LIFE-4") for device in gone)
+    batteries = sum(device.lifecycle.mains is not True for device in gone)
     stages = Counter(device.lifecycle.stage for device in scope.devices)
     name = f"silent for {judged.pack.number('LIFE-6', 'act_days'):g} days (LIFE-6)"
     silent = Cell(name, None, "devices", source="", ask=ASK_RECEIVER)
@@ -88,10 +89,11 @@ def life_cycle(scope: Scope) -> tuple[list[Cell], Details]:
         Cell("not confirmed in time (LIFE-3)", unconfirmed, "devices", len(alive)),
         silent,
         Cell("retired with all that is to be done (LIFE-4)", proper, "devices", len(gone)),
+        Cell("of these with a battery that became waste", batteries, "devices", len(gone)),
     ], {name: float(count) for name, count in sorted(stages.items())}
 
 
-@figure("K13", "Cost", unit="SEK/year", rules=("COST-2",))
+@figure("K13", "Cost", unit="SEK/year", rules=("COST-2",), level="change work")
 def cost(scope: Scope) -> tuple[list[Cell], Details]:
     costs = [device.cost for device in scope.alive if device.cost is not None]
     by_bearer: defaultdict[str, float] = defaultdict(float)
@@ -107,7 +109,7 @@ def cost(scope: Scope) -> tuple[list[Cell], Details]:
     ], dict(sorted(by_bearer.items()))
 
 
-@figure("K14", "Time to service", unit="refusals")
+@figure("K14", "Time to service", unit="refusals", level="change work")
 def time_to_service(scope: Scope) -> tuple[list[Cell], Details]:
     log = "log of the register"
     ids = [device.id for device in scope.devices if device.id is not None]
@@ -154,7 +156,7 @@ def energy(scope: Scope) -> tuple[list[Cell], Details]:
     return cells, {name: round(value, 3) for name, value in sorted(by_district.items())}
 
 
-@figure("K16", "Effect of projects", rules=("KPI-3",))
+@figure("K16", "Effect of projects", rules=("KPI-3",), level="effect of projects")
 def projects(scope: Scope) -> tuple[list[Cell], Details]:
     found = {}
     counts: Counter[str] = Counter()

@@ -83,7 +83,7 @@ def duplicates(scope: Scope) -> tuple[list[Cell], Details]:
     ], {name: float(count) for name, count in sorted(sizes.items())}
 
 
-@figure("K5", "Platforms", rules=("PLAT-1", "PLAT-2"))
+@figure("K5", "Platforms", rules=("PLAT-1", "PLAT-2"), level="change work")
 def platforms(scope: Scope) -> tuple[list[Cell], Details]:
     kinds = Counter(device.platform.kind for device in scope.alive if device.platform is not None)
     local = [device for device in scope.alive if device.platform is not None and device.platform.kind == "local"]

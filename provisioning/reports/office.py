@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,8 +16,9 @@ from provisioning.errors import AlreadyExists, ConfigError, ReceiverError
 from provisioning.guidelines import city_pack
 from provisioning.guidelines.engine import guidelines
 from provisioning.guidelines.findings import Mode
+from provisioning.guidelines.texts import Language
 from provisioning.model.datasets import Dataset
-from provisioning.private_files import PUBLIC_MODE, write_new
+from provisioning.private_files import PUBLIC_MODE, make_directory, write_new
 from provisioning.receiving import open_store
 from provisioning.register import tables
 from provisioning.register.stock import objects
@@ -117,6 +119,18 @@ def write_yearly(report: kpi.Report, form: KpiForm, out: Path | None) -> str | N
     return None
 
 
+def write_each(report: kpi.Report, form: KpiForm, folder: Path) -> list[Path]:
+    """Write a file for the city and one for each owner, for their own yearly reports. Return them."""
+    make_directory(folder)
+    written = []
+    for number, part in enumerate(report.parts):
+        name = "city" if number == 0 else part.name.replace(" ", "-")
+        path = folder / f"kpi-{report.year}-{name}.{form}"
+        write_yearly(replace(report, parts=[part]), form, path)
+        written.append(path)
+    return written
+
+
 def draw(report: kpi.Report, folder: Path, form: Literal["svg", "png"]) -> list[Path]:
     """Draw the city's figures."""
     return pictures.draw(report, folder, form)
@@ -144,7 +158,7 @@ def open_catalogue(city: City, about: Path, form: catalogue.Form) -> tuple[str, 
     return catalogue.write(head, found, organisations, form, licences=licences), held_back
 
 
-def public_pages(city: City, folder: Path, feedback: str) -> int:
+def public_pages(city: City, folder: Path, feedback: str, language: Language) -> int:
     """Write the public pages; return for how many devices."""
     with city.registry() as registry, registry.stock() as stock:
-        return public.write(stock, folder, city=city.config.city.name, feedback=feedback)
+        return public.write(stock, folder, city=city.config.city.name, feedback=feedback, language=language)

@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from provisioning.errors import AlreadyExists
+from provisioning.guidelines.texts import Language
 from provisioning.model.device import DeviceRecord
 from provisioning.model.organisations import Organisation
 from provisioning.model.stock import Stock
 from provisioning.private_files import PUBLIC_MODE, make_directory, write_new
+from provisioning.reports import public_html
 
 _STANDS: Final = frozenset({"installed", "operational", "suspended"})
 _DECIMALS: Final = 5
@@ -66,7 +67,7 @@ def features(stock: Stock, feedback: str) -> list[dict[str, Any]]:
     return found
 
 
-def write(stock: Stock, folder: Path, *, city: str, feedback: str) -> int:
+def write(stock: Stock, folder: Path, *, city: str, feedback: str, language: Language = "sv") -> int:
     """Write `devices.geojson`, an index and a page for each device into a new folder; return how many devices."""
     make_directory(folder)
     if any(folder.iterdir()):
@@ -79,46 +80,13 @@ def write(stock: Stock, folder: Path, *, city: str, feedback: str) -> int:
     found = features(stock, feedback)
     collection = {"type": "FeatureCollection", "features": found}
     _write(folder / "devices.geojson", json.dumps(collection, ensure_ascii=False, separators=(",", ":")) + "\n")
-    _write(folder / "index.html", _index(city, found))
+    _write(folder / "index.html", public_html.index(city, [each["properties"] for each in found], language))
     make_directory(folder / "device")
     for each in found:
-        _write(folder / "device" / f"{each['id']}.html", _page(city, each["properties"], feedback))
+        page = public_html.page(city, each["properties"], feedback, language)
+        _write(folder / "device" / f"{each['id']}.html", page)
     return len(found)
 
 
 def _write(path: Path, text: str) -> None:
     write_new(path, text.encode(), PUBLIC_MODE)
-
-
-_STYLE = (
-    "body{font:1rem/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem}"
-    "th{text-align:left;padding-right:2rem}"
-)
-
-
-def _html(title: str, body: str) -> str:
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n<h1>{html.escape(title)}</h1>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def _index(city: str, found: list[dict[str, Any]]) -> str:
-    lines = []
-    for each in found:
-        about = each["properties"]
-        text = f"{about['id']} – {about['kind']}, {about.get('address') or about.get('district') or 'no address'}"
-        lines.append(f'<li><a href="device/{html.escape(about["id"])}.html">{html.escape(text)}</a></li>')
-    listed = f"<ul>\n{chr(10).join(lines)}\n</ul>"
-    return _html(f"Connected devices in {city}", f'<p><a href="devices.geojson">GeoJSON</a></p>\n{listed}')
-
-
-def _page(city: str, about: dict[str, Any], feedback: str) -> str:
-    rows = []
-    for name, value in about.items():
-        text = ", ".join(value) if isinstance(value, list) else str(value)
-        rows.append(f"<tr><th>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(text)}</td></tr>")
-    table = f"<table>\n{chr(10).join(rows)}\n</table>"
-    back = f'<p>Questions and opinions: {html.escape(feedback)}. <a href="../index.html">All devices</a></p>'
-    return _html(f"{about['id']} in {city}", f"{table}\n{back}")

@@ -7,13 +7,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from provisioning.errors import NotInstalled
-from provisioning.reports.figures import Cell, Figure
+from provisioning.reports.figures import LEVELS, Cell, Figure
 from provisioning.reports.kpi import Part, Report
 
 COLUMNS = [
@@ -91,7 +91,13 @@ def _table(part: Part) -> Iterator[str]:
         "| | figure | value | of | % | unit | source, or who could tell |",
         "| --- | --- | ---: | ---: | ---: | --- | --- |",
     )
-    for figure in part.figures:
+    for level in LEVELS:
+        yield f"| **{level.capitalize()}** | | | | | | |"
+        yield from _lines(figure for figure in part.figures if figure.level == level)
+
+
+def _lines(figures: Iterable[Figure]) -> Iterator[str]:
+    for figure in figures:
         for number, cell in enumerate(figure.cells):
             label = f"{figure.id} {figure.title}" if number == 0 else ""
             numbers = " | ".join(_number(value) for value in (cell.value, cell.of, cell.percent))

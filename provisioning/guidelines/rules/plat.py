@@ -15,6 +15,8 @@ from provisioning.guidelines.rule import Answer, Case, rule
 if TYPE_CHECKING:
     from provisioning.model.papers import Approval, Signed
 
+_KS: Final = frozenset({"ks", "slk"})
+"""Only they answer for a common platform (strategy 4.1.2)."""
 _EXCHANGE: Final = frozenset({"integration", "bigdata", "collect"})
 
 
@@ -42,6 +44,8 @@ def common_platform(case: Case) -> Iterator[Hit]:
         yield Hit("not_common", "/platform/kind", entry.kind, "common", values)
     elif entry.status != "active":
         yield Hit("not_active", "/platform/id", entry.status, "active", {**values, "status": entry.status})
+    elif entry.responsible not in {each.org for each in case.stock.role_holders() if each.role in _KS}:
+        yield Hit("not_ks", "/platform/id", entry.responsible, "ks", {**values, "org": entry.responsible})
 
 
 @rule("PLAT-2", when=_is_local, numbers=("max_months", "warn_days"), weighs_approvals=True)
