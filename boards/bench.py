@@ -34,7 +34,7 @@ class BenchTable(BaseModel):
     method: Method
     chip: str | None = None
     """What esptool calls the processor."""
-    offset: int = Field(default=0, ge=0, le=0xFFFFFF)
+    offset: int = Field(default=0, ge=0, le=0xFFFFFFFF)
     """Where the image begins in flash (esptool); where it is written to (dfu)."""
     drive: str | None = None
     """A file that the board's drive holds, and a text in it: 'INFO_UF2.TXT RPI-RP2'."""

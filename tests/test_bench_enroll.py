@@ -79,6 +79,15 @@ def test_a_blank_board_leaves_with_identity_proof_record_and_label(
         assert form not in said
 
 
+def test_a_board_on_the_radio_still_answers_on_its_cable(bench: Bench, tmp_path: Path) -> None:
+    with one_board(tmp_path) as board:
+        done = enroll(bench, board, link="lora")
+        facts = Session(board.port).do(lambda at, _repl: at.facts())
+        assert (facts.launcher.build, facts.board) == (done.build, "virtual")
+        assert facts.purpose is not None
+        assert facts.purpose.links == {"serial", "lora"}
+
+
 @pytest.mark.parametrize("stop_at", ["install", "prove", "record"])
 def test_a_job_that_was_interrupted_goes_on_with_the_same_device(bench: Bench, tmp_path: Path, stop_at: str) -> None:
     with one_board(tmp_path) as board:
@@ -188,8 +197,20 @@ def test_rows_keep_their_order_whoever_ends_first() -> None:
     assert [(row.port, row.done) for row in rows] == [("a", "A"), ("b", None), ("c", "C")]
 
 
-def test_a_rehearsal_needs_nothing_but_a_city(city: City, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-C", str(city.home), "enroll", "--virtual", "1", "--kind", "waste_bin", "--json"]) == 0
+@pytest.mark.parametrize(
+    ("kind", "board", "link"),
+    [
+        ("waste_bin", "virtual_waste_bin", "lora"),
+        ("traffic", "virtual_traffic", "serial"),
+        ("street_light", "virtual_sx127x", "lora"),
+    ],
+)
+def test_a_rehearsal_needs_nothing_but_a_city(
+    city: City, capsys: pytest.CaptureFixture[str], kind: str, board: str, link: str
+) -> None:
+    """Each kind and link starts from the files that were chosen for it, and makes a reading."""
+    options = ["--kind", kind, "--board", board, "--link", link]
+    assert main(["-C", str(city.home), "enroll", "--virtual", "1", *options, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert (row["board"], row["done"]) == ("virtual_waste_bin", True)
+    assert (row["board"], row["done"]) == (board, True)
     assert enrolment.REPLACE == "REPLACE"

@@ -82,6 +82,8 @@ def _run(board: Board) -> None:
     node = Node(files, settings, board.role, open_link(settings.link, settings), board.wdt, facts)
     gc.collect()
     gc.threshold(-1)
+    if settings.console and settings.link != "serial":  # no frames there: a person's Ctrl-C is one
+        micropython.kbd_intr(_CTRL_C)
     asyncio.run(node.run())
 
 

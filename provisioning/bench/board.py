@@ -11,12 +11,11 @@ from typing import Final
 
 from provisioning.bench import onboard
 from provisioning.bench.errors import BoardRaised, DamagedTransfer, NoRoom
-from provisioning.bench.package import MANIFEST, Launcher, parse_launcher
+from provisioning.bench.package import MANIFEST, Launcher, Purpose, parse_launcher, parse_manifest
 from provisioning.bench.repl import EXEC_TIMEOUT_S, RawRepl
 
 CHUNK_BYTES: Final = 2048
 PART: Final = "/lykta.part"
-_HASH_TIMEOUT_S: Final = 60.0
 _NO_SPACE: Final = "28"
 
 
@@ -39,6 +38,8 @@ class Facts:
     launcher: Launcher
     board: str | None = None
     """Which board it was installed as, where it says so."""
+    purpose: Purpose | None = None
+    """And what for."""
 
     @property
     def version_text(self) -> str:
@@ -59,6 +60,7 @@ class Board:
         major, minor, patch = (*found["version"], 0, 0, 0)[:3]
         head = found.get("head")
         launcher = parse_launcher(None if head is None else head.encode())
+        named = self._named(launcher)
         return Facts(
             version=(major, minor, patch),
             machine=found["machine"],
@@ -70,15 +72,16 @@ class Board:
             size_bytes=found["size"],
             block_bytes=found["block"],
             launcher=launcher,
-            board=self._named(launcher),
+            board=None if named is None else named[0],
+            purpose=None if named is None else named[1],
         )
 
-    def _named(self, launcher: Launcher) -> str | None:
-        if launcher.slot not in ("a", "b"):
+    def _named(self, launcher: Launcher) -> tuple[str, Purpose | None] | None:
+        slot = launcher.otherwise or launcher.slot
+        if slot not in ("a", "b"):
             return None
-        code = f"try:\n print(open('/{launcher.slot}/{MANIFEST}').readline())\nexcept OSError:\n pass"
-        words = self._repl.run(code).decode("ascii", "replace").split()
-        return words[2] if len(words) == 3 and words[0] == "lykta" else None
+        code = f"try:\n print(open('/{slot}/{MANIFEST}').readline())\nexcept OSError:\n pass"
+        return parse_manifest(self._repl.run(code))
 
     def keep_fed(self, watchdog_ms: int) -> None:
         """Keep a watchdog that a foreign program has started from ending the work; its time-out must be known."""
@@ -86,7 +89,7 @@ class Board:
 
     def tree(self, folder: str) -> dict[str, str]:
         """SHA-256 by path (with a slash in front) of all files below a folder; none when there is no folder."""
-        printed = self._run(f"_lt({folder!r},'')", _HASH_TIMEOUT_S).decode()
+        printed = self._run(f"_lt({folder!r},'')").decode()
         pairs = (line.split(" ", 1) for line in printed.splitlines())
         return {path: digest for digest, path in pairs}
 
@@ -109,7 +112,7 @@ class Board:
             steps.append(f"_lw({PART!r},{_text(data[start : start + CHUNK_BYTES])!r})")
         for step in steps[:-1]:
             self._run(step)
-        found = self._run(f"{steps[-1]}\nprint(_lh({PART!r}))", _HASH_TIMEOUT_S).strip().decode()
+        found = self._run(f"{steps[-1]}\nprint(_lh({PART!r}))").strip().decode()
         self._compare(found, hashlib.sha256(data).hexdigest(), PART)
 
     def rename(self, source: str, path: str) -> None:
@@ -118,7 +121,7 @@ class Board:
 
     def copy(self, source: str, path: str, digest: str) -> None:
         """Copy a file on the board; the content must have this SHA-256."""
-        found = self._run(f"print(_lc({source!r},{PART!r}))", _HASH_TIMEOUT_S).strip().decode()
+        found = self._run(f"print(_lc({source!r},{PART!r}))").strip().decode()
         self._compare(found, digest, path)
         self.rename(PART, path)
 

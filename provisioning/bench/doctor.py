@@ -152,7 +152,7 @@ def _node(board: Board, facts: Facts, name: str | None) -> list[Finding]:
         found.append(Finding("no_identity", "fault", "The board has no identity.", "", "lykta enroll PORT"))
     if slot == "/" or name is None:
         return found
-    whole = package.package_for(name)
+    whole = package.package_for(name, facts.purpose)
     there = board.tree(f"/{slot}")
     wrong = [path for path, digest in whole.hashes.items() if there.get(f"/{path}") != digest]
     if facts.launcher.build != whole.build:

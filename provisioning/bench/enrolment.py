@@ -15,22 +15,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from provisioning.bench import identity, install, label, ports, record
+from provisioning.bench import health, identity, install, label, ports, record
 from provisioning.bench.board import Board, Facts
 from provisioning.bench.errors import NotConfirmed, ProofFailed
 from provisioning.bench.ledger import Ledger
-from provisioning.bench.package import package_for
+from provisioning.bench.package import Package, Purpose, package_for
 from provisioning.bench.proof import BenchNetwork, Proof, prove
 from provisioning.bench.repl import RawRepl
 from provisioning.bench.session import Session
-from provisioning.bench.symptoms import find
 from provisioning.city import City
 from provisioning.errors import UnknownDevice
 from provisioning.images import DEFAULT_INTERVAL_MS, identity_map
 from provisioning.registry import Device, Registry
 
 BENCH_INTERVAL_MS: Final = 1000
-_LISTEN_S: Final = 3.0
+_HEALTH_S: Final = 30.0
 REPLACE: Final = "REPLACE"
 
 Step = Callable[[str, str], None]
@@ -124,9 +123,9 @@ class Enrolment:
                 next_step=f"give the command again and type {REPLACE}, or add --yes",
             )
         self._step("install", name)
-        package = package_for(name)
+        package = package_for(name, Purpose(device.kind, frozenset({"serial", self._wanted.link})))
         install.check_fit(facts, package, name)
-        installed = self._session.do(lambda board, repl: _install(board, name, report))
+        installed = self._session.do(lambda board, repl: _install(board, package, report))
         self._note("installed", device, board=name, build=installed.build, slot=installed.slot)
         done = self._finish(device, name, ours and occupied)
         tag = self._tag(device)
@@ -200,7 +199,7 @@ class Enrolment:
             )
         self._note("proved", device, self_test=proof.self_test, dev_nonce=proof.dev_nonce)
         self._step("finish", self._wanted.link)
-        self._session.do(lambda at, repl: _leave(at, repl, final_record, self._wanted.link))
+        self._session.do(lambda at, repl: _leave(at, repl, final_record))
         self._note("finished", device, link=self._wanted.link)
         return proof
 
@@ -253,16 +252,20 @@ def _look(board: Board, _repl: RawRepl) -> tuple[Facts, bool]:
     return board.facts(), identity.present(board)
 
 
-def _install(board: Board, name: str, report: install.Report | None) -> install.Installed:
+def _install(board: Board, package: Package, report: install.Report | None) -> install.Installed:
     install.refuse_shadows(board)
-    return install.Installer(board, package_for(name), report).install(board.facts())
+    return install.Installer(board, package, report).install(board.facts())
 
 
-def _leave(board: Board, repl: RawRepl, final: bytes, link: str) -> None:
+def _leave(board: Board, repl: RawRepl, final: bytes) -> None:
     identity.forget_the_bench(board)
     identity.write(board, final)
     repl.soft_reset_and_leave()
-    said, _ = repl.line.read_until(b"\0never\0", _LISTEN_S if link != "serial" else 0)
-    symptoms = [each for each in find(said) if each.name == "radio_busy"]
-    if symptoms:
-        raise ProofFailed(symptoms[0].state, reason=symptoms[0].reason, next_step=symptoms[0].next_step)
+    problem = health.watch(repl.line, _HEALTH_S)
+    if problem is not None:
+        raise ProofFailed(
+            "The board does not work with its final identity.",
+            value=problem,
+            reason="It worked over the cable; what differs are its link and its options.",
+            next_step="compare the wiring of the radio with: lykta boards show BOARD",
+        )

@@ -167,7 +167,7 @@ class Installer:
 
     def _refuse_too_large(self, facts: Facts, wrong: dict[str, str]) -> None:
         block = facts.block_bytes
-        needed = sum(-(-len(self._package.files[path[1:]]) // block) * block for path in wrong)
+        needed = sum(-(-len(self._package.content[path[1:]]) // block) * block for path in wrong)
         if needed + _ROOM_TO_SPARE_BYTES > facts.free_bytes:
             raise NoRoom(
                 "The node does not fit beside what is on the board.",
@@ -179,10 +179,11 @@ class Installer:
         board, package = self._board, self._package
         elsewhere = {digest: path for path, digest in board.tree(f"/{other}" if other else "/firmware").items()}
         prefix = f"/{other}" if other else "/firmware"
-        total = sum(len(package.files[path[1:]]) for path in wrong)
+        content = package.content
+        total = sum(len(content[path[1:]]) for path in wrong)
         done = 0
         for path, digest in wrong.items():
-            data = package.files[path[1:]]
+            data = content[path[1:]]
             self._report(Progress(done, total, path[1:]))
             if digest in elsewhere:
                 board.copy(prefix + elsewhere[digest], f"/{slot}{path}", digest)
@@ -207,13 +208,13 @@ class Installer:
 
     def _commit(self, slot: str, running: str | None, trial: bool) -> None:
         board, package = self._board, self._package
-        there = _root(board)
-        if there.get("/boot.py") != _digest(package.boot):
-            board.put("/boot.py", package.boot)
-        if trial:
+        if trial:  # the old node keeps the /boot.py that it came with
             board.put(TRIAL, b"1")
             board.put("/main.py", package.trial_launcher(slot, running or "/"))
             return
+        there = _root(board)
+        if there.get("/boot.py") != _digest(package.boot):
+            board.put("/boot.py", package.boot)
         main = package.launcher(slot)
         if there.get("/main.py") != _digest(main):
             board.put("/main.py", main)
@@ -221,6 +222,7 @@ class Installer:
 
     def confirm(self, slot: str) -> None:
         """Make the slot that was tried the one that always runs."""
+        self._board.put("/boot.py", self._package.boot)
         self._board.put("/main.py", self._package.launcher(slot))
         self._board.remove(TRIAL)
 

@@ -99,10 +99,12 @@ class Line:
         except (OSError, serial.SerialException, TypeError) as error:  # pyserial: TypeError when closed meanwhile
             raise _lost(self.port) from error
 
-    def read_until(self, ending: bytes, timeout_s: float, alarm: bytes = b"") -> tuple[bytes, bool]:
+    def read_until(
+        self, ending: bytes, timeout_s: float, alarm: bytes = b"", *, silence: bool = False
+    ) -> tuple[bytes, bool]:
         """Everything up to `ending`, and whether it came; what follows it is kept for the next read.
 
-        `alarm`: when this comes, `ending` will not.
+        `alarm`: when this comes, `ending` will not. `silence`: the time-out is that of a pause, not of all.
         """
         deadline = time.monotonic() + timeout_s
         seen = bytearray()
@@ -115,7 +117,10 @@ class Line:
             left_s = deadline - time.monotonic()
             if left_s <= 0 or (alarm and alarm in seen):
                 return bytes(seen), False
-            seen += self.read(min(left_s, 0.5))
+            data = self.read(min(left_s, 0.5))
+            seen += data
+            if data and silence:
+                deadline = time.monotonic() + timeout_s
 
     def read_exactly(self, count: int, timeout_s: float) -> bytes:
         """So many bytes, or fewer when the time is over."""

@@ -79,7 +79,10 @@ class RawRepl:
             return False
 
     def run(self, code: str, timeout_s: float = EXEC_TIMEOUT_S) -> bytes:
-        """Run code on the board; return what it printed. Raises BoardRaised, BoardSilent, CableLost."""
+        """Run code on the board; return what it printed. Raises BoardRaised, BoardSilent, CableLost.
+
+        *timeout_s*: how long it may be silent.
+        """
         self._send(code.encode())
         printed = self._part(timeout_s, code)
         error = self._part(_ANSWER_S, code)
@@ -114,7 +117,7 @@ class RawRepl:
         self._send(b"import machine\nmachine.reset()")
 
     def _part(self, timeout_s: float, code: str) -> bytes:
-        data, came = self.line.read_until(_END, timeout_s, _BANNER)
+        data, came = self.line.read_until(_END, timeout_s, _BANNER, silence=True)
         if not came:
             raise _silent(data, f"an end after {code.strip().splitlines()[0][:60]!r}")
         return data[:-1]

@@ -32,6 +32,7 @@ from provisioning.cli import (
     demo,
     devices,
     enroll,
+    flash,
     gateway,
     init,
     papers,
@@ -139,6 +140,8 @@ app.command("ports")(bench.list_ports)
 app.command("install")(bench.install)
 app.command("doctor")(bench.doctor)
 app.command("enroll")(enroll.enroll)
+app.command("flash")(flash.flash_board)
+app.command("update")(flash.update_boards)
 app.command("enrolled")(enroll.enrolled)
 app.command("label")(enroll.labels)
 app.add_typer(ble.app, name="ble")

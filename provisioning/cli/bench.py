@@ -123,7 +123,7 @@ def _install(
     facts = board.facts()
     boards = ports.candidates(facts, port.usb)
     name = ports.board_name(replace(port, facts=facts, boards=boards), wanted)
-    made = package.package_for(name)
+    made = package.package_for(name, facts.purpose)
     installing.check_fit(facts, made, name)
     stale = installing.refuse_shadows(board, remove_stale)
     done = installing.Installer(board, made, report).install(facts)

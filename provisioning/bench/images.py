@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Images of MicroPython: which one a board is to have, where it is, and that it is the one. Nothing else is flashed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from boards.bench import BenchTable
+from provisioning.bench.errors import NoImage
+
+MAX_BYTES: Final = 64_000_000
+_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
+_TIMEOUT_S: Final = 60
+_UF2_BLOCK: Final = struct.Struct("<IIIIIIII476sI")
+_UF2_MAGIC: Final = (0x0A324655, 0x9E5D5157)
+_UF2_END: Final = 0x0AB16F30
+_UF2_FAMILIES: Final = {"RP2040": 0xE48BFF56, "RP2350": 0xE48BFF59}
+_UF2_HAS_FAMILY: Final = 0x2000
+_ESP_MAGIC: Final = 0xE9
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image whose SHA-256 is right."""
+
+    path: Path
+    sha256: str
+
+
+def cache_folder() -> Path:
+    """Where images are kept: $LYKTA_IMAGES, else under the user's cache folder."""
+    own = os.environ.get("LYKTA_IMAGES")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(own) if own else cache / "lykta" / "images"
+
+
+def find(name: str, bench: BenchTable, given: Path | None, sha256: str | None) -> Image:
+    """The image for board *name*: a given file, else the pinned one from the cache, else downloaded. Raises NoImage."""
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        raise NoImage("This is not a SHA-256: 64 hexadecimal digits.", value=sha256[:80])
+    pinned = bench.image
+    wanted = (sha256 or (pinned.sha256 if pinned else "")).lower()
+    if not wanted:
+        raise NoImage(
+            "Nobody has said which MicroPython this board is to have.",
+            value=name,
+            reason="An image that is not the right one bricks the board, or carries somebody else's code.",
+            next_step="bring the release for the board and add --image FILE --sha256 HEX, or pin it in boards/*.toml",
+        )
+    if given is not None:
+        return _checked(given, wanted)
+    if pinned is None:
+        raise NoImage("The image's file is not said.", value=name, next_step="add --image FILE")
+    kept = cache_folder() / pinned.file
+    if kept.exists():
+        return _checked(kept, wanted)
+    return _checked(_downloaded(pinned.file, pinned.url, kept, wanted), wanted)
+
+
+def check_uf2(data: bytes, mcu: str) -> int:
+    """Check that these are the blocks of one whole UF2 image for a processor; return its bytes. Raises NoImage.
+
+    The format: 512-byte blocks with three magic numbers, numbered 0 to the total (UF2 specification, "File format").
+    """
+    if not data or len(data) % _UF2_BLOCK.size:
+        raise _no_uf2(f"{len(data)} bytes are not whole blocks of {_UF2_BLOCK.size}")
+    blocks = list(_uf2_blocks(data))
+    total = blocks[0][1]
+    if [number for number, _, _, _ in blocks] != list(range(total)):
+        raise _no_uf2("blocks are missing, or stand twice")
+    family = _UF2_FAMILIES.get(mcu)
+    other = {each for _, _, each, _ in blocks if each is not None and family is not None and each != family}
+    if other:
+        raise _no_uf2(f"it is for family {min(other):#010x}, not for {mcu}")
+    return sum(size for _, _, _, size in blocks)
+
+
+def _uf2_blocks(data: bytes) -> Iterator[tuple[int, int, int | None, int]]:
+    for at in range(0, len(data), _UF2_BLOCK.size):
+        first, second, flags, _, size, number, total, family, _, end = _UF2_BLOCK.unpack_from(data, at)
+        if (first, second) != _UF2_MAGIC or end != _UF2_END or size > 476:
+            raise _no_uf2(f"no block begins at byte {at}")
+        yield number, total, family if flags & _UF2_HAS_FAMILY else None, size
+
+
+def check_esp(data: bytes, offset: int) -> None:
+    """Check that an image for an ESP32 begins as one: with the boot loader's magic number. Raises NoImage."""
+    if not data or data[0] != _ESP_MAGIC:
+        raise NoImage(
+            "This is no image for an ESP32.",
+            value=f"first byte {data[:1].hex() or 'none'}, not e9, at offset {offset:#x}",
+            reason="The ROM loader would start nothing.",
+            next_step="take the .bin of the release, not the .app-bin nor the .elf",
+        )
+
+
+def _checked(path: Path, wanted: str) -> Image:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise NoImage(f"The image is longer than {MAX_BYTES} bytes.", value=path)
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise NoImage(f"The image cannot be read: {error.strerror}.", value=path) from error
+    if found != wanted:
+        raise NoImage(
+            "This is not the image that it should be.",
+            value=f"{path}: SHA-256 {found}, not {wanted}",
+            reason="It was cut short, is another release, or was changed.",
+            next_step="bring the right file, and remove this one",
+        )
+    return Image(path, found)
+
+
+def _downloaded(file: str, url: str | None, kept: Path, wanted: str) -> Path:
+    where = f"from {url}" if url else "of the release"
+    missing = NoImage(
+        "The image is not on this computer.",
+        value=file,
+        reason=f"Its SHA-256 is {wanted}.",
+        next_step=f"bring the file {where} and put it at {kept}, or name it with --image FILE",
+    )
+    if url is None:
+        raise missing
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310  the schema takes https only
+            data = answer.read(MAX_BYTES + 1)
+    except (OSError, urllib.error.URLError) as error:
+        raise missing from error
+    if hashlib.sha256(data).hexdigest() != wanted:
+        raise NoImage(
+            "What was downloaded is not the image that it should be.",
+            value=f"{len(data)} bytes from {url}",
+            next_step=missing.next_step,
+        )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    part = kept.with_name(f".{kept.name}.{os.getpid()}")
+    part.write_bytes(data)
+    part.rename(kept)
+    return kept
+
+
+def _no_uf2(why: str) -> NoImage:
+    return NoImage(
+        "This is no whole UF2 image for this board.",
+        value=why,
+        reason="The board's loader would take none of it, or half.",
+        next_step="bring the .uf2 of the release for this board",
+    )

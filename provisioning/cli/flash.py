@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""`lykta flash` and `lykta update`: MicroPython onto a board, and a new build of the node with a way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from boards import schema
+from boards.errors import BoardsError
+from provisioning.bench import batch, flash, images, ports, update
+from provisioning.bench.errors import NotConfirmed, WrongBoard
+from provisioning.bench.session import Session
+from provisioning.cli.bench import BoardOption, JsonOption, PortArgument, VirtualOption, rehearsed
+from provisioning.cli.output import complain, note, say, say_json, say_table
+
+ERASE = "ERASE"
+
+
+def flash_board(
+    ctx: typer.Context,
+    port: PortArgument = None,
+    board: BoardOption = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="FILE", help="The image; default: the pinned one.")
+    ] = None,
+    sha256: Annotated[str | None, typer.Option("--sha256", metavar="HEX", help="What it must be.")] = None,
+    erase: Annotated[
+        bool, typer.Option("--erase", help="Erase all of the flash first: identity and readings too.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a word before what cannot be undone.")] = False,
+) -> None:
+    """Put MicroPython on a board: by esptool, its drive, or dfu-util. Only an image with the right SHA-256."""
+    chosen = _chosen(port)
+    name = ports.board_name(chosen, board)
+    try:
+        loaded = schema.load_board(name)
+    except BoardsError as error:
+        raise WrongBoard(f"This board file is refused: {error}", value=name, next_step="lykta boards") from error
+    if loaded.bench is None:
+        raise WrongBoard("This board is not flashed: it is virtual.", value=name, next_step="lykta boards")
+    found = images.find(name, loaded.bench, image, sha256)
+    if erase and not yes and not _typed(f"all that is on {chosen.path} will be lost", ERASE):
+        raise NotConfirmed(
+            "The flash is erased only when a person says so.",
+            value=chosen.path,
+            reason="Identity, key and readings that were not delivered yet would be lost.",
+            next_step=f"give the command again and type {ERASE}, or add --yes",
+        )
+    flash.flash(chosen, name, loaded.bench, found, mcu=loaded.board.mcu, erase=erase, tell=note)
+    say(f"{chosen.path}: {found.path.name}")
+    note("next: lykta ports, then lykta enroll")
+
+
+def update_boards(
+    ctx: typer.Context,
+    port: Annotated[list[str] | None, typer.Argument(metavar="PORT", help="One or more; see lykta ports.")] = None,
+    board: BoardOption = None,
+    health_s: Annotated[
+        float,
+        typer.Option("--health-s", min=1, max=3600, help="How long the new build may take to show that it works."),
+    ] = update.HEALTH_S,
+    virtual: VirtualOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring boards to this toolkit's build: tried at one start, confirmed when it works, else rolled back."""
+    with rehearsed(virtual) as extra:
+        listed = ports.listed(extra)
+        chosen = extra or [ports.choose(listed, each).path for each in port or (None,)]
+        wanted = board or ("virtual" if virtual else None)
+        rows = batch.run(chosen, lambda path: update.update(Session(path), wanted, health_s=health_s))
+    if as_json:
+        say_json([{"port": row.port, **(vars(row.done) if row.done else {"error": str(row.error)})} for row in rows])
+    else:
+        say_table(["port", "before", "now", "slot", "result"], [_row(row) for row in rows])
+        for row in rows:
+            if row.error is not None:
+                complain(row.error)
+    if any(row.error is not None for row in rows):
+        raise typer.Exit(1)
+
+
+def _row(row: batch.Row[update.Updated]) -> list[str]:
+    done = row.done
+    if done is None:
+        return [row.port, "", "", "", "FAILED"]
+    result = "was up to date" if done.already else "updated"
+    return [row.port, done.before or "none", done.build, done.slot, result]
+
+
+def _chosen(wanted: str | None) -> ports.Port:
+    if wanted is not None and Path(wanted).is_dir():
+        drive = ports.drive_at(Path(wanted))
+        if drive is None:
+            raise WrongBoard(
+                "This folder is not the drive of a board.",
+                value=wanted,
+                next_step="hold BOOTSEL while plugging the board in, then: lykta ports",
+            )
+        return drive
+    return ports.choose(ports.listed(), wanted)
+
+
+def _typed(what: str, word: str) -> bool:
+    console = Console(stderr=True)
+    return console.is_terminal and console.input(f"{what}. Type {word} to go on: ", markup=False).strip() == word

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Updates with a way back: a good build stays, a bad one is gone after one start, whatever interrupts it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioning.bench import package, ports, update
+from provisioning.bench.enrolment import Bench, Enrolment, Wanted
+from provisioning.bench.errors import ProofFailed
+from provisioning.bench.install import Installer
+from provisioning.bench.package import Package
+from provisioning.bench.rehearsal import VirtualBoard
+from provisioning.bench.session import Session
+from provisioning.city import create_city
+from tests import bench_rig
+from tests.bench_rig import control, one_board
+
+pytestmark = pytest.mark.apart
+
+WELL = b"print('node: 0 readings wait; heap: 1 bytes used, 2 free')\n"
+ILL = {
+    "exception": b"raise ValueError('bad build')\n",
+    "silence": b"import time\nwhile True:\n    time.sleep_ms(50)\n",
+    "reset": b"import machine\nmachine.reset()\n",
+}
+
+
+def build(version: int, main: bytes = WELL) -> Package:
+    made = bench_rig.package(version)
+    return replace(made, main=b"from firmware.version import VERSION\nprint('runs', VERSION)\n" + main)
+
+
+def facts(board: VirtualBoard) -> package.Launcher:
+    return Session(board.port, wait_s=60).do(lambda at, _repl: at.facts()).launcher
+
+
+def runs(board: VirtualBoard) -> bytes:
+    """What the next start runs."""
+
+    def hear(line: object) -> bytes:
+        control(board, "reset")
+        line.read_until(b"runs ", 60)  # type: ignore[attr-defined]
+        said: bytes = line.read_until(b"\r\n", 60)[0]  # type: ignore[attr-defined]
+        return said.strip()
+
+    return Session(board.port).listen(hear)
+
+
+def first(board: VirtualBoard) -> None:
+    Session(board.port, wait_s=60).do(lambda at, _repl: Installer(at, build(1)).install(at.facts()))
+
+
+def test_a_good_build_is_confirmed(tmp_path: Path) -> None:
+    with one_board(tmp_path) as board:
+        first(board)
+        done = update.update(Session(board.port, wait_s=60), package=build(2), health_s=60)
+        assert (done.slot, done.already) == ("b", False)
+        assert facts(board) == package.Launcher("b", None, build(2).build)
+        assert [runs(board), runs(board)] == [b"2", b"2"]
+        assert update.update(Session(board.port, wait_s=60), package=build(2)).already
+
+
+@pytest.mark.parametrize("fault", sorted(ILL))
+def test_a_bad_build_is_rolled_back(tmp_path: Path, fault: str) -> None:
+    with one_board(tmp_path) as board:
+        first(board)
+        with pytest.raises(ProofFailed, match=r"rolled back|runs the old build"):
+            update.update(Session(board.port, wait_s=60), package=build(2, ILL[fault]), health_s=4)
+        assert [runs(board), runs(board)] == [b"1", b"1"]
+        good = update.update(Session(board.port, wait_s=60), package=build(3), health_s=60)
+        assert good.slot == "b"
+        assert runs(board) == b"3"
+
+
+def test_power_that_fails_during_the_trial_is_a_roll_back(tmp_path: Path) -> None:
+    with one_board(tmp_path) as board:
+        first(board)
+        Session(board.port).do(lambda at, _repl: Installer(at, build(2)).install(at.facts(), trial=True))
+        assert runs(board) == b"2"
+        control(board, "power_cut")
+        control(board, "power_on")
+        assert runs(board) == b"1"
+
+
+def test_from_blank_over_enrolment_to_an_update_and_a_bad_one(tmp_path: Path) -> None:
+    """The whole life on the bench, with the shipped node."""
+    city = create_city(tmp_path / "city", "Teststad")
+    purpose = package.Purpose("street_light", frozenset({"serial"}))
+    real = package.package_for("virtual", purpose)
+    newer = replace(real, files={**real.files, "firmware/newer.mpy": real.files["firmware/__init__.mpy"]})
+    worse = replace(newer, main=b"import nothing_like_this\n")
+    with city.registry() as registry, one_board(tmp_path) as board:
+        session = Session(board.port, wait_s=60)
+        wanted = Wanted(kind="street_light", board="virtual")
+        job = Enrolment(
+            Bench.of(city, registry),
+            ports.Port(board.port),
+            wanted,
+            session,
+            step=lambda _name, _remark: None,
+            confirm=lambda _what, _word: False,
+        )
+        assert job.run().build == real.build
+        done = update.update(session, package=newer, health_s=60)
+        assert (done.before, done.slot) == (real.build, "b")
+        assert done.sent_bytes < 5000, "what was on the board was copied there"
+        with pytest.raises(ProofFailed, match="rolled back"):
+            update.update(session, package=worse, health_s=60)
+        assert facts(board).otherwise == "b"
+        heard = Session(board.port).listen(
+            lambda line: (control(board, "reset"), line.read_until(b"readings wait", 60))[1]
+        )
+        assert heard[1], heard[0]
+        assert control(board, "state")["misuses"] == 0
