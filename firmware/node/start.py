@@ -83,7 +83,7 @@ def _run(board: Board) -> None:
     gc.collect()
     gc.threshold(-1)
     if settings.console and settings.link != "serial":  # no frames there: a person's Ctrl-C is one
-        micropython.kbd_intr(_CTRL_C)
+        micropython.kbd_intr(3)
     asyncio.run(node.run())
 
 
