@@ -19,7 +19,7 @@ from boards.build import FIRMWARE, board_sources
 from boards.schema import BoardFile
 
 _STARTS: Final = ("firmware.node.start", "firmware.node.texts")
-_ROOTS: Final = ("firmware.", "firmware.node.")
+_ROOTS: Final = ("firmware.", "firmware.node.", "firmware.node.sensors.")
 
 
 def needed(board: BoardFile, kind: str, links: frozenset[str]) -> frozenset[str]:
@@ -30,7 +30,7 @@ def needed(board: BoardFile, kind: str, links: frozenset[str]) -> frozenset[str]
     waiting += [f"firmware.node.links.{link}" for link in links]
     if "lora" in links and board.node.radio is not None:
         waiting.append(f"firmware.node.radio.{board.node.radio.chip}")
-    waiting += [f"firmware.node.sensors.{sensor.chip}" for sensor in board.node.sensors or []]
+    waiting += [f"firmware.node.sensors.{text}" for text in _texts(board.node.as_map())]
     found: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -40,6 +40,15 @@ def needed(board: BoardFile, kind: str, links: frozenset[str]) -> frozenset[str]
         waiting += graph[name]
         waiting.append(name.rpartition(".")[0])
     return frozenset(_path(name) for name in found)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in the board map: the chips are among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
 
 
 @cache
