@@ -37,7 +37,14 @@ class Rig:
     """A platform on an outbox, inside a test's event loop."""
 
     def __init__(
-        self, folder: Path, port: int, *, directory: Any = None, certificate: bytes = b"", **settings: object
+        self,
+        folder: Path,
+        port: int,
+        *,
+        directory: Any = None,
+        gate: Any = None,
+        certificate: bytes = b"",
+        **settings: object,
     ) -> None:
         self.outbox: Outbox = open_outbox(folder / "outbox.db", max_batch=1)
         self.counters = Counters()
@@ -50,6 +57,7 @@ class Rig:
             self.counters,
             random.Random(1),
             directory=directory,
+            commands=gate,
         )
         table = {"type": "mqtt", "name": "city", "host": "127.0.0.1", "port": port, "retry_max_s": 0.5, **settings}
         self.platform: MqttPlatform = build(Settings.model_validate(table), context)
