@@ -34,6 +34,7 @@ class Room:
         """Run `lykta command` or `lykta settings`; return what it printed, the summary last."""
         broker = f"127.0.0.1:{self.city.broker_port}"
         options = ["--broker", broker, "--as", self.name, "--key", str(self.key), "--json"]
+        options += [] if "--wait" in words else ["--wait", "90s"]  # City.lykta waits a little longer
         printed = self.city.lykta(*words, *options, code=code)
         lines, _, summary = printed.partition("{\n")
         return [json.loads(line) for line in lines.splitlines()] + [json.loads("{" + summary)]

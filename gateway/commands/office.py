@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _RATION = 20
 """Answers to messages that nobody known signed, in a second."""
+_REPEAT_S = 2.0
+"""Who sends a command again is answered again, so often at most: an answer is as long as the command has devices."""
+_MAX_REPEATED = 1000
 _NUMBERS = 1 << 16
 _random = SystemRandom()
 
@@ -64,6 +67,7 @@ class CommandOffice:
         self._log = EventLog("commands")
         self._seldom = Seldom()
         self._second, self._left = 0, _RATION
+        self._repeated: dict[tuple[str, bytes], float] = {}
         self.outcomes = Outcomes(server, self._kept, signer, clock, counters)
         self.outcomes.resume(store.downlinks())
 
@@ -227,6 +231,13 @@ class CommandOffice:
     def _again(self, platform: str, address: tuple[str, bytes], answer: bytes) -> None:
         """The same message once more: what is known of it so far, and nothing else."""
         self._counters.add("commands", "repeated")
+        now_s = self._clock.monotonic_s()
+        if now_s - self._repeated.get(address, float("-inf")) < _REPEAT_S:
+            return
+        self._repeated.pop(address, None)  # to the end of the table
+        self._repeated[address] = now_s
+        if len(self._repeated) > _MAX_REPEATED:
+            del self._repeated[next(iter(self._repeated))]
         for message in (answer, *self._kept.answers_of(*address)):
             self._put(platform, address, message)
         self._store.commit()
