@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from firmware.wire import cobs, frame, readings
 from gateway.errors import PlatformError
 from gateway.links import Uplink
 from gateway.links.lora import Settings as LoraSettings
-from gateway.links.lora.errors import MalformedDatagram
+from gateway.links.lora.bulk import Datagram
 from gateway.links.lora.server import LoraLink
 from gateway.network.live import Joined
 from gateway.operate.counters import Counters
@@ -34,6 +33,21 @@ NAMES = ("serial", "udp", "mqtt", "payload")
 FORWARDER = bytes.fromhex("0200000000000a01")
 _SENDER = ("127.0.0.1", 40000)
 _PORTS = (1, 2, 4, 0, 223, 3, 5, 10)
+
+
+class _Socket:
+    """Holds one datagram, and takes every answer."""
+
+    dropped = 0
+
+    def __init__(self, data: bytes) -> None:
+        self._came = [Datagram(data, False, _SENDER, 0)]
+
+    def receive(self) -> list[Datagram]:
+        return self._came
+
+    def answer(self, answers: list[tuple[int, bytes]]) -> int:
+        return 0
 
 
 class Gateway:
@@ -68,8 +82,7 @@ class Gateway:
     def udp(self, data: bytes) -> None:
         """One datagram, from a registered forwarder's address."""
         heard: list[Uplink] = []
-        with suppress(MalformedDatagram):
-            self._link._take(data, 0, _SENDER, heard.append)
+        self._link._read(_Socket(data), heard.append)
         self._process(heard)
 
     def payload(self, data: bytes) -> None:
