@@ -6,6 +6,8 @@ import importlib.util
 import shutil
 import subprocess
 import tempfile
+import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +22,8 @@ PARTS = ("wire", "node")
 ROOT_FILES = ("boot.py", "main.py")
 COMPILE_TIMEOUT_S = 60
 MPY_VERSION = 6
+_parsing = threading.Lock()
+"""CPython 3.11 counts the depth of syntax trees for all threads together: two that make one at once may fail."""
 
 
 def build_tree(
@@ -35,14 +39,7 @@ def build_tree(
     if out_dir.exists():
         shutil.rmtree(out_dir)
     jobs = []
-    try:
-        texts = move_texts(shrink({_dotted(source, firmware): source.read_text("utf-8") for source in sources}))
-        smaller = shorten(texts.sources) if short_names else texts.sources
-    except SyntaxError as error:
-        path = str(error.filename).replace(".", "/") + ".py"
-        raise BuildError(f"{path} does not compile for the board: line {error.lineno}: {error.msg}") from None
-    except ValueError as error:
-        raise BuildError(f"not for a board: {error}") from None
+    smaller, sentences = smaller_sources({_dotted(source, firmware): source for source in sources}, short_names)
     for source in sources:
         relative = source.relative_to(firmware)
         if source.parent == firmware / "node" and source.name in ROOT_FILES:
@@ -63,9 +60,22 @@ def build_tree(
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as pool:
         for _ in pool.map(lambda job: compile_text(binary, Path(scratch), *job), jobs):
             pass
-    if texts.file:
-        (out_dir / HOME.replace(".", "/")).write_bytes(texts.file)
+    if sentences:
+        (out_dir / HOME.replace(".", "/")).write_bytes(sentences)
     return out_dir
+
+
+def smaller_sources(sources: Mapping[str, Path], short_names: bool = True) -> tuple[dict[str, str], bytes]:
+    """Return the modules by dotted name as they are compiled, and the file of their sentences. BuildError."""
+    try:
+        with _parsing:
+            texts = move_texts(shrink({name: path.read_text("utf-8") for name, path in sources.items()}))
+            return shorten(texts.sources) if short_names else texts.sources, texts.file
+    except SyntaxError as error:
+        path = str(error.filename).replace(".", "/") + ".py"
+        raise BuildError(f"{path} does not compile for the board: line {error.lineno}: {error.msg}") from None
+    except ValueError as error:
+        raise BuildError(f"not for a board: {error}") from None
 
 
 def _dotted(source: Path, firmware: Path) -> str:
