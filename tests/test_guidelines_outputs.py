@@ -265,3 +265,18 @@ def test_a_device_that_stood_before_a_rule_has_time_to_follow(
         file.write_text(json.dumps(city(devices=[device], rulepack=pack)))
         assert lykta("audit", "--snapshot", str(file), "--at", at, "--lang", "en") == code
         assert told in capsys.readouterr().out
+
+
+def test_on_a_terminal_lines_are_folded_between_words_and_commands_stay_whole() -> None:
+    from provisioning.cli.output import fitted
+
+    long = "  why     " + "Finance is decided before anything begins, and that is so. " * 3
+    folded = fitted(long.rstrip(), 60, 10).split("\n")
+    assert all(len(line) <= 60 for line in folded)
+    assert all(line.startswith(" " * 10) for line in folded[1:])
+    assert " ".join(line.strip() for line in folded) == " ".join(long.split()).replace("why ", "why     ", 1)
+    for whole in (
+        "  do      lykta approval sign APPROVAL.toml --as ID --key FILE",
+        '  do      a = { b = "c", d = "e" }',
+    ):
+        assert fitted(whole, 20, 10) == whole

@@ -264,13 +264,16 @@ def test_the_public_pages_tell_what_stands_where_and_nothing_that_helps_an_attac
             device(2, location=hidden, personal_data={"level": "none"}, stage="installed"),
             device(3, stage="planned"),
             device(4, external=True),
+            device(6, sensing_tech=["lidar"], personal_data={"level": "none"}),
         ],
         organisations=[Organisation(id="trafiknamnden", name="Trafiknämnden", kind="namnd")],
     )
     out = tmp_path / "public"
-    assert public.write(stock, out, city="Lyktby", feedback="https://example.org/opinions") == 2
+    assert public.write(_rules(stock), out, city="Lyktby", feedback="https://example.org/opinions") == 3
     collection = json.loads((out / "devices.geojson").read_text())
-    first, second = collection["features"]
+    first, second, third = collection["features"]
+    # declared to see nobody, which a LiDAR cannot promise (PRIV-1): the page says what the rule says
+    assert [each["properties"]["personal_data"] for each in (second, third)] == ["none", "possible"]
     assert first["properties"]["owner"] == "Trafiknämnden"
     assert first["properties"]["contact"] == "trafikdata@example.org"
     assert second["geometry"]["coordinates"] == [18.06, 59.33]
@@ -282,7 +285,7 @@ def test_the_public_pages_tell_what_stands_where_and_nothing_that_helps_an_attac
     assert "<script>" not in pages
     assert "&lt;script&gt;" in pages
     with pytest.raises(AlreadyExists):
-        public.write(stock, out, city="Lyktby", feedback="x")
+        public.write(_rules(stock), out, city="Lyktby", feedback="x")
 
 
 def test_without_the_extra_packages_a_command_says_how_to_get_them() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from provisioning.cli.output import of
+from provisioning.cli.output import fitted, of, terminal_width
 from provisioning.errors import ConfigError
 from provisioning.guidelines import city_pack, signed_pack, snapshot
 from provisioning.guidelines.findings import EXIT_USAGE, Evaluation, Worst
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from provisioning.guidelines.signed_pack import LoadedPack
     from provisioning.model.stock import Stock
 
+_INDENT = 10
+"""Where the text of a finding begins."""
 Output = Annotated[str, typer.Option("--output", "-o", metavar="FORM", help=f"One of: {', '.join(RENDERERS)}.")]
 Lang = Annotated[str | None, typer.Option("--lang", help="sv or en; default: that of the locale.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 3 where there are warnings and nothing worse.")]
@@ -111,8 +113,9 @@ def finish(
 ) -> None:
     """Print the evaluations as they come and exit with their code."""
     worst = Worst()
+    width = terminal_width() if output == "text" else None
     for piece in renderer_of(output)(worst.watch(evaluations), frame, language, everything=everything):
-        typer.echo(piece, nl=False)
+        typer.echo(piece if width is None else f"{fitted(piece.rstrip(), width, _INDENT)}\n", nl=False)
     code = worst.exit_code(strict=strict)
     if code:
         raise typer.Exit(code)

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,13 +58,32 @@ def say_table(columns: list[str], rows: list[list[str]]) -> None:
     """A result as a table; as long as it must be where nobody watches, so that nothing is cut off."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, overflow="fold")  # a cell takes more lines rather than losing its end
     for row in rows:
         table.add_row(*row)
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console.width = 10_000
     console.print(table)
+
+
+def fitted(line: str, width: int, indent: int) -> str:
+    """A line of a terminal's width, folded between words. What is to be copied stays in one piece."""
+    if len(line) <= width or "lykta " in line or " = " in line:
+        return line
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that standard output is; None where it is a file or another program."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def complain(error: ProvisioningError) -> None:

@@ -37,7 +37,8 @@ def security(scope: Scope) -> tuple[list[Cell], Details]:
         cells.append(Cell(f"support ends within {months:g} months", soon, "devices", count))
     verdicts = Counter(scope.judged.verdicts[device.id or ""].replace("_", " ") for device in scope.alive)
     cells += [Cell("keep every rule that may block them", verdicts["ok"], "devices", count), *_waivers(scope)]
-    return cells, {name: float(verdicts[name]) for name in ("ok", "needs approval", "blocked") if verdicts[name]}
+    shown = {"ok": "keep the rules", "needs approval": "lack an approval", "blocked": "break a rule that blocks"}
+    return cells, {text: float(verdicts[name]) for name, text in shown.items() if verdicts[name]}
 
 
 def _waivers(scope: Scope) -> list[Cell]:

@@ -160,5 +160,5 @@ def open_catalogue(city: City, about: Path, form: catalogue.Form) -> tuple[str, 
 
 def public_pages(city: City, folder: Path, feedback: str, language: Language) -> int:
     """Write the public pages; return for how many devices."""
-    with city.registry() as registry, registry.stock() as stock:
-        return public.write(stock, folder, city=city.config.city.name, feedback=feedback, language=language)
+    with _audit(city) as rules:
+        return public.write(rules, folder, city=city.config.city.name, feedback=feedback, language=language)

@@ -32,14 +32,23 @@ def draw(report: Report, folder: Path, form: Literal["svg", "png"] = "svg") -> l
 
 def _draw_one(figure: Figure, title: str, path: Path) -> None:
     from matplotlib.figure import Figure as Picture
+    from matplotlib.ticker import MaxNLocator
 
     names, values = list(figure.details), list(figure.details.values())
     picture = Picture(figsize=(8, 1.4 + 0.35 * len(names)), layout="constrained")
     axes = picture.add_subplot()
     bars = axes.barh([name[:40] for name in names], values, color="#2f6f8f")
-    axes.bar_label(bars, labels=[f"{value:,.0f}".replace(",", " ") for value in values], padding=3)
+    axes.bar_label(bars, labels=[shown(value) for value in values], padding=3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=all(value == round(value) for value in values)))
+    axes.set_xlabel(figure.unit)
     axes.invert_yaxis()
     axes.set_title(f"{figure.id} {figure.title} – {title}", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.12)
     picture.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {})
+
+
+def shown(value: float) -> str:
+    """A number at its bar: whole ones as they are, small parts not as zero."""
+    text = f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:,.3g}"
+    return text.replace(",", " ")
