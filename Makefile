@@ -81,7 +81,10 @@ screenshots: ## pictures of the status page, light and dark, on a desk and on a 
 cortexm: ## MicroPython for an emulated Cortex-M3 with 128 KB of RAM, from Debian's source package
 	@tools/cortexm.sh
 
-cortexm-test: ## the node on that board: 32-bit heap figures; fails when it does not fit
+build/cortexm/firmware.elf:
+	@tools/cortexm.sh
+
+cortexm-test: build/cortexm/firmware.elf ## the node on that board, built first if it is not there: 32-bit heap figures; fails when it does not fit
 	@tools/venv.sh run test
 	@$(BIN)/python benchmarks/cortexm.py
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The street light's role and drivers on simulated chips: what can go wrong with one, hours in a moment."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -255,3 +256,36 @@ def test_a_frame_that_is_not_clean_is_not_obeyed() -> None:
     assert dali_gear.decode([*clean[:10], 550, *clean[11:33]]) is None
     assert dali_gear.decode([*clean[:9], half * 2, *clean[11:33]]) is None
     assert math.isclose(sum(span for _, span in dali_gear.backward(0xA5)) / 1e6, 17 / 2400, rel_tol=0.1)
+
+
+def test_a_board_without_a_pulse_generator_counts_microseconds_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock takes 7 us here, each switching of the pin 5: the edges stay where they belong."""
+    frames: list[int | None] = []
+
+    async def script(bench: Bench) -> None:
+        from firmware.node.lamp import dali_bus, dali_frames
+
+        now_us, edges = [0], [0]
+
+        def ticks_us() -> int:
+            now_us[0] += 7
+            return now_us[0]
+
+        class Wire:
+            def value(self, level: int) -> None:
+                now_us[0] += 5
+                edges.append(now_us[0])
+
+        with monkeypatch.context() as patch:
+            patch.setattr("time.ticks_us", ticks_us, raising=False)
+            for frame in (0xFE80, 0x01A0, 0xFF90, 0xA305):
+                del edges[:]
+                moments = dali_frames.edges_us(frame, 16)
+                spans = [after - before for before, after in itertools.pairwise([0, *moments])]
+                dali_bus.bang(Wire(), spans, 0)
+                sent = [after - before for before, after in itertools.pairwise(edges)]
+                assert max(abs(a - b) for a, b in zip(sent, spans, strict=True)) <= 20  # 41 us are allowed
+                frames.append(dali_gear.decode(sent))
+
+    light(DALI, script)
+    assert frames == [0xFE80, 0x01A0, 0xFF90, 0xA305]

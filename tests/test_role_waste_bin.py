@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The waste bin's role and drivers on simulated chips: an ordinary week and the days that are not."""
 
+import asyncio
 import itertools
 from collections.abc import Iterable
 
@@ -216,3 +217,27 @@ def test_the_forecast_survives_a_power_cut(knows_time: bool) -> None:
     assert ("full_in_h" in soon) == knows_time
     assert later["fill_speed_pct_d"] == pytest.approx(before["fill_speed_pct_d"], rel=0.15)
     assert later["full_in_h"] == pytest.approx(before["full_in_h"] - 1.8, rel=0.2)
+
+
+def test_a_movement_raises_the_interrupt_until_it_is_asked_about() -> None:
+    edges: list[tuple[float, int]] = []
+
+    async def script(bench: Bench) -> None:
+        pin = bench.chips.pins.pin(22)
+        clock, begun_s = asyncio.get_running_loop(), bench.environment.now_s()
+
+        def look() -> None:
+            if not edges or edges[-1][1] != pin.level:
+                edges.append((bench.environment.now_s() - begun_s, pin.level))
+
+        bench.chips.pins.watch(22, look)
+        openings = bench.environment.get("lid_openings")
+        clock.call_later(12, lambda: bench.environment.hold("lid_openings", openings + 1))
+        await bench.run(60 / 3600)
+
+    play("virtual_waste_bin", "waste_bin", "still", SEED, script, look_s=10)
+    levels = [level for _, level in edges]
+    assert levels[-2:] == [1, 0]
+    assert levels.count(1) == 1
+    raised, cleared = edges[-2][0], edges[-1][0]
+    assert 12 <= raised <= cleared <= 21

@@ -111,3 +111,20 @@ def test_over_the_air_a_bin_sleeps_and_its_alarm_comes_at_once(tmp_path: Path) -
         assert city.board("state")["watchdog_bites"] == 0
         print(f"free bytes of the heap: {told(city, 'heap_free')}")
         nothing_lost(city)
+
+
+@pytest.mark.slow
+def test_over_the_air_a_traffic_sensor_tells_of_each_interval_once(tmp_path: Path) -> None:
+    with city_of("traffic", "virtual_traffic_loops", tmp_path, "lora", interval_ms=20000) as city:
+        city.board("stimulus", name="traffic_flow", value=6.0)
+        wait_until(lambda: sum(told(city, "count_a")) + sum(told(city, "count_b")) >= 6, "some vehicles", JOIN_S * 2)
+        city.board("stimulus", name="traffic_flow", value=0.0)
+        road = city.board("state")["models"]["loop"]
+        there = sum(int(road[f"road_{way}"]) for way in "ab")
+
+        def counted() -> int:
+            return int(sum(told(city, "count_a")) + sum(told(city, "count_b")))
+
+        wait_until(lambda: abs(counted() - there) <= 3, f"{there} vehicles to be counted", JOIN_S * 2)
+        assert city.board("state")["misuses"] == 0
+        nothing_lost(city)
