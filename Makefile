@@ -30,7 +30,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -54,6 +54,15 @@ soak: ## HOURS=24 hours of a city at SPEED=5, the broker out for ten minutes of 
 	@tools/venv.sh run test
 	@tools/system_packages.sh
 	@$(BIN)/python benchmarks/soak.py $(HOURS) $(or $(SPEED),5)
+
+demo-bench: ## three blank virtual boards are installed, enrolled, proved and labelled, each by its own identity
+	@tools/venv.sh run extra
+	@folder=$$(mktemp -d) && $(BIN)/lykta init $$folder --city Teststad && \
+	  $(BIN)/lykta -C $$folder enroll --virtual 3 --kind $(KIND) && ls $$folder/bench/labels && rm -r $$folder
+
+cables: ## 200 random cable pulls, power cuts and resets during installs: the board always boots into a whole version
+	@tools/venv.sh run test
+	@$(BIN)/python -m pytest -s -m slow --timeout 7200 tests/test_bench_install.py $(ARGS)
 
 lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, every frame accounted for
 	@tools/venv.sh run test
