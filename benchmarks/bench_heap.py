@@ -94,12 +94,14 @@ def smallest_radio_heap(scratch: Path) -> int:
 
 
 def radio() -> dict[str, object]:
-    """Measure a board with a radio."""
+    """Measure boards with a radio."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         return {
             "used": radio_heap(scratch / "radio", HEAP),
             "used_with_the_test_port": radio_heap(scratch / "certifying", HEAP, {"certification": True}),
+            "used_by_a_waste_bin": radio_heap(scratch / "bin", HEAP, kind="waste_bin"),
+            "used_by_a_traffic_sensor": radio_heap(scratch / "traffic", HEAP, kind="traffic"),
             "smallest_heap": smallest_radio_heap(scratch),
             "steps": steps(),
         }

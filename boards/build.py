@@ -9,13 +9,14 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 from boards.errors import BuildError
 from boards.schema import BoardFile, load_board
 from boards.shorten import shorten
 from boards.shrink import shrink
-from boards.texts import HOME, move_texts
+from boards.texts import HOME, Texts, move_texts
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
 PARTS = ("wire", "node")
@@ -69,13 +70,19 @@ def smaller_sources(sources: Mapping[str, Path], short_names: bool = True) -> tu
     """Return the modules by dotted name as they are compiled, and the file of their sentences. BuildError."""
     try:
         with _parsing:
-            texts = move_texts(shrink({name: path.read_text("utf-8") for name, path in sources.items()}))
-            return shorten(texts.sources) if short_names else texts.sources, texts.file
+            texts = _small(tuple((name, path.read_text("utf-8")) for name, path in sources.items()), short_names)
+            return dict(texts.sources), texts.file
     except SyntaxError as error:
         path = str(error.filename).replace(".", "/") + ".py"
         raise BuildError(f"{path} does not compile for the board: line {error.lineno}: {error.msg}") from None
     except ValueError as error:
         raise BuildError(f"not for a board: {error}") from None
+
+
+@lru_cache(maxsize=4)
+def _small(sources: tuple[tuple[str, str], ...], short_names: bool) -> Texts:
+    texts = move_texts(shrink(dict(sources)))
+    return Texts(shorten(texts.sources), texts.file) if short_names else texts
 
 
 def _dotted(source: Path, firmware: Path) -> str:

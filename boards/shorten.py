@@ -11,6 +11,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import count
 from typing import TypeVar
 
@@ -27,14 +28,16 @@ def shorten(sources: Mapping[str, str]) -> dict[str, str]:
     """Return the sources of a board's modules, by dotted name, with shorter names. ValueError for an f-string."""
     trees = {name: _parsed(name, text) for name, text in sources.items()}
     fixed = _texts(trees.values())
-    private = _private_names(trees, sources, fixed)
+    tokens = {name: _tokens(tree, sources[name].split("\n")) for name, tree in trees.items()}
+    private = _private_names(trees, tokens, fixed)
     keywords = {word.arg or "" for tree in trees.values() for word in _all(tree, ast.keyword)}
     result = {}
     for name, tree in trees.items():
-        places = _tokens(tree, sources[name].split("\n"))
+        places = tokens[name]
         names = {place: private[name][word] for place, word in places.items() if word in private[name]}
         names |= _arguments(tree, keywords, set(private[name]) | set(private[name].values()))
         result[name] = _replaced(sources[name], places, names)
+    _nodes.cache_clear()
     return result
 
 
@@ -46,7 +49,12 @@ def _parsed(name: str, text: str) -> ast.Module:
 
 
 def _all(tree: ast.AST, kind: type[_Node]) -> Iterator[_Node]:
-    return (node for node in ast.walk(tree) if isinstance(node, kind))
+    return (node for node in _nodes(tree) if isinstance(node, kind))
+
+
+@lru_cache(maxsize=256)
+def _nodes(tree: ast.AST) -> list[ast.AST]:
+    return list(ast.walk(tree))
 
 
 def _texts(trees: Iterable[ast.Module]) -> set[str]:
@@ -60,7 +68,7 @@ def _texts(trees: Iterable[ast.Module]) -> set[str]:
 
 
 def _private_names(
-    trees: Mapping[str, ast.Module], sources: Mapping[str, str], fixed: set[str]
+    trees: Mapping[str, ast.Module], tokens: Mapping[str, dict[_Place, str]], fixed: set[str]
 ) -> dict[str, dict[str, str]]:
     """Return for each module what its private names become.
 
@@ -72,7 +80,7 @@ def _private_names(
     makers: dict[str, set[str]] = defaultdict(set)
     shared: set[str] = set()  # what a module uses of an object that is not its own
     for module, tree in trees.items():
-        for word in filter(_PRIVATE.match, _tokens(tree, sources[module].split("\n")).values()):
+        for word in filter(_PRIVATE.match, tokens[module].values()):
             users[word].add(families[module])
         for word in _defined(tree):
             makers[word].add(families[module])
@@ -137,7 +145,7 @@ def _homes(tree: ast.Module, modules: Mapping[str, ast.Module]) -> dict[str, str
 
 def _defined(tree: ast.Module) -> set[str]:
     """Return what a module makes a name for; what it only reads may belong to somebody else."""
-    found = {node.name for node in ast.walk(tree) if isinstance(node, _Function | ast.ClassDef)}
+    found = {node.name for node in _nodes(tree) if isinstance(node, _Function | ast.ClassDef)}
     found |= {node.id for node in _all(tree, ast.Name) if isinstance(node.ctx, ast.Store)}
     found |= {
         node.attr for node in _all(tree, ast.Attribute) if isinstance(node.ctx, ast.Store) and _is_own(node.value)
@@ -178,7 +186,7 @@ def _arguments(tree: ast.Module, keywords: set[str], taken: set[str]) -> dict[_P
     """Return new names of the arguments of functions and methods, by each place where they stand."""
     known = taken | keywords | {node.id for node in _all(tree, ast.Name)} | {node.arg for node in _all(tree, ast.arg)}
     known |= {alias.asname or alias.name for alias in _all(tree, ast.alias)}
-    known |= {node.name for node in ast.walk(tree) if isinstance(node, _Function | ast.ClassDef)}
+    known |= {node.name for node in _nodes(tree) if isinstance(node, _Function | ast.ClassDef)}
     fresh = [letter for letter in _DIGITS[10:] if letter not in known]
     found: dict[_Place, str] = {}
     for body in [tree.body, *(owner.body for owner in _all(tree, ast.ClassDef))]:

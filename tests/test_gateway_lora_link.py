@@ -170,6 +170,7 @@ def test_one_source_cannot_take_the_time_of_the_others() -> None:
     async def body() -> None:
         async with running(rate_per_s=10.0, rate_burst=20) as rig:
             greedy, modest = rig.forwarder(A, "127.0.0.3"), rig.forwarder(B, "127.0.0.4")
+            await greedy.pull()  # from here on it is known at its address
             for _ in range(50):
                 greedy.send_pull()
             await rig.until_counted("rate_limited", 30)
@@ -181,6 +182,26 @@ def test_one_source_cannot_take_the_time_of_the_others() -> None:
             await rig.until_counted("rate_limited", 35)
             await modest.pull()
             assert (rig.count("rate_limited"), len(waiting(greedy.down))) == (35, 5)
+
+    run(body())
+
+
+def test_gateways_behind_one_address_each_have_a_rate_of_their_own() -> None:
+    async def body() -> None:
+        async with running(rate_per_s=10.0, rate_burst=20) as rig:
+            greedy, modest, stranger = (rig.forwarder(eui, "127.0.0.5") for eui in (A, B, bytes(8)))
+            await greedy.pull()
+            await modest.pull()
+            for _ in range(40):
+                greedy.send_pull()
+            await rig.until_counted("rate_limited", 20)
+            for _ in range(15):
+                await modest.pull()
+            for _ in range(40):  # what is not known there shares what the two have left of the address's
+                stranger.send_pull()
+            await rig.until_counted("rate_limited", 42)
+            await modest.pull()
+            assert (rig.count("rate_limited"), rig.count("unknown_gateway")) == (42, 18)
 
     run(body())
 

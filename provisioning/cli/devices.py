@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from provisioning.cli.output import note, of, say, say_json, say_table
+from provisioning.errors import ConfigError
 from provisioning.identities import parse_eui
 from provisioning.judging import judge_of
 from provisioning.model.device import DeviceRecord
@@ -54,16 +55,34 @@ def register(
     if file is not None:
         _register_file(ctx, file, keys, revision)
         return
+    eui = None if dev_eui is None else parse_eui(dev_eui, "DevEUI")
+    app_key = None if keys is None else _vendors_key(keys, eui)
     with of(ctx).city().registry() as registry:
         device = registry.register_device(
             kind or "",
-            dev_eui=None if dev_eui is None else parse_eui(dev_eui, "DevEUI"),
+            dev_eui=eui,
             join_eui=None if join_eui is None else parse_eui(join_eui, "JoinEUI"),
             name=name,
             owner=owner,
+            app_key=app_key,
         )
     say(device.dev_eui.hex())
     note(f"registered {device.name}; next: lykta board make {device.dev_eui.hex()} IMAGE")
+
+
+def _vendors_key(keys: Path, dev_eui: bytes | None) -> bytes:
+    """The AppKey that the vendor gave the device. Never an argument: those stand in lists of processes."""
+    if dev_eui is None:
+        raise typer.BadParameter("--keys needs --dev-eui: a vendor's key belongs to the DevEUI on the device")
+    found = files.read_keys(keys).get(dev_eui.hex())
+    if found is None:
+        raise ConfigError(
+            "The key file has no key for this device.",
+            value=dev_eui.hex(),
+            reason="With another key the device could never join.",
+            next_step=f"add the line {dev_eui.hex()},APP_KEY to {keys.name}",
+        )
+    return found
 
 
 def _register_file(ctx: typer.Context, file: Path, keys: Path | None, revision: int | None) -> None:

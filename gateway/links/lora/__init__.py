@@ -57,9 +57,9 @@ class Settings(plugins.Settings):
     ack_wait_s: Annotated[float, Field(ge=0.01, le=60)] = 3.0
     """How long to wait for TX_ACK."""
     rate_per_s: Annotated[float, Field(gt=0, le=1e6)] = 200.0
-    """Datagrams a second from one source address, lasting."""
+    """Datagrams a second from one gateway, or from one source address as long as no gateway is known there; lasting."""
     rate_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 400
-    """Datagrams at once from one source address."""
+    """Datagrams at once, counted likewise."""
     receive_buffer_bytes: Annotated[int, Field(ge=4096, le=1 << 28)] = 4 << 20
     """What the kernel holds while the daemon is busy; the kernel's own limit is net.core.rmem_max."""
 

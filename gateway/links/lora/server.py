@@ -36,6 +36,8 @@ _DATAGRAMS_PER_TURN = 64
 _FIRST_RETRY_S = 0.1
 _LAST_RETRY_S = 2.0
 _U32_MASK = 0xFFFFFFFF
+_EUI = slice(4, 12)
+"""Where every datagram of a forwarder has the gateway's EUI (P section 3.2)."""
 _TX_ERRORS = (
     "TOO_LATE", "TOO_EARLY", "COLLISION_PACKET", "COLLISION_BEACON", "TX_FREQ", "TX_POWER", "GPS_UNLOCKED",
 )  # fmt: skip
@@ -219,7 +221,7 @@ class LoraLink:
     def _admit(self, datagram: Datagram) -> tuple[semtech.Header, Forwarder] | None:
         """Return the header, and whose it is, or None for whom nothing is done. Raises MalformedDatagram."""
         now_s, address = self._clock.monotonic_s(), datagram.sender
-        if not self._rate.allow(source(address[0]), now_s):
+        if not self._rate.allow(self._answerable(datagram), now_s):
             self._refuse("rate_limited", address)
             return None
         if datagram.truncated:
@@ -234,6 +236,15 @@ class LoraLink:
             self._refuse(refusal, address, eui=header.gateway_eui.hex(), pinned_to=str(forwarder.host))
             return None
         return header, forwarder
+
+    def _answerable(self, datagram: Datagram) -> bytes | str:
+        """Return whose rate a datagram counts against: its gateway's where it was heard before, else its address's.
+
+        Several forwarders may stand behind one address, and strangers too.
+        """
+        sender: str = datagram.sender[0]
+        forwarder = self._forwarders.get(bytes(datagram.data[_EUI]))
+        return forwarder.eui if forwarder is not None and forwarder.host == host(sender) else source(sender)
 
     def _handle(self, pdu: semtech.Pdu, forwarder: Forwarder, address: Any, sink: Sink) -> None:
         if isinstance(pdu, semtech.PushData):
