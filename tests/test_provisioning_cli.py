@@ -109,21 +109,6 @@ def test_register_and_devices(cli: Cli) -> None:
         assert part in table
 
 
-def test_a_device_for_the_bench_may_bring_its_vendors_key(cli: Cli, tmp_path: Path) -> None:
-    key = "00112233445566778899aabbccddee01"
-    keys = tmp_path / "keys.csv"
-    keys.write_text(f"dev_eui,app_key\n{EUI},{key}\n")
-    kind = ("register", "--kind", "street_light", "--keys", str(keys))
-    assert "--dev-eui" in cli(*kind, code=64)
-    stranger = cli(*kind, "--dev-eui", "0200000000000abc", code=1)
-    assert "no key for this device" in stranger and key not in stranger
-    assert key not in cli(*kind, "--dev-eui", EUI)
-    assert cli("devices", "--json").count('"dev_eui"') == 1
-    image = tmp_path / "board.img"
-    cli("board", "make", EUI, str(image))
-    assert bytes.fromhex(key) in image.read_bytes(), "the board joins with the key that the vendor gave"
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "parts"),
     [
