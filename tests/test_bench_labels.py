@@ -4,6 +4,7 @@
 
 import base64
 import re
+import sys
 import zlib
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from provisioning.bench import label
 from provisioning.bench.label import Label
-from provisioning.errors import ConfigError
+from provisioning.errors import ConfigError, NotInstalled
 
 LAMP = Label(
     bytes.fromhex("aabbccddeeff0011"), bytes.fromhex("1122334455667788"), "Södermalm lamp 12", "street_light", "Åby"
@@ -61,6 +62,13 @@ def test_a_sheet_holds_every_label(tmp_path: Path) -> None:
         mode = "L" if len(raw) == size[0] * size[1] else "RGB"
         codes.add(read(Image.frombytes(mode, size, raw)))
     assert codes == {each.code for each in many}
+
+
+def test_without_the_extra_packages_the_label_is_zpl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "segno", None)
+    with pytest.raises(NotInstalled, match="extra set"):
+        label.picture(LAMP)
+    assert LAMP.code in label.zpl(LAMP)
 
 
 def test_zpl_draws_the_same_code_and_takes_no_commands_from_names() -> None:

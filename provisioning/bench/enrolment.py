@@ -24,7 +24,7 @@ from provisioning.bench.proof import BenchNetwork, Proof, prove
 from provisioning.bench.repl import RawRepl
 from provisioning.bench.session import Session
 from provisioning.city import City
-from provisioning.errors import UnknownDevice
+from provisioning.errors import NotInstalled, UnknownDevice
 from provisioning.images import DEFAULT_INTERVAL_MS, identity_map
 from provisioning.registry import Device, Registry
 
@@ -235,7 +235,10 @@ class Enrolment:
         folder.mkdir(parents=True, exist_ok=True)
         stem = tag.dev_eui.hex()
         (folder / f"{stem}.zpl").write_text(label.zpl(tag), "utf-8")
-        label.save_png(tag, folder / f"{stem}.png")
+        try:
+            label.save_png(tag, folder / f"{stem}.png")
+        except NotInstalled as error:  # the board is done, and lykta label makes the picture at any time
+            self._step("label", f"as ZPL only; {error.next_step}")
 
     def _note(self, step: str, device: Device, **facts: Any) -> None:
         self._bench.ledger.add(self._uid, step, port=self._port.path, dev_eui=device.dev_eui.hex(), **facts)
