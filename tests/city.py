@@ -82,10 +82,10 @@ class City:
     def _disconnect(self) -> None:
         self.tap.close()
 
-    def lykta(self, *arguments: str, code: int = 0) -> str:
+    def lykta(self, *arguments: str, code: int = 0, timeout_s: float = 100) -> str:
         """Run a `lykta` command on this city; return what it printed to standard output."""
         command = [sys.executable, "-m", "provisioning.cli", "-C", str(self.folder / "city"), *arguments]
-        done = subprocess.run(command, env=_ENV, capture_output=True, text=True, timeout=100, check=False)
+        done = subprocess.run(command, env=_ENV, capture_output=True, text=True, timeout=timeout_s, check=False)
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 

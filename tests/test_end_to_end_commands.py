@@ -12,7 +12,7 @@ from tests.city import City, running, wait_until
 from tests.conftest import Mosquitto
 from tests.lora_city import LoraCity
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.apart]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.apart]
 
 
 class Room:
@@ -34,8 +34,8 @@ class Room:
         """Run `lykta command` or `lykta settings`; return what it printed, the summary last."""
         broker = f"127.0.0.1:{self.city.broker_port}"
         options = ["--broker", broker, "--as", self.name, "--key", str(self.key), "--json"]
-        options += [] if "--wait" in words else ["--wait", "90s"]  # City.lykta waits a little longer
-        printed = self.city.lykta(*words, *options, code=code)
+        options += [] if "--wait" in words else ["--wait", "4m"]
+        printed = self.city.lykta(*words, *options, code=code, timeout_s=280)
         lines, _, summary = printed.partition("{\n")
         return [json.loads(line) for line in lines.splitlines()] + [json.loads("{" + summary)]
 
