@@ -30,7 +30,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -78,6 +78,11 @@ deb: ## the Debian packages, for bookworm and trixie, into dist/
 
 deb-test: deb ## installs, starts, upgrades and purges them in fresh Debian roots (needs root and systemd-nspawn)
 	@for suite in $(SUITES); do tools/debian_root.sh $$suite && tools/deb_test.sh $$suite || exit 1; done
+
+ble-vm-test: ## the packaged gateway on the real BlueZ of Debian 13, in an emulated machine that is made once (needs root)
+	@tools/venv.sh run test
+	@tools/ble_vm/build.sh
+	@$(BIN)/python -m pytest -s -m "" -n0 -p no:cacheprovider tests/ble_vm $(ARGS)
 
 fuzz: ## INPUTS=10000000 mutated inputs over each of serial, UDP, MQTT and authentic payloads, guided by coverage
 	@tools/venv.sh run test fuzz
