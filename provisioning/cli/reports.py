@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from provisioning.cli import coverage
 from provisioning.cli.output import note, of, say, say_json, say_table
 from provisioning.cli.verify import city_or_none
 from provisioning.private_files import PUBLIC_MODE, write_new
@@ -121,6 +122,9 @@ def expiring(
         say_table(["day", "what", "about", "owner"], [[str(value) for value in each] for each in found])
     else:
         note(f"nothing ends within {days} days")
+
+
+report_app.command("coverage")(coverage.coverage)
 
 
 @catalogue_app.command("export")

@@ -24,6 +24,8 @@ from provisioning.register import tables
 from provisioning.register.stock import objects
 from provisioning.reports import (
     catalogue,
+    coverage,
+    coverage_map,
     duplicates,
     expiring,
     heard,
@@ -37,8 +39,10 @@ from provisioning.reports import (
 )
 
 if TYPE_CHECKING:
+    from consumer.ledger import Ledger
     from provisioning.city import City
     from provisioning.guidelines.engine import Guidelines
+    from provisioning.reports.radio_range import Budget
 
 KpiForm = Literal["md", "csv", "json", "xlsx"]
 
@@ -85,17 +89,44 @@ def yearly(
 
 def came_in(city: City | None, store: str, year: int) -> heard.Heard:
     """What a receiver's store holds of a year, by the city's rules or the proposal. Raises ReceiverError."""
+    pack = (city_pack.proposed() if city is None else city_pack.load(city.home)).pack
+    with _ledger(store) as ledger:
+        begin, end = (datetime(each, 1, 1, tzinfo=UTC).timestamp() for each in (year, year + 1))
+        return heard.read_store(ledger, begin, end, pack.figures.longest_gap_h)
+
+
+@contextmanager
+def _ledger(store: str) -> Iterator[Ledger]:
     if not store.startswith("postgres") and not Path(store.removeprefix("sqlite:")).is_file():
         raise ReceiverError(
             "There is no store of received readings.", value=store, next_step="lykta receive --store URL makes one"
         )
-    pack = (city_pack.proposed() if city is None else city_pack.load(city.home)).pack
     ledger = open_store(store)
     try:
-        begin, end = (datetime(each, 1, 1, tzinfo=UTC).timestamp() for each in (year, year + 1))
-        return heard.read_store(ledger, begin, end, pack.figures.longest_gap_h)
+        yield ledger
     finally:
         ledger.close()
+
+
+def covered(city: City, budget: Budget, received: str | None, *, exact: bool) -> coverage.Coverage:
+    """Radio coverage of what stands and is planned; with a receiver's store, who was heard by whom too."""
+    heard_by = None
+    if received is not None:
+        with _ledger(received) as ledger:
+            heard_by = coverage.heard_by(ledger)
+    with city.registry() as registry, registry.stock() as stock:
+        return coverage.make(stock, budget, heard_by, exact=exact)
+
+
+def write_covered(
+    found: coverage.Coverage, form: coverage_map.Form, by: coverage.Group, out: Path | None
+) -> str | None:
+    """Write coverage into a new file; return it as text where there is no file."""
+    text = coverage_map.as_geojson(found) if form == "geojson" else coverage_map.as_json(found, by)
+    if out is None:
+        return text
+    write_new(out, text.encode(), PUBLIC_MODE)
+    return None
 
 
 def delivery(city: City | None, store: str, year: int) -> str:

@@ -13,6 +13,7 @@ from provisioning.errors import AlreadyExists
 from provisioning.guidelines.texts import Language
 from provisioning.model.device import DeviceRecord
 from provisioning.model.organisations import Organisation
+from provisioning.model.parts import Location
 from provisioning.private_files import PUBLIC_MODE, make_directory, write_new
 from provisioning.reports import public_html
 from provisioning.reports.judged import Judged, judge
@@ -28,6 +29,12 @@ _PROTECTED_DECIMALS: Final = 2
 """About a kilometre: where is not to be known more closely."""
 
 
+def position(place: Location, *, exact: bool = False) -> tuple[float, float]:
+    """Latitude and longitude as others may see them; protected ones are rounded unless `exact`."""
+    digits = _PROTECTED_DECIMALS if place.protected and not exact else _DECIMALS
+    return round(place.lat, digits), round(place.lon, digits)
+
+
 def feature(
     device: DeviceRecord, organisations: Mapping[str, Organisation], feedback: str, judged: Judged
 ) -> dict[str, Any] | None:
@@ -35,7 +42,7 @@ def feature(
     place = device.location
     if place is None:
         return None
-    digits = _PROTECTED_DECIMALS if place.protected else _DECIMALS
+    lat, lon = position(place)
     owner = organisations.get(device.owner_org or "")
     personal = device.personal_data
     properties: dict[str, Any] = {
@@ -56,7 +63,7 @@ def feature(
     return {
         "type": "Feature",
         "id": device.id,
-        "geometry": {"type": "Point", "coordinates": [round(place.lon, digits), round(place.lat, digits)]},
+        "geometry": {"type": "Point", "coordinates": [lon, lat]},
         "properties": {name: value for name, value in properties.items() if value is not None},
     }
 
