@@ -44,7 +44,7 @@ def _records() -> list[DeviceRecord]:
     return [
         _gateway(0x100, ROOF),
         _gateway(0x101, NEW, lifecycle=PLANNED, interfaces=[{"type": "ble", "enabled": True}]),
-        _gateway(0x102, None),
+        _gateway(0x102, None, name="pier", identity=None),
         _device(1, 59.355, 18.06),  # 2224 m north of the roof
         _device(2, 59.365, 18.06),  # 3336 m
         _device(3, 59.501, 18.3, **near_new),
@@ -69,7 +69,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> City:
             results = register(change, registry.keys(), _records(), Options(keep_stage=True))
             assert [each.error for each in results if each.error is not None] == []
         end = datetime(2030, 1, 1, tzinfo=UTC)
-        for number, name in ((0x999, "kiosk"), (0x100, "the roof")):
+        for number, name in ((0x999, "kiosk"), (0x100, "the roof"), (0x998, "pier")):
             eui = bytes.fromhex(f"70b3d57ed{number:07x}")
             registry.add_gateway(
                 eui, name, certificate_pem="x", certificate_sha256=number.to_bytes(32, "big"), not_after=end
@@ -79,13 +79,13 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> City:
 
 @pytest.fixture
 def received(tmp_path: Path) -> str:
-    """What a receiver was told: the roof heard device 2 and the one whose place nobody knows; a stranger heard 7."""
+    """What a receiver was told: the roof heard 2, and 5 of no known place; a stranger 7; the pier, known by name, 6."""
     url = f"sqlite:{tmp_path / 'received.sqlite'}"
     ledger = open_ledger(url)
-    streams = ((1, f"urn:dev:mac:{GATEWAY}"), (2, "urn:dev:mac:70b3d57ed0000777"))
+    streams = ((1, f"urn:dev:mac:{GATEWAY}"), (2, "urn:dev:mac:70b3d57ed0000777"), (3, "urn:dev:mac:70b3d57ed0000998"))
     for number, gateway in streams:
         ledger.database.execute("INSERT INTO stream VALUES (?, ?, ?)", (number, gateway, b"x"))
-    for number, stream in ((2, 1), (5, 1), (7, 2)):
+    for number, stream in ((2, 1), (5, 1), (7, 2), (6, 3)):
         row = (f"70b3d57ed{number:07x}", 1, 1e9, "device", "{}", "{}", stream, number)
         ledger.database.execute("INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     ledger.close()
@@ -151,6 +151,7 @@ def test_who_was_heard_is_measured(city: City, capsys: pytest.CaptureFixture[str
     rows = _by_number(out)
     assert rows[2] == ("covered", "measured", ["GWY-0001"], "GWY-0001", 3336)
     assert rows[5] == ("covered", "measured", ["GWY-0001"], "", None)
+    assert rows[6] == ("covered", "measured", ["GWY-0003"], "GWY-0001", 2224)
     assert rows[7][0] == "not covered"  # whose gateway is not of this register
     assert rows[1][1] == "estimated"
     assert [round(each["measured_m"] or 0) for each in json.loads(out)["gateways"]] == [3336, 0, 0, 0]
