@@ -37,6 +37,7 @@ from provisioning.cli import (
     init,
     papers,
     people,
+    platforms,
     receive,
     reports,
     rules,
@@ -116,6 +117,7 @@ app.command("import")(batches.import_)
 app.command("export")(batches.export)
 app.add_typer(people.org, name="org")
 app.add_typer(people.role, name="role")
+people.platform.command("test")(platforms.test_platform)
 app.add_typer(people.platform, name="platform")
 app.add_typer(people.dataset, name="dataset")
 app.add_typer(papers.paper_app("waiver"), name="waiver")

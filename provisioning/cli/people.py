@@ -139,7 +139,13 @@ def add_platform(
         list[str] | None,
         typer.Option("--capability", help="integration, collect, store, bigdata, analyse; repeatable."),
     ] = None,
-    api_url: Annotated[str | None, typer.Option("--api-url", metavar="URL")] = None,
+    api_url: Annotated[
+        str | None, typer.Option("--api-url", metavar="URL", help="Where its published interface is.")
+    ] = None,
+    api_kind: Annotated[
+        str | None,
+        typer.Option("--api-kind", metavar="KIND", help="What that speaks: mqtt, sensorthings, ngsi-ld or openapi."),
+    ] = None,
     replace: Replace = False,
 ) -> None:
     """Add a platform."""
@@ -152,6 +158,7 @@ def add_platform(
         "applicant": applicant,
         "capabilities": capability,
         "api_url": api_url,
+        "api_kind": api_kind,
     }
     put_from_options(ctx, Platform, values, replace)
 

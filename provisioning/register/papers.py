@@ -7,15 +7,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
-from provisioning.errors import DuplicateEntry, PaperError, UnknownDevice
+from provisioning.errors import DuplicateEntry, PaperError, StaleRevision, UnknownDevice
 from provisioning.model.base import Model
 from provisioning.model.commanders import Commander
 from provisioning.model.datasets import Dataset
 from provisioning.model.organisations import Organisation, RoleHolder
 from provisioning.model.papers import Paper, Signature, expiry
-from provisioning.model.platforms import Platform
+from provisioning.model.platforms import InterfaceTest, Platform
 from provisioning.register import tables
 from provisioning.register.log import Change, canonical
 from provisioning.register.signing import opened
@@ -40,8 +40,11 @@ PLACES: Final[dict[type[Model], Place]] = {
 }
 
 
-def put(change: Change, thing: Object, *, replace: bool = False) -> int:
-    """Write an object. Raises DuplicateEntry where its id is taken and it is not to be replaced."""
+def put(change: Change, thing: Object, *, replace: bool = False, done: str = "replace") -> int:
+    """Write an object. Raises DuplicateEntry where its id is taken and it is not to be replaced.
+
+    `done` is what the log calls the writing of one that was there.
+    """
     table, word = PLACES[type(thing)]
     there = change.connection.execute(select(table.c.id).where(table.c.id == thing.id)).scalar_one_or_none()
     if there is not None and not replace:
@@ -52,7 +55,7 @@ def put(change: Change, thing: Object, *, replace: bool = False) -> int:
         )
     _check_parts(change, thing)
     body = thing.model_dump(mode="json", exclude_none=True)
-    revision = change.log(f"{word}.{'add' if there is None else 'replace'}", thing.id, {word: body})
+    revision = change.log(f"{word}.{'add' if there is None else done}", thing.id, {word: body})
     values = {"body": canonical(body), "revision": revision}
     if there is None:
         change.connection.execute(insert(table).values(id=thing.id, **values))
@@ -103,6 +106,31 @@ def revoke_commander(change: Change, commander_id: str) -> Commander:
     ended = commander.model_copy(update={"revoked_at": datetime.fromtimestamp(change.at_s, UTC)})
     put(change, ended, replace=True)
     return ended
+
+
+def platform_of(connection: Connection, platform_id: str) -> Platform:
+    """The platform with this id. Raises UnknownDevice."""
+    platform = object_of(connection, tables.platforms, Platform, platform_id)
+    if platform is None:
+        raise UnknownDevice(
+            "No platform with this id is in the register.", value=platform_id, next_step="lykta platform list"
+        )
+    return platform
+
+
+def keep_test(change: Change, platform_id: str, test: InterfaceTest) -> Platform:
+    """Keep what a test of a platform's interface showed. Raises StaleRevision where the interface is another by now."""
+    platform = platform_of(change.connection, platform_id)
+    if (platform.api_kind, platform.api_url) != (test.kind, test.url):
+        raise StaleRevision(
+            "The platform's interface was changed while it was tested.",
+            value=f"tested {test.kind} {test.url}, now {platform.api_kind} {platform.api_url}",
+            reason="The test says nothing about the interface that is registered now.",
+            next_step=f"lykta platform test {platform_id}",
+        )
+    tested = platform.model_copy(update={"api_test": test})
+    put(change, tested, replace=True, done="test")
+    return tested
 
 
 def add_paper(change: Change, envelope: bytes) -> tuple[Paper, Signature]:

@@ -14,6 +14,7 @@ from provisioning.guidelines.rule import Answer, Case, rule
 
 if TYPE_CHECKING:
     from provisioning.model.papers import Approval, Signed
+    from provisioning.model.platforms import InterfaceTest, Platform
 
 _KS: Final = frozenset({"ks", "slk"})
 """Only they answer for a common platform (strategy 4.1.2)."""
@@ -147,3 +148,34 @@ def alone(case: Case) -> Iterator[Hit]:
         yield ask.missing("/store_forward_h", least, least=least)
     elif hours < least:
         yield Hit("short", "/store_forward_h", hours, least, {"hours": hours, "least": least})
+
+
+@rule("PLAT-6", when=lambda case: any(True for _ in _published(case)), numbers=("test_months",))
+def tested(case: Case) -> Iterator[Hit]:
+    """A platform speaks what its published interface says: a test has shown it, not too long ago (R-08)."""
+    months = case.number("test_months")
+    for field, platform in _published(case):
+        test, values = platform.api_test, {"platform": platform.id, "months": months}
+        if test is None or (test.kind, test.url) != (platform.api_kind, platform.api_url):
+            yield Hit("never", field, None, "a passed test", values)
+            continue
+        values["date"] = test.at.date()
+        if not test.passed:
+            yield Hit("failed", field, "failed", "a passed test", {**values, "step": _broken(test)})
+        elif case.now - test.at > timedelta(days=months * ask.DAYS_PER_MONTH):
+            yield Hit("old", field, test.at.date(), months, values)
+
+
+def _broken(test: InterfaceTest) -> str:
+    return next((each.name for each in test.steps if each.outcome == "failed"), "–")
+
+
+def _published(case: Case) -> Iterator[tuple[str, Platform]]:
+    """The platforms that this record's data goes to and that publish an interface; each once."""
+    named = [] if case.record.platform is None else [("/platform/id", case.record.platform.id)]
+    for pointer, stream in ask.streams(case.record):
+        named += [(f"{pointer}/sinks/{at}/platform_id", sink.platform_id) for at, sink in enumerate(stream.sinks)]
+    for platform_id in dict.fromkeys(each for _, each in named):
+        entry = case.stock.platform(platform_id)
+        if entry is not None and entry.api_url is not None:
+            yield next(field for field, each in named if each == platform_id), entry
