@@ -3,6 +3,9 @@
 """`lykta platform test`: what a platform speaks, against mosquitto and a peer in this process, right and broken."""
 
 import json
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from provisioning.cli import main
 from provisioning.conformance import http as conformance_http
+from tests.city import wait_until
 from tests.conftest import Mosquitto
 from tests.mqtt_rig import Authority
 from tests.platform_peer import OPENAPI, NgsiLd, Peer, Reply, as_json, sensorthings, serving
@@ -49,6 +53,8 @@ def add(lykta: Lykta, kind: str, url: str, *more: str, code: int = 0) -> str:
 
 
 def outcome(lykta: Lykta, *options: str, code: int = 0) -> dict[str, Any]:
+    if "--timeout" not in options:  # ends with the answer; a busy machine may be slow to give it
+        options = (*options, "--timeout", "60")
     found: dict[str, Any] = json.loads(lykta("platform", "test", "INT-01", "--json", *options, code=code))
     assert found["passed"] == (code == 0)
     (kept,) = json.loads(lykta("platform", "list", "--json"))
@@ -87,7 +93,7 @@ def test_a_broker_that_forbids_the_topic_fails(lykta: Lykta, mosquitto: Mosquitt
     mosquitto.config.write_text(mosquitto.config.read_text() + f"acl_file {tmp_path}/acl\n")
     mosquitto.start()
     add(lykta, "mqtt", f"mqtt://127.0.0.1:{mosquitto.port}")
-    step = last(outcome(lykta, "--timeout", "2", code=1))
+    step = last(outcome(lykta, "--timeout", "5", code=1))
     assert step["name"].startswith("MQTT 5: ") and "--topic" in step["next_step"]
     assert len(outcome(lykta, "--topic", "city/test")["steps"]) == 8
 
@@ -110,6 +116,34 @@ def test_no_broker_and_something_else_in_its_place(lykta: Lykta, peer: Peer, fre
     assert "cannot be reached" in last(outcome(lykta, code=1))["state"]
     add(lykta, "mqtt", peer.url.replace("http", "mqtt"), "--replace")
     assert last(outcome(lykta, "--timeout", "2", code=1))["name"].endswith(": connect")
+
+
+@pytest.mark.parametrize("scheme", ["mqtt", "mqtts", "https"])
+def test_who_takes_the_connection_and_says_nothing_is_not_waited_for(lykta: Lykta, scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        kind = "openapi" if scheme == "https" else "mqtt"
+        add(lykta, kind, f"{scheme}://127.0.0.1:{silent.getsockname()[1]}")
+        steps = outcome(lykta, "--timeout", "1", code=1)["steps"]
+        assert [each["outcome"] for each in steps] == (["absent", "failed"] if scheme == "mqtt" else ["failed"])
+
+
+def test_a_broker_of_3_1_1_alone_lacks_version_5_and_passes(lykta: Lykta, free_port: int) -> None:
+    """amqtt, the demo's broker, which knows nothing newer."""
+    program = [sys.executable, "-m", "provisioning.demo.amqtt_broker", str(free_port)]
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as broker:
+        try:
+            wait_until(lambda: _accepts(free_port), "amqtt to listen")
+            add(lykta, "mqtt", f"mqtt://127.0.0.1:{free_port}")
+            steps = outcome(lykta, "--timeout", "8")["steps"]  # to version 5 it says nothing at all
+        finally:
+            broker.terminate()
+            broker.wait(60)
+    assert [each["outcome"] for each in steps] == ["absent", *["passed"] * 4]
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_sensorthings(lykta: Lykta, peer: Peer) -> None:

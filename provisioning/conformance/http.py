@@ -60,7 +60,8 @@ class Http:
             headers=headers,
             auth=None if access.username is None else httpx.BasicAuth(access.username, access.password or ""),
             verify=ssl.create_default_context() if access.tls is None else access.tls,
-            timeout=target.timeout_s,
+            # Half of it for TCP and half for TLS: a handshake that is ended from outside would leave its socket open.
+            timeout=httpx.Timeout(target.timeout_s, connect=target.timeout_s / 2),
             follow_redirects=False,
             trust_env=False,
         )

@@ -174,11 +174,12 @@ class _Visit:
             if what in self._seen:
                 break
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
-                if what == "connack":  # some brokers answer a version that they do not know by hanging up
+                if what == "connack":  # how some brokers answer a version that they do not know; others are silent
                     raise _NotSpoken("the broker closed the connection")
                 raise _wrong(f"The broker closed the connection. {silent}", self._target.url)
             if time.monotonic() > deadline_s:
-                raise _wrong(silent, f"nothing within {self._target.timeout_s:g} s")
+                found = f"nothing within {self._target.timeout_s:g} s"
+                raise _NotSpoken(found) if what == "connack" else _wrong(silent, found)
         return self._seen[what]
 
 
