@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lykta platform test`: what a platform speaks, against mosquitto and a peer in this process, right and broken."""
 
+import base64
 import json
 import socket
 import subprocess
@@ -232,7 +233,9 @@ def test_a_redirect_on_the_same_host_is_followed(lykta: Lykta, peer: Peer) -> No
     there = Reply(301, headers=(("Location", "/v2.json"),))
     peer.answer = lambda _m, path, _b: as_json(OPENAPI) if path == "/v2.json" else there
     add(lykta, "openapi", f"{peer.url}/openapi.json")
-    outcome(lykta)
+    outcome(lykta, "--username", "city", "--password-ref", "env:PLATFORM_TOKEN")
+    basic = "Basic " + base64.b64encode(f"city:{TOKEN}".encode()).decode()
+    assert [each[1:] for each in peer.asked] == [("/openapi.json", basic), ("/v2.json", basic)]
 
 
 def test_a_certificate_that_nobody_vouches_for(lykta: Lykta, tmp_path: Path) -> None:
