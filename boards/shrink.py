@@ -9,7 +9,6 @@ they are, so that a traceback of a board names the line of the source.
 
 import ast
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +19,6 @@ _SHORT_TEXT = 10  # MicroPython keeps such a text once, however often it is used
 _SMALL_INT = 1 << 30  # beyond it a number is an object on the heap of a 32-bit board
 _HOST_TOO = "firmware.wire."
 _MAY_BE_RECURSIVE = 3  # a function that only names itself is not used
-# CPython 3.11's ast.parse fails in threads now and then (gh-106905), and the second finds the first's work.
-_one_at_a_time = threading.Lock()
 _UNSAFE_OPERATORS = (ast.Pow, ast.MatMult)
 Literal = int | str | bool
 _Place = tuple[int, int, int, int]  # first line and column, last line and column behind it
@@ -48,8 +45,7 @@ class _Module:
 
 def shrink(sources: Mapping[str, str]) -> dict[str, str]:
     """Return the sources of a board's modules, by dotted name, in their smaller form."""
-    with _one_at_a_time:
-        return dict(_shrunk(tuple(sources.items())))
+    return dict(_shrunk(tuple(sources.items())))
 
 
 @lru_cache(maxsize=4)
