@@ -99,12 +99,12 @@ def test_levels_repeat_with_the_seed(tmp_path: Path) -> None:
 
 def test_a_sender_that_disappears_breaks_off(patient: AirProcess) -> None:
     with pair(patient) as (sender, listener):
-        start_us = now_us() - 300_000
-        listener.listen(start_us, sf=9)
+        start_us = now_us() - 400_000  # its header is over
+        listener.listen(start_us, sf=10)
         listener.say(op="report")
         listener.expect("report")  # so the air knows of the listener
-        sent = sender.send(start_us, bytes(200), sf=9)
-        assert sent["until_us"] > start_us + 1_000_000
+        sent = sender.send(start_us, bytes(200), sf=10)
+        assert sent["until_us"] > start_us + 1_500_000
         sender.close()
         heard = next(event for event in iter(listener.next, None) if "crc_ok" in event)
         assert heard["crc_ok"] is False
