@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway import plugins
 from gateway.errors import NotTaken, PlatformError, TryLater
+from gateway.platforms._tls import TlsSettings, tls_context
 from gateway.releases.settings import ReleaseSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from gateway.platforms import Context
 
@@ -52,22 +52,6 @@ def _is_address(url: str) -> str:
     if address.is_link_local or address.is_multicast or address.is_unspecified:
         raise ValueError(f"{address} is the address of no platform")
     return url.rstrip("/")
-
-
-class TlsSettings(BaseModel):
-    """``[platforms.tls]``: PEM files. Without ``ca`` the system's authorities count."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-
-    @model_validator(mode="after")
-    def _pair(self) -> Self:
-        if (self.cert is None) != (self.key is None):
-            raise ValueError("cert and key belong together: give both or neither")
-        return self
 
 
 class HttpSettings(plugins.Settings):
@@ -223,15 +207,3 @@ def retry_after_s(header: str | None, now: datetime) -> float:
         return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
     except (ValueError, TypeError):
         return _RETRY_S
-
-
-def tls_context(name: str, tls: TlsSettings, base: Path) -> ssl.SSLContext:
-    """Return what TLS is to be like. Raises PlatformError for files that do not load."""
-    try:
-        made = ssl.create_default_context(cafile=None if tls.ca is None else str(base / tls.ca))
-        if tls.cert is not None and tls.key is not None:
-            made.load_cert_chain(base / tls.cert, base / tls.key)
-    except OSError as error:  # ssl.SSLError is one
-        raise PlatformError(f"{name}: the files in [platforms.tls] do not load: {error}") from error
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    return made

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from gateway import plugins
 from gateway.errors import PlatformError, ProtocolRefused, StoreUnavailable
@@ -25,6 +25,7 @@ from gateway.platforms._beside import JSON, DeviceTopics, place, status
 from gateway.platforms._commands import CommandDesk
 from gateway.platforms._paho import ClosedEarly, Connection, Target, TlsSocket, Version
 from gateway.platforms._receipts import ReceiptDesk
+from gateway.platforms._tls import TlsSettings, tls_context
 from gateway.platforms._window import Window
 from provisioning.errors import ProvisioningError
 
@@ -38,22 +39,6 @@ _STALLED_S = 30.0
 _RESERVED = 2
 """Publications that the broker takes are left for answers, so that full windows do not hold them up."""
 PEM = "application/x-pem-file"
-
-
-class TlsSettings(BaseModel):
-    """``[platforms.tls]``: PEM files. Without ``ca`` the system's authorities count."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-
-    @model_validator(mode="after")
-    def _pair(self) -> Self:
-        if (self.cert is None) != (self.key is None):
-            raise ValueError("cert and key belong together: give both or neither")
-        return self
 
 
 class Settings(plugins.Settings):
@@ -311,15 +296,8 @@ class MqttPlatform:
         )
 
     def _tls(self, settings: TlsSettings) -> ssl.SSLContext:
-        base = self._context.base
-        try:
-            context = ssl.create_default_context(cafile=None if settings.ca is None else str(base / settings.ca))
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.sslsocket_class = TlsSocket
-            if settings.cert is not None and settings.key is not None:
-                context.load_cert_chain(base / settings.cert, base / settings.key)
-        except OSError as error:  # ssl.SSLError is one
-            raise PlatformError(f"{self.name}: the files in [platforms.tls] do not load: {error}") from error
+        context = tls_context(self.name, settings, self._context.base)
+        context.sslsocket_class = TlsSocket
         return context
 
 

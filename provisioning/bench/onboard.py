@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
+# Where a port has no unique_id it raises what it likes: the board is then known without one.
 FACTS: Final = """
 import gc,json,os,sys
 gc.collect()

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.errors import PlatformError
-from gateway.platforms._http import TlsSettings, tls_context
 from gateway.platforms._paho import Connection, Target
+from gateway.platforms._tls import TlsSettings, tls_context
 from gateway.platforms.sensorthings.entities import COMPONENTS
 
 if TYPE_CHECKING:
