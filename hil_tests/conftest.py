@@ -51,8 +51,7 @@ class Devices:
         if self._joined is not None and self._joined[0] == needs:
             return self._joined[1]
         network = self.fresh(device_class, True)
-        network.join()
-        network.go_at(FASTEST)
+        network.join_at(FASTEST)
         self._joined = needs, network
         return network
 

@@ -20,7 +20,7 @@ from tests.air_rig import PULL_ACK, PULL_DATA, PULL_RESP, PUSH_ACK, PUSH_DATA, T
 from tests.node_rig import identity, identity_files, make
 from tests.upy.small_network import Server
 
-WAIT_S = 80
+WAIT_S = 200
 EUI = "aabbccddeeff0011"
 JOIN_REQUEST = 0
 

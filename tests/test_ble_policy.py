@@ -28,6 +28,7 @@ def _waits(seen: Advertisement) -> bool:
 
 
 @pytest.mark.apart
+@pytest.mark.timeout(300)
 def test_the_way_changes_and_nothing_is_lost_or_used_twice(tmp_path: Path) -> None:
     async def live() -> None:
         async with ble_air(tmp_path) as (_, air):

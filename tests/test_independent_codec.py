@@ -265,7 +265,7 @@ def _decoded(frames: list[tuple[OnAir, Received]], keys: Answer) -> Iterator[tup
 
 
 @pytest.mark.apart
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_they_read_what_board_and_gateway_said_to_each_other(tmp_path: Path, free_port: int, seed: int) -> None:
     """Every byte that either side had in the air: firmware, radio chip, air, packet forwarder, daemon."""
     with running(LoraCity(tmp_path, free_port, receipt_every=2, seed=seed)) as city:

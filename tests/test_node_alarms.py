@@ -10,7 +10,7 @@ import pytest
 from tests.node_rig import Rig, identity, identity_files, make
 from tests.radio_city import City
 
-pytestmark = pytest.mark.apart
+pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
 SECONDS = 12
 ROLE = b"""
 class Role:

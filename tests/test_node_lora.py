@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.apart
+pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "upy" / "node_lora.py"
@@ -20,7 +20,7 @@ SCENARIOS = re.findall(r"^async def scenario_(\w+)", SCRIPT.read_text(), re.MULT
 def test_node_on_a_radio(micropython: Path, scenario: str, seed: int) -> None:
     env = {**os.environ, "MICROPYPATH": f"{HERE.parent}:.frozen"}
     command = [str(micropython), "-X", "heapsize=4m", str(SCRIPT), scenario, str(seed)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["ok"]), done.stdout + done.stderr
 
 
