@@ -30,7 +30,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -83,6 +83,11 @@ ble-vm-test: ## the packaged gateway on the real BlueZ of Debian 13, in an emula
 	@tools/venv.sh run test
 	@tools/ble_vm/build.sh
 	@$(BIN)/python -m pytest -s -m "" -n0 -p no:cacheprovider tests/ble_vm $(ARGS)
+
+ble-test: ## every test of Bluetooth, the long ones too, but for the one in the emulated machine
+	@tools/venv.sh run test
+	@tools/system_packages.sh
+	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "" tests/test_*ble*.py $(ARGS)
 
 fuzz: ## INPUTS=10000000 mutated inputs over each of serial, UDP, MQTT and authentic payloads, guided by coverage
 	@tools/venv.sh run test fuzz

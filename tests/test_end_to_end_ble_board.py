@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""A board on Bluetooth, from sensor to verifier: power cuts, a killed gateway, an air that goes away; nothing lost."""
+"""A board on Bluetooth, from sensor to verifier: power cuts, a killed gateway, a pulled adapter; nothing lost."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ble_vm.dongle import Dongle
 from tests.city import City, nothing_lost, running, wait_until
 from tests.conftest import Mosquitto
 
@@ -18,6 +19,7 @@ class BleCity(City):
 
     def __init__(self, folder: Path, broker_port: int, **settings: Any) -> None:
         self._air = folder / "ble.air"
+        self.dongle: Dongle | None = None
         super().__init__(folder, broker_port, **{"board": "virtual_ble", **settings})
         self.run_options += ["--ble-air", str(self._air)]
         text = self.config.read_text()
@@ -43,8 +45,9 @@ class BleCity(City):
         wait_until(self._air.exists, "the air's socket")
 
     def start_gateway(self, environment: dict[str, str] | None = None) -> None:
-        """Start the daemon, its adapter in the air."""
-        super().start_gateway({"LYKTA_BLE_AIR": str(self._air), **(environment or {})})
+        """Start the daemon; its adapter is the dongle where there is one, else fixed in the air."""
+        adapter = self._air if self.dongle is None else self.dongle.socket
+        super().start_gateway({"LYKTA_BLE_AIR": str(adapter), **(environment or {})})
 
     def more(self, count: int) -> None:
         """Wait for so many more verified readings."""
@@ -56,7 +59,11 @@ class BleCity(City):
 def test_readings_arrive_over_bluetooth_through_power_cuts_a_killed_gateway_and_an_adapter_that_is_pulled(
     tmp_path: Path, mosquitto: Mosquitto
 ) -> None:
-    with running(BleCity(tmp_path, mosquitto.port, interval_ms=500)) as city:
+    with (
+        running(BleCity(tmp_path, mosquitto.port, interval_ms=500)) as city,
+        Dongle(tmp_path / "dongle", tmp_path / "ble.air") as dongle,
+    ):
+        city.dongle = dongle
         city.start_verifier()
         city.start_air()
         city.start_gateway()
@@ -68,11 +75,12 @@ def test_readings_arrive_over_bluetooth_through_power_cuts_a_killed_gateway_and_
         city.kill("gateway")
         city.start_gateway()
         city.more(4)
-        city.kill("gateway")  # its adapter stays in nobody's hands: as if it had been pulled
+        dongle.pull()
+        city.wait_for_log("gateway", "ble_absent")
         city.board("power_cut", after_flash_operations=7)
         wait_until(lambda: not city.board("state")["powered"], "the cut")
         city.board("power_on")
-        city.start_gateway()
+        dongle.plug()
         city.more(6)
         assert city.board("state")["boots"] == 3
         nothing_lost(city)

@@ -65,18 +65,26 @@ class _Adapter:
 
     async def _open(self) -> Device:
         path = os.environ.get(SOCKET, "")
+        transport: Transport | None = None
         try:
             async with asyncio.timeout(_POWER_ON_S):
-                self._transport = await open_transport(f"unix:{path}")
+                transport = await open_transport(f"unix:{path}")
                 address = hci.Address(f"C0:A7:E0:{os.urandom(3).hex(':')}".upper(), hci.Address.RANDOM_DEVICE_ADDRESS)
                 config = DeviceConfiguration(name="gateway", address=address)
-                device = Device.from_config_with_hci(config, self._transport.source, self._transport.sink)
+                device = Device.from_config_with_hci(config, transport.source, transport.sink)
                 await device.power_on()
         except (OSError, TimeoutError, core.BaseBumbleError, hci.HCI_Error) as error:
+            if transport is not None:  # else a controller that does not answer now would be ours for ever
+                await transport.close()
             reason = BleakBluetoothNotAvailableReason.NO_BLUETOOTH
             raise BleakBluetoothNotAvailableError(f"{SOCKET}={path}: {error}", reason) from error
-        self._transport.source.terminated.add_done_callback(lambda _ended: self._lost(device))
+        self._transport = transport
+        transport.source.terminated.add_done_callback(lambda _ended: self._lost(device))
         return device
+
+    def is_current(self, device: Device) -> bool:
+        """Whether the adapter is still this one. Does not look for another."""
+        return self._device is device
 
     def _lost(self, device: Device) -> None:
         """The air has gone, or pulled us out."""
@@ -120,7 +128,7 @@ class AirScanner(BaseBleakScanner):
         if device is None:
             return
         device.remove_listener("advertisement", self._heard)
-        if device is await _ADAPTER.device():
+        if _ADAPTER.is_current(device):
             _ADAPTER.scanners -= 1
             if _ADAPTER.scanners == 0:
                 await _asked(device.stop_scanning())
