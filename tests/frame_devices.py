@@ -26,6 +26,7 @@ from boards.virtual.air.link_budget import SNR_LIMIT_DB, PathLoss, noise_floor_d
 from boards.virtual.air.medium import Medium
 from firmware.wire import frame, kinds, maccommands, macdevice, readings, region
 from firmware.wire.errors import NotAuthentic
+from firmware.wire.session import Received
 from tests.gateway_rig import Device
 
 SECOND_US = 1_000_000
@@ -40,6 +41,8 @@ _BANDWIDTH_HZ = 125_000
 _REST_PCT = 105
 """More than the limit asks, so that the first and the last frame of an hour fit into it too."""
 _MAX_BACKOFF = 5
+Seal = Callable[[], tuple[bytes, int | None, bytes, tuple[int, ...]]]
+"""Makes the next frame: PHYPayload, FPort, payload in clear, numbers of the readings in it."""
 
 
 class Timeline:
@@ -54,13 +57,18 @@ class Timeline:
         """Who is told what which radio hears."""
         self._plans: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
+        self._stopped = False
 
     def at(self, at_us: int, act: Callable[[], None]) -> None:
         heapq.heappush(self._plans, (at_us, next(self._order), act))
 
+    def stop(self) -> None:
+        """Nothing happens any more after this moment."""
+        self._stopped = True
+
     def run(self) -> None:
         """Until nothing is planned any more."""
-        while True:
+        while not self._stopped:
             moments = [at_us for at_us in (self.medium.next_decision_us,) if at_us is not None]
             if self._plans:
                 moments.append(self._plans[0][0])
@@ -102,6 +110,8 @@ class Habits:
     start_within_us: int
     end_us: int
     interval_us: int
+    first_within_s: int = 60
+    """After the join."""
 
 
 class FrameDevice:
@@ -201,7 +211,7 @@ class FrameDevice:
 
     # The radio
 
-    def _send(self, seal: Callable[[], tuple[bytes, int | None, bytes, tuple[int, ...]]], delay_us: int) -> None:
+    def _send(self, seal: Seal, delay_us: int) -> None:
         """Send now, or as soon as the last exchange is over and a sub-band has rested."""
         now_us = self._timeline.now_us
         if self._exchanging:
@@ -290,7 +300,7 @@ class FrameDevice:
         _, self._rx2_dr = macdevice.dl_settings(accept.dl_settings)
         fields = [accept.cf_list[at : at + 3] for at in range(0, 15, 3)]
         self._channels += [macdevice.frequency_hz(each) for each in fields if any(each)]
-        self._plan(self._rng.randrange(1, 60) * SECOND_US, self._measure)
+        self._plan(self._rng.randrange(1, self._habits.first_within_s) * SECOND_US, self._measure)
 
     def _take_data(self, phy: bytes) -> None:
         if frame.mtype(phy) == frame.JOIN_ACCEPT or frame.decode_data(phy).dev_addr != self.wire.live.dev_addr:
@@ -307,6 +317,10 @@ class FrameDevice:
         if received.fport == readings.FPORT_RECEIPTS:
             self._asks = False
             self._missing = self.waiting  # all were sent before the receipt was asked for
+        self._hear(received)
+
+    def _hear(self, received: Received) -> None:
+        """A downlink that was for this device: for devices that do more with it."""
 
 
 def spreading_factor(distance_m: float, margin_db: float) -> int:

@@ -8,6 +8,7 @@ sides' own code; only the sockets are missing.
 
 import logging
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from random import Random
@@ -61,7 +62,15 @@ class WatchedServer(NetworkServer):
 class Stages(AbstractContextManager["Stages"]):
     """Network server, intake and outbox of one gateway, on disk; the city's register behind them."""
 
-    def __init__(self, city: City, folder: Path, clock: TestClock, seed: int, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        city: City,
+        folder: Path,
+        clock: TestClock,
+        seed: int,
+        options: Options | None = None,
+        heard: Callable[[bytes, str, int, bytes], None] | None = None,
+    ) -> None:
         folder.mkdir()
         self._stack = ExitStack()
         self.counters = Counters()
@@ -72,7 +81,7 @@ class Stages(AbstractContextManager["Stages"]):
         self.server = WatchedServer(self.devices, self.sessions, NET_ID, Random(seed), options)
         self.outbox = Outbox(folder / "outbox.db", sealer(city, clock), ("city",), Limits(), clock)
         self._stack.callback(self.outbox.close)
-        self.intake = Intake(self.server, self.outbox, self.counters, self.quarantine)
+        self.intake = Intake(self.server, self.outbox, self.counters, self.quarantine, heard=heard)
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
@@ -93,6 +102,8 @@ class RadioGateway:
     def __init__(self, timeline: Timeline, clock: TestClock, stages: Stages, rng: Random) -> None:
         self.concentrators: dict[str, Concentrator] = {}
         self.heard_ok = 0
+        self.items_sent = 0
+        """Frames that carried something of a queue."""
         self.planned: dict[bytes, bytes] = {}
         """The DevEUI for which each downlink was sealed."""
         self._timeline = timeline
@@ -112,7 +123,8 @@ class RadioGateway:
         self.concentrators[eui.hex()] = concentrator
         self._timeline.heard[concentrator.radio_id] = lambda event: self._forward(eui, concentrator, event)
 
-    def _now(self) -> float:
+    def set_clock(self) -> float:
+        """Bring the gateway's clock to the timeline's moment; return its monotonic reading."""
         passed_s = self._timeline.now_us / SECOND_US
         self._clock.wall, self._clock.monotonic = self._start[0] + passed_s, self._start[1] + passed_s
         return self._clock.monotonic
@@ -126,7 +138,7 @@ class RadioGateway:
         self._timeline.at(arrives_us, lambda: self._arrive(datagram))
 
     def _arrive(self, datagram: bytes) -> None:
-        now_s = self._now()
+        now_s = self.set_clock()
         pdu = semtech.parse(datagram)
         assert isinstance(pdu, semtech.PushData)
         assert not pdu.refused
@@ -142,8 +154,14 @@ class RadioGateway:
             else:
                 self._stages.counters.add("frames", f"heard_{verdict.value}")
 
+    def look(self) -> None:
+        """Send what devices get that always listen, as the daemon does each second."""
+        for planned in self._stages.intake.at_once(self.set_clock()):
+            self.planned[planned.phy] = planned.dev_eui
+            self._transmit(planned)
+
     def _release(self) -> None:
-        uplinks = self._dedup.take(self._now())
+        uplinks = self._dedup.take(self.set_clock())
         for downlink in self._stages.intake.process(uplinks) if uplinks else []:
             assert not isinstance(downlink, Downlink), "there is no line here"
             self.planned[downlink.phy] = downlink.dev_eui
@@ -153,7 +171,10 @@ class RadioGateway:
         step = self._transmitter.transmit(planned)
         try:
             step.send(None)
-        except StopIteration:
+        except StopIteration as done:
+            if planned.item is not None:
+                self.items_sent += bool(done.value)
+                self._stages.server.settle(planned, self.set_clock(), sent=done.value)
             return
         raise AssertionError("nothing in simulated time waits for an answer")
 

@@ -99,14 +99,18 @@ class DownlinkQueue:
         return dev_eui in self._devices and bool(self._devices[dev_eui].waiting)
 
     def ready(self, now_s: float) -> list[bytes]:
-        """Return the devices that have something to send at once: not locked, nothing under way."""
+        """Return the devices that have something to send at once: not locked, nothing under way.
+
+        The most urgent first, of these the ones that were tried least: those that do not answer hold nobody up.
+        """
         for dev_eui in list(self._devices):
             self._expire(dev_eui, now_s)
-        return [
-            dev_eui
-            for dev_eui, device in self._devices.items()
+        found = [
+            (-device.waiting[0].priority, device.waiting[0].tries + device.waiting[0].failures, number, dev_eui)
+            for number, (dev_eui, device) in enumerate(self._devices.items())
             if device.waiting and device.flying is None and device.unanswered is None and now_s >= device.locked_until_s
         ]
+        return [dev_eui for *_, dev_eui in sorted(found)]
 
     def take(self, dev_eui: bytes, room_bytes: int, now_s: float) -> Item | None:
         """Return the next item that fits in *room_bytes*; then ``settle`` says what became of it."""

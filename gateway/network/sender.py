@@ -76,7 +76,7 @@ class Sender:
             for each in planned:
                 self.start(each, server, now_s)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._queued.wait(), _LOOK_AGAIN_S)
+                await asyncio.wait_for(self._queued.wait(), server.pace.wait_s(now_s(), _LOOK_AGAIN_S))
 
     async def finish(self) -> None:
         """Wait, not for long, for what gateways have still to answer."""

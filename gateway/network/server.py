@@ -29,6 +29,7 @@ from gateway.network.duty import Priority
 from gateway.network.join import JoinServer
 from gateway.network.live import Joined, LiveSession, Opened
 from gateway.network.options import Options
+from gateway.network.pace import Pace
 from gateway.network.profiles import profile
 from gateway.network.radio_state import RadioState
 from gateway.network.scheduler import Planned
@@ -75,6 +76,7 @@ class NetworkServer:
         self._fates: list[tuple[Item, Fate]] = []
         self._refusals: list[str] = []
         self.queue = DownlinkQueue(self._fate)
+        self.pace = Pace()
 
     def reconfigure(self, options: Options) -> None:
         """Go on with other options."""
@@ -187,11 +189,12 @@ class NetworkServer:
                 ways = () if session is None else self._ways_at_once(session, now_s)
             except Refused:
                 continue  # retired, or its keys do not open: its frames say so in the log
-            if session is None or not ways:
+            if session is None or not ways or not self.pace.may(ways, now_s):
                 continue
             item = self.queue.take(dev_eui, scheduler.at_once_room_bytes(ways), now_s)
             if item is not None:
                 phy = self.carry(session, item, now_s)
+                self.pace.sends(ways[0], len(phy), session.last_uplink, now_s)
                 planned.append(Planned(dev_eui, phy, ways, item.priority, item))
         return planned
 

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""One signed command for many lamps on one gateway, frame by frame; bench_city_command.py has a thousand."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks import bench_city_command
+from gateway.network.pace import Pace
+from gateway.network.scheduler import Opportunity
+from gateway.radio import RadioDownlink
+from tests.conftest import SEED
+from tests.lamp_city import Night, Scene, simulate
+
+LAMPS = 40
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    made = simulate(tmp_path_factory.mktemp("night"), Scene(lamps=LAMPS, seed=SEED, most_s=900))
+    print(f"seed {SEED}: {made.ended}, {made.commands_sent} frames, {made.counts}")
+    return made
+
+
+def test_every_lamp_has_one_result_and_most_have_done_it(night: Night) -> None:
+    assert sum(night.ended.values()) == LAMPS
+    assert night.ended["done"] > 0.8 * LAMPS
+    assert night.ended["done"] == len(night.done_s) <= len(night.obeyed_s)
+    assert night.bad == []
+
+
+def test_the_gateway_hears_the_answers_and_need_not_ask_again_and_again(night: Night) -> None:
+    assert night.commands_sent < 2 * LAMPS
+
+
+def test_the_command_stays_within_the_duty_cycle(night: Night) -> None:
+    assert night.violations == 0
+    assert 0 < max(used for _, used in night.airtime_s) < 0.7
+
+
+def test_without_pauses_a_command_would_be_obeyed_and_not_heard_of(
+    night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pace, "may", lambda *_: True)
+    hasty = simulate(tmp_path, Scene(lamps=LAMPS, seed=SEED, most_s=300))
+    assert hasty.ended.get("done", 0) < night.ended["done"]
+    assert hasty.commands_sent > night.commands_sent
+
+
+def test_the_picture_has_a_line_for_each(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_city_command, "LAMPS", LAMPS)
+    drawn = bench_city_command.picture([night])
+    assert drawn.count("<polyline") == 3
+    assert f"{LAMPS} lamps" in drawn
+
+
+def heard_at(sf: int) -> Any:
+    return SimpleNamespace(radio=SimpleNamespace(sf=sf, bw_hz=125_000))
+
+
+def test_the_pause_is_as_long_as_the_answer_and_only_there() -> None:
+    pace = Pace()
+    here, there = (
+        (Opportunity("rxc", "air", name, RadioDownlink(869_525_000, 9, 125_000, 27)),) for name in ("here", "there")
+    )
+    line = (Opportunity("line", "serial", "here"),)
+    assert pace.wait_s(100.0, 1.0) == 1.0
+    pace.sends(here[0], 30, heard_at(7), 100.0)
+    fast_s = pace.wait_s(100.0, 10.0)
+    assert not pace.may(here, 100.0 + fast_s - 0.001)
+    assert pace.may(there, 100.0)
+    assert pace.may(line, 100.0)
+    assert pace.may(here, 100.0 + fast_s)
+    pace.sends(here[0], 30, heard_at(12), 200.0)
+    assert pace.wait_s(200.0, 10.0) > fast_s + 1
+    pace.sends(there[0], 30, None, 200.0)
+    pace.sends(line[0], 30, None, 200.0)
+    assert pace.may(line, 200.0)
