@@ -53,8 +53,10 @@ class Listener:
 class Wire:
     """A line to a broker that notes what a client sends. Threads of its own, so that it outlives any event loop."""
 
-    def __init__(self, broker_port: int) -> None:
+    def __init__(self, broker_port: int, change: Callable[[bytes], bytes] = lambda data: data) -> None:
+        """*change* is done to what the broker says."""
         self._broker_port = broker_port
+        self._change = change
         self.sent = bytearray()
         self._ends: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -74,15 +76,15 @@ class Wire:
                 self._ends.append(near)
                 far = socket.create_connection(("127.0.0.1", self._broker_port))
                 self._ends.append(far)
-                self._start(self._copy, near, far, self.sent)
-                self._start(self._copy, far, near, bytearray())
+                self._start(self._copy, near, far, self.sent, bytes)
+                self._start(self._copy, far, near, bytearray(), self._change)
 
     @staticmethod
-    def _copy(source: socket.socket, sink: socket.socket, noted: bytearray) -> None:
+    def _copy(source: socket.socket, sink: socket.socket, noted: bytearray, change: Callable[[bytes], bytes]) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 noted += data
-                sink.sendall(data)
+                sink.sendall(change(data))
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)
 

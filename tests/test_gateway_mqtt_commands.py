@@ -3,13 +3,15 @@
 """Commands and results on a real broker: kept for a gateway that is away, cleared when taken, nothing too long read."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.operate import health
 from tests.conftest import Mosquitto
 from tests.gateway_rig import GATEWAY_EUI
-from tests.mqtt_rig import Listener
+from tests.mqtt_rig import Listener, Wire
 from tests.test_gateway_mqtt import Rig
 
 TOPIC = f"lykta/v1/{GATEWAY_EUI.hex()}"
@@ -129,5 +131,30 @@ def test_a_broker_that_forbids_commands_keeps_nothing_else_up(tmp_path: Path, mo
             await rig.all_published()
             await rig.until(lambda: gate.gone == [1])
             assert rig.counted("connected") == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_subscription_that_is_refused_is_in_the_status_and_everything_else_goes_on(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    def forbid(data: bytes) -> bytes:
+        """Every SUBACK says: not authorized."""
+        return re.sub(rb"(\x90\x04..\x00)[\x00-\x02]", lambda found: found[1] + b"\x87", data, flags=re.DOTALL)
+
+    async def scenario() -> None:
+        wire = Wire(mosquitto.port, forbid)
+        async with Rig(tmp_path, wire.port, gate=Gate(), commands=True) as rig:
+            rig.accept(50)
+            await rig.all_published()
+            await rig.until(lambda: rig.platform.status()["refused_subscriptions"] == ["commands/+/+"])
+            said = {"connected": True, "in_flight": 0, "waiting_envelopes": 0, "oldest_waiting_s": None}
+            found = {"name": "city", **said, **rig.platform.status()}
+            (problem,) = health.platform_problems([found])
+            assert problem.severity == "error"
+            assert "commands/+/+" in problem.why
+            assert "reload" in problem.next_step
+            assert rig.counted("connected") == 1
+        wire.close()
 
     asyncio.run(scenario())

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from gateway.cli import ask, inspect, install, run
+from gateway.cli import ask, commands, inspect, install, run
 from gateway.cli.output import EXIT_CONFIG, EXIT_FAILED, say_error
 from gateway.errors import GatewayError, IdentityError
 from provisioning.errors import ConfigError, ProvisioningError, SecretError
@@ -15,15 +15,15 @@ from provisioning.errors import ConfigError, ProvisioningError, SecretError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (run, ask, inspect, install)
+_COMMANDS = (run, ask, inspect, commands, install)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0, 1 when it failed, 2 when the configuration is wrong."""
     parser = argparse.ArgumentParser(prog="lykta-gateway", description="Lykta's gateway daemon.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    words = parser.add_subparsers(required=True, metavar="COMMAND")
     for module in _COMMANDS:
-        module.add(commands)
+        module.add(words)
     options = parser.parse_args(arguments)
     try:
         code: int = options.command(options)

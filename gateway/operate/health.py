@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Severity = Literal["error", "warning"]
 _DAY_S = 86400
@@ -35,7 +35,7 @@ class Problem:
 
 def problems(found: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong, errors first."""
-    every = [*_pipeline(found), *_links(found), *_platforms(found), *_rest(found)]
+    every = [*_pipeline(found), *_links(found), *platform_problems(found["platforms"]), *_rest(found)]
     return sorted(every, key=lambda problem: problem.severity != "error")
 
 
@@ -98,8 +98,9 @@ def _links(found: Mapping[str, Any]) -> Iterator[Problem]:
                 )
 
 
-def _platforms(found: Mapping[str, Any]) -> Iterator[Problem]:
-    for platform in found["platforms"]:
+def platform_problems(platforms: Iterable[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Yield what is wrong with the platforms of an overview."""
+    for platform in platforms:
         waiting_s = platform["oldest_waiting_s"] or 0
         if platform.get("set_aside"):
             yield Problem(
@@ -107,6 +108,13 @@ def _platforms(found: Mapping[str, Any]) -> Iterator[Problem]:
                 f"platform {platform['name']} refused readings",
                 f"{platform['set_aside']} were set aside since the start",
                 f"{platform['name']}.set-aside.jsonl in the state directory says which and why",
+            )
+        if platform.get("refused_subscriptions"):
+            yield Problem(
+                "error",
+                f"platform {platform['name']} refuses a subscription",
+                f"nothing comes from {', '.join(platform['refused_subscriptions'])}",
+                "let the gateway read there by the access rules of the broker, then systemctl reload lykta-gateway",
             )
         if platform.get("refused"):
             yield Problem(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -128,6 +128,12 @@ class MqttPlatform:
     def in_flight(self) -> int | None:
         """Envelopes sent and not yet acknowledged; None while there is no connection."""
         return None if self._connection is None else self._window.in_flight
+
+    def status(self) -> dict[str, Any]:
+        """Return what the status page shows beside the counters."""
+        connection = self._connection
+        refused = [] if connection is None else connection.refused_filters
+        return {"refused_subscriptions": [each.removeprefix(f"{self._topic}/") for each in refused]}
 
     async def run(self, feed: Feed) -> None:
         """Publish until cancelled."""
