@@ -33,6 +33,7 @@ def pytest_report_header() -> str:
     return f"seed: {SEED} (LYKTA_SEED={SEED} repeats this run's random choices)"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run a module's tests in one process, since they may share what is costly; those that are marked run anywhere."""
     for item in items:

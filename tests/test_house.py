@@ -36,6 +36,12 @@ def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="all tests run in one process")
+def test_a_modules_tests_run_in_one_process(request: pytest.FixtureRequest) -> None:
+    """pytest-xdist reads the group off the node id; a version of pytest that hides it makes every fixture anew."""
+    assert request.node.nodeid.endswith("@test_house")
+
+
 def test_there_is_something_to_check() -> None:
     packages = {_name(path).split("/")[0] for path in SOURCES}
     assert packages >= {"boards", "consumer", "firmware", "gateway", "provisioning", "tests"}
