@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from firmware.wire import kinds, readings
 from firmware.wire.session import Session
-from gateway.links.lora import bulk
+from gateway.links.lora import bulk, semtech
 from gateway.network.aes import ecb
 from gateway.network.quick_session import QuickSession
+from gateway.radio import Reception
 from gateway.records import quick_cbor, quick_reading
 
 ROUNDS = 9
@@ -52,8 +54,28 @@ def compare(name: str, plain: _Way, quick: _Way, us: Callable[[_Way], float]) ->
     print(f"{name:34}{first:8.1f} us plain{second:8.1f} us quick{first / second:7.1f} x")
 
 
+def compare_link() -> None:
+    """What a link does with a datagram."""
+    header = semtech.read_header(b"\2\0\1\0" + bytes(8) + _PACKET)
+    compare(
+        "read a PUSH_DATA of one packet",
+        lambda: [semtech.plain_push_data(header) for _ in range(FRAMES)],
+        lambda: [semtech.parse_body(header) for _ in range(FRAMES)],
+        us_each,
+    )
+    values = (b"", 1, 868_100_000, 7, 125_000, -35, 5.1, 5, None, None)
+    frozen = dataclass(frozen=True, slots=True)(type("Reception", (), {"__annotations__": Reception.__annotations__}))
+    compare(
+        "make an object of ten fields",
+        lambda: [frozen(*values) for _ in range(FRAMES)],
+        lambda: [Reception(*values) for _ in range(FRAMES)],
+        us_each,
+    )
+
+
 def main() -> None:
     """All of them."""
+    compare_link()
     item = readings.encode_reading(
         kinds.load("street_light"), 70_000, {"lamp_on": True, "power_w": 41.5, "dim_pct": 80}, time_s=1_790_000_000
     )

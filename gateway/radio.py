@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.quick_record import record
+
 MIN_FREQ_HZ = 100_000_000
 MAX_FREQ_HZ = 3_000_000_000
 SPREADING_FACTORS = range(5, 13)
@@ -21,7 +23,7 @@ U32_MODULUS = 1 << 32
 """A concentrator's microsecond counter starts over after this many: every 71.6 minutes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reception:
     """How one gateway heard a LoRa frame."""
 

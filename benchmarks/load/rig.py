@@ -23,7 +23,7 @@ from gateway import config as config_file
 from gateway.network.aes import ecb
 from gateway.network.channels import ChannelPlan
 from gateway.network.keyring import Keyring
-from gateway.network.options import GATEWAY_CHANNELS
+from gateway.network.options import DEFAULT_RX2_DR, GATEWAY_CHANNELS
 from gateway.network.radio_state import RadioState
 from gateway.network.sessions import SessionStore
 from gateway.outbox import stats
@@ -90,11 +90,12 @@ eui = "{FORWARDER.hex()}"
     state.mkdir(mode=0o700)
     store = SessionStore(state / "sessions.db", Keyring(config_file.load(config).secret("file:kek")))
     rng = random.Random(1)
+    agreed = RadioState(rx2_dr=DEFAULT_RX2_DR)
     sessions = []
     for number in range(devices):
         device = city.device(number + 1)
         keys = rng.randbytes(16), rng.randbytes(16)
-        store.add(device.dev_eui, _FIRST_ADDRESS + number, keys, 1, RadioState(), _plan())
+        store.add(device.dev_eui, _FIRST_ADDRESS + number, keys, 1, agreed, _plan())
         sessions.append(Session(ecb, _FIRST_ADDRESS + number, *keys))
     store.commit()
     store.close()

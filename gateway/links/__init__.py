@@ -12,13 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.quick_record import record
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from gateway.radio import RadioDownlink, Reception, TxOutcome
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Uplink:
     """One PHYPayload as a link heard it."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from firmware.wire.region import DATA_RATES, MAX_DEFAULT_DR, MAX_TX_POWER
 from gateway.network.options import REQUIRED_SNR_DB
+from gateway.quick_record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ _NB_TRANS = ((1, 1, 2), (1, 2, 3), (2, 3, 3), (3, 3, 3))
 _LOSS_PCT = (5, 10, 30)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """One frame of a device, as the best gateway heard it."""
 

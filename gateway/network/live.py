@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.network import mac
 from gateway.network.quick_session import QuickSession
+from gateway.quick_record import record
 
 if TYPE_CHECKING:
     from firmware.wire.session import Received
@@ -56,7 +57,7 @@ class Joined:
     accept: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """An authentic data frame, its payload in clear."""
 

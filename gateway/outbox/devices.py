@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cbor2
 
 from gateway.outbox.receipts import Held, Verdict
+from gateway.quick_record import record
 from gateway.sqlite_files import damaged
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MAX_UNREADABLE = 1000
 """Unreadable readings kept of one device; above that they are not acknowledged any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arrival:
     """What one frame brought."""
 

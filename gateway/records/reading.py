@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from firmware.wire import cbor, kinds, readings
 from firmware.wire.errors import Malformed
 from firmware.wire.kinds.terms import terms
+from gateway.quick_record import record
 from gateway.records import quick_cbor, quick_reading
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Measured:
     unit: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """One reading of one device. ``(dev_eui, seq)`` is its identity from the sensor to the city."""
 
@@ -72,7 +73,7 @@ class Unreadable:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Payload:
     """Everything in one frame on the readings or alarms port."""
 

@@ -102,7 +102,20 @@ def _text(text: str) -> bytes:
     return _head(_TEXT, len(data)) + data
 
 
+_SHORT = tuple(bytes((number,)) if number < 24 else bytes((_UINT | 24, number)) for number in range(0x100))
+"""Whole numbers of at most one byte: most of what a city measures."""
+
+
 def _number(value: float) -> bytes:
+    if type(value) is float:
+        return _float(value)
+    if 0 <= value < len(_SHORT):
+        return _SHORT[int(value)]
+    return _head(_UINT, int(value)) if value >= 0 else _head(_NINT, -1 - int(value))
+
+
+@lru_cache(maxsize=4096)
+def _float(value: float) -> bytes:
     if value == int(value):  # 21.0 is 21: shorter, and the same number
         whole = int(value)
         return _head(_UINT, whole) if whole >= 0 else _head(_NINT, -1 - whole)

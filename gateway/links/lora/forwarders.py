@@ -62,9 +62,9 @@ class Forwarder:
         """
         if self.allow and not any(host in network for network in self.allow):
             return "address_not_allowed"
-        if host != self.host and now_s - self.heard_at_s < pin_s:
-            return "address_pinned"
-        if host != self.host:
+        if host is not self.host and host != self.host:  # an address compares itself slowly
+            if now_s - self.heard_at_s < pin_s:
+                return "address_pinned"
             self.host = host
             self.pull_address = None  # the way for downlinks is opened by a PULL_DATA from the new address
         self.heard_at_s = now_s

@@ -20,11 +20,12 @@ from functools import lru_cache
 
 from gateway import radio
 from gateway.links.lora.errors import PacketRefused
+from gateway.quick_record import record
 from gateway.radio import RadioDownlink, Reception
 
-_MAX_DATR_CHARS = 9
+MAX_DATR_CHARS = 9
 _DATR = re.compile(r"SF([5-9]|1[0-2])BW(125|250|500)")
-_CODR = {"4/5": 5, "4/6": 6, "2/3": 6, "4/7": 7, "4/8": 8, "2/4": 8, "1/2": 8}
+CODING_RATES = {"4/5": 5, "4/6": 6, "2/3": 6, "4/7": 7, "4/8": 8, "2/4": 8, "1/2": 8}
 """The unreduced names of P section 4; old forwarders write some of them reduced."""
 _UNSUPPORTED = ("FSK", "LR-FHSS", "LR_FHSS")
 _BASE64 = re.compile(r"([A-Za-z0-9+/_-]*)={0,2}")
@@ -32,7 +33,7 @@ _MAX_TIME_CHARS = 40
 _PRINTABLE = re.compile(r"[ -~]*")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Packet:
     """One LoRa packet with a good CRC."""
 
@@ -89,7 +90,7 @@ def parse_rxpk(item: object, gateway_eui: bytes) -> Packet:
         rssi_dbm=rssi_dbm,
         snr_db=snr_db,
         coding_rate=_coding_rate(item),
-        time_s=_time_s(item.get("time")),
+        time_s=time_s(item.get("time")),
         gps_ms=None if tmms is None else _integer(tmms, 0, (1 << 53) - 1, "rxpk_tmms"),
     )
     return Packet(_payload(item), reception)
@@ -128,21 +129,22 @@ def _freq_hz(item: dict[str, object]) -> int:
 
 def _datr(item: dict[str, object]) -> tuple[int, int]:
     datr = item.get("datr")
-    rate = _rate(datr) if isinstance(datr, str) and len(datr) <= _MAX_DATR_CHARS else None
+    rate = lora_rate(datr) if isinstance(datr, str) and len(datr) <= MAX_DATR_CHARS else None
     if rate is None:
         raise PacketRefused("rxpk_datr")
     return rate
 
 
 @lru_cache(maxsize=256)
-def _rate(datr: str) -> tuple[int, int] | None:
+def lora_rate(datr: str) -> tuple[int, int] | None:
+    """Return spreading factor and bandwidth in Hz of at most MAX_DATR_CHARS, or None when it is no LoRa data rate."""
     match = _DATR.fullmatch(datr)
     return None if match is None else (int(match[1]), int(match[2]) * 1000)
 
 
 def _coding_rate(item: dict[str, object]) -> int:
     codr = item.get("codr", "4/5")
-    rate = _CODR.get(codr) if isinstance(codr, str) else None
+    rate = CODING_RATES.get(codr) if isinstance(codr, str) else None
     if rate is None:
         raise PacketRefused("rxpk_codr")
     return rate
@@ -172,7 +174,7 @@ def _level(item: dict[str, object], rssi: str) -> tuple[float, float]:
     )
 
 
-def _time_s(value: object) -> float | None:
+def time_s(value: object) -> float | None:
     """Return Unix seconds. A clock that a forwarder writes in its own way is no reason to lose a reading: None."""
     if not isinstance(value, str) or len(value) > _MAX_TIME_CHARS:
         return None

@@ -12,11 +12,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from gateway.links.lora import strict_json
+from gateway.links.lora import quick_rxpk, strict_json
 from gateway.links.lora.errors import PacketRefused, UnknownIdentifier, UnknownVersion, WrongContent, WrongLength
 from gateway.links.lora.radio_json import Packet, Stat, build_txpk, parse_rxpk, parse_stat
+from gateway.quick_record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +34,7 @@ MAX_PACKETS = 128
 _HEADER_BYTES = 12
 _NAME = re.compile(r"[A-Z0-9_]{1,32}")
 _VALUE = re.compile(r"[ -~]{0,32}")
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 _BLANK = b"\0 \t\r\n"
 
 
@@ -49,7 +52,7 @@ class Identifier(IntEnum):
 _UPSTREAM = {int(each): each for each in (Identifier.PUSH_DATA, Identifier.PULL_DATA, Identifier.TX_ACK)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Header:
     """The first twelve bytes of what a forwarder sends, and the rest unread."""
 
@@ -59,7 +62,7 @@ class Header:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PushData:
     """Packets heard, and the forwarder's account of itself."""
 
@@ -126,6 +129,14 @@ def parse_body(header: Header) -> Pdu:
 
 
 def _push_data(header: Header) -> PushData:
+    usual = quick_rxpk.packets(header.body, header.gateway_eui)
+    if usual is not None:
+        return PushData(header.token, header.gateway_eui, usual, _NOTHING, None)
+    return plain_push_data(header)
+
+
+def plain_push_data(header: Header) -> PushData:
+    """Read any PUSH_DATA: what ``quick_rxpk`` does not take, and what it is compared with."""
     root = strict_json.loads(header.body)
     if "rxpk" not in root and "stat" not in root:
         raise WrongContent("PUSH_DATA with neither rxpk nor stat")

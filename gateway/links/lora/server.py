@@ -66,6 +66,8 @@ class LoraLink:
         self._lost: asyncio.Future[None] | None = None
         self._dropped = 0
         self._last_state = ""
+        self._pushed = self._heard = 0
+        """PUSH_DATA and uplinks of this turn, counted once: a lock for each costs a tenth of a datagram."""
 
     @property
     def forwarders(self) -> Mapping[bytes, Forwarder]:
@@ -199,6 +201,9 @@ class LoraLink:
                 self._handle(semtech.parse_body(header), forwarder, sender, sink)
             except MalformedDatagram as refusal:
                 self._refuse(refusal.reason, sender, why=str(refusal))
+        self._count("push_data", self._pushed)
+        self._count("uplink", self._heard)
+        self._pushed = self._heard = 0
 
     def _acknowledged(self, datagrams: Datagrams, came: list[Datagram]) -> list[tuple[semtech.Header, Forwarder, Any]]:
         """Return what is worth processing, once every PUSH_DATA of it has its PUSH_ACK."""
@@ -248,7 +253,7 @@ class LoraLink:
 
     def _handle(self, pdu: semtech.Pdu, forwarder: Forwarder, address: Any, sink: Sink) -> None:
         if isinstance(pdu, semtech.PushData):
-            self._count("push_data")
+            self._pushed += 1
             self._push_data(pdu, forwarder, sink)
         elif isinstance(pdu, semtech.PullData):
             self._count("pull_data")
@@ -266,7 +271,7 @@ class LoraLink:
             forwarder.stat, forwarder.stat_at = pdu.stat, received_at
         for reason, amount in pdu.refused.items():
             self._count(reason, amount)
-        self._count("uplink", len(pdu.packets))
+        self._heard += len(pdu.packets)
         forwarder.uplinks += len(pdu.packets)
         address = forwarder.eui.hex()
         for packet in pdu.packets:

@@ -12,7 +12,7 @@ from typing import NoReturn
 from gateway.links.lora.errors import NotStrictJson
 
 MAX_DEPTH = 8
-_MAX_NUMBER_CHARS = 40
+MAX_NUMBER_CHARS = 40
 # One pass: a string without its end takes the rest, so that no text makes the search start over and over.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
@@ -60,15 +60,15 @@ def _constant(name: str) -> NoReturn:
 
 
 def _float(digits: str) -> float:
-    value = float(digits) if len(digits) <= _MAX_NUMBER_CHARS else math.inf
+    value = float(digits) if len(digits) <= MAX_NUMBER_CHARS else math.inf
     if not math.isfinite(value):
-        raise NotStrictJson(f"a number out of range: {digits[:_MAX_NUMBER_CHARS]}")
+        raise NotStrictJson(f"a number out of range: {digits[:MAX_NUMBER_CHARS]}")
     return value
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _MAX_NUMBER_CHARS:
-        raise NotStrictJson(f"a number out of range: {digits[:_MAX_NUMBER_CHARS]}")
+    if len(digits) > MAX_NUMBER_CHARS:
+        raise NotStrictJson(f"a number out of range: {digits[:MAX_NUMBER_CHARS]}")
     return int(digits)
 
 
