@@ -199,6 +199,15 @@ class Network:
         self.answer(heard, window, **answer)
         return heard
 
+    def tell(self, fport: int, payload: bytes) -> Heard:
+        """Send this confirmed, and again where it was missed; return the frame that acknowledges it."""
+        for _ in range(TRIES):
+            self.exchange(fport=fport, payload=payload, confirmed=True)
+            heard = self.next_data()
+            if heard.data.ack:
+                return heard
+        raise AssertionError(f"the device acknowledged none of {TRIES} confirmed frames")
+
     def ask(self, commands: bytes, window: int = 1) -> list[tuple[int, bytes]]:
         """Send MAC commands in FOpts; return the MAC commands of the frame after, which is not answered yet."""
         self.exchange(window, fopts=commands)
@@ -243,11 +252,11 @@ class Network:
         self.accept(heard, window, **fields)
         return heard
 
-    def join_at(self, dr: int) -> None:
+    def join_at(self, dr: int, **fields: Any) -> None:
         """Let the device join and send at this data rate; on a busy machine it may miss an answer, so ask again."""
         heard = self.next_join()
         for _ in range(TRIES):
-            self.accept(heard)
+            self.accept(heard, **fields)
             heard = self.fresh()
             if heard.join is None:
                 break

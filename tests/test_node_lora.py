@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The node on a radio under the real MicroPython, in simulated time (tests/upy/node_lora.py)."""
+"""The node on a radio under the real MicroPython, in simulated time (tests/upy/node_lora*.py)."""
 
 import os
 import re
@@ -12,14 +12,18 @@ import pytest
 pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
 
 HERE = Path(__file__).parent
-SCRIPT = HERE / "upy" / "node_lora.py"
-SCENARIOS = re.findall(r"^async def scenario_(\w+)", SCRIPT.read_text(), re.MULTILINE)
+SCRIPTS = [HERE / "upy" / name for name in ("node_lora.py", "node_lora_ts009.py")]
+SCENARIOS = {
+    scenario: script
+    for script in SCRIPTS
+    for scenario in re.findall(r"^async def scenario_(\w+)", script.read_text(), re.MULTILINE)
+}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_node_on_a_radio(micropython: Path, scenario: str, seed: int) -> None:
     env = {**os.environ, "MICROPYPATH": f"{HERE.parent}:.frozen"}
-    command = [str(micropython), "-X", "heapsize=4m", str(SCRIPT), scenario, str(seed)]
+    command = [str(micropython), "-X", "heapsize=4m", str(SCENARIOS[scenario]), scenario, str(seed)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["ok"]), done.stdout + done.stderr
 

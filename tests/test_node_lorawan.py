@@ -218,12 +218,17 @@ def test_answers_are_not_cut_in_two() -> None:
     assert engine.pending_len() == 18
 
 
-def test_a_device_without_adr_takes_the_mask_only() -> None:
+@pytest.mark.parametrize(
+    ("dr", "power", "mask", "status"),
+    [(5, 3, 2, 1), (0, 3, 2, 3), (15, 3, 2, 3), (5, 0, 2, 5), (0, 15, 2, 7), (15, 15, 2, 7), (15, 15, 8, 6)],
+)
+def test_a_device_without_adr_takes_the_mask_only(dr: int, power: int, mask: int, status: int) -> None:
+    """And says so: what it would not do, NbTrans among it, is not acknowledged (TS001 section 4.3.1.1)."""
     engine = MacEngine()
     engine.adr_on = False
-    engine.take_in(macnetwork.link_adr_req(5, 3, 0x0002, 0, 4), 0)
-    assert engine.answers == [b"\x03\x07"]
-    assert (engine.plan.mask, engine.dr, engine.tx_power, engine.nb_trans) == (2, 0, 0, 1)
+    engine.take_in(macnetwork.link_adr_req(dr, power, mask, 0, 4), 0)
+    assert engine.answers == [bytes([3, status])]
+    assert (engine.plan.mask, engine.dr, engine.tx_power, engine.nb_trans) == (2 if status & 1 else 7, 0, 0, 1)
 
 
 def test_a_power_below_what_the_radio_can_is_refused() -> None:

@@ -287,3 +287,27 @@ def test_a_board_joins_the_air_from_the_command_line(tmp_path: Path, process: Ai
         twin.say(op="hello", id="lamp-7")
         assert "already" in twin.expect("error")["error"]
         twin.close()
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_carrier_is_sent_until_it_is_ended(tmp_path: Path, process: AirProcess, board: str) -> None:
+    """As a laboratory asks for it (TS009 TxCwReq); afterwards the radio is set up anew and sends frames."""
+    chip = "sx127x" if board == "virtual_sx127x" else "sx126x"
+
+    async def test(bench: RadioBench) -> None:
+        await bench.terminal.run(f"from firmware.node.radio import {chip}_carrier as carrier")
+        await bench.terminal.run("carrier.start(radio, 869525000, 10)")
+        await bench.terminal.run("time.sleep_ms(50)")
+        await bench.terminal.run("carrier.end(radio)")
+        line = process.next_line()
+        while line["event"] != "carrier":
+            line = process.next_line()
+        assert (line["from"], line["freq_hz"], line["power_dbm"]) == ("board", 869_525_000, 10)
+        assert line["until_us"] - line["at_us"] >= 45_000
+        assert line["duty"]["used_us"] >= 45_000
+        assert await bench.go("radio.init()") is None
+        await bench.go(f"radio.transmit({UP}, 14, b'frame')")
+        assert frame_of(process, "board")["cut"] is False
+        assert bench.board.state()["misuses"] == 0, bench.board.state()["last_misuse"]
+
+    with_board(tmp_path, process, test, board)

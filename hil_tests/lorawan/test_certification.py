@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 
 from firmware.wire import macnetwork
+from firmware.wire.airtime import time_on_air_us
 from firmware.wire.frame import CONFIRMED_UP
-from firmware.wire.maccommands import DEVICE_TIME, LINK_CHECK, parse
+from firmware.wire.maccommands import DEVICE_TIME, LINK_ADR, LINK_CHECK, parse
 from hil_tests.conftest import Devices
 from hil_tests.network import FASTEST, Network
 
@@ -24,6 +25,9 @@ TX_FRAMES_CTRL = 0x07
 ECHO = b"\x08"
 RX_APP_CNT = b"\x09"
 RX_APP_CNT_RESET = b"\x0a"
+DUTY_CYCLE_CTRL = 0x05
+TX_CW = 0x7D
+HOUR_S = 3600
 DISABLE = b"\x7e"
 DUT_VERSIONS = b"\x7f"
 FIVE_S = 1
@@ -85,11 +89,42 @@ def test_without_adr_the_device_keeps_its_rate(joined: Network) -> None:
     _tell(joined, bytes((ADR_BIT_CHANGE, 0)))
     heard = joined.next_data()
     assert not heard.data.adr
-    joined.answer(heard, fopts=macnetwork.link_adr_req(0, 0, 0b111))
+    joined.answer(heard, fopts=macnetwork.link_adr_req(0, 0, 0b111, 0, 3))
     heard = joined.next_data()
     assert heard.dr == 5
-    joined.answer(heard, fport=FPORT, payload=bytes((ADR_BIT_CHANGE, 1)))
+    ((cid, status),) = heard.commands()
+    assert (cid, status[0] & macnetwork.LINK_ADR_DATA_RATE_OK) == (LINK_ADR, 0), "what is not obeyed is not accepted"
+    assert status[0] & macnetwork.LINK_ADR_MASK_OK
+    assert joined.next(copies=True).received is not None, "nor is NbTrans obeyed: it is the device's own"
+    joined.exchange(fport=FPORT, payload=bytes((ADR_BIT_CHANGE, 1)))
     assert joined.exchange().data.adr
+
+
+@pytest.mark.slow
+def test_a_carrier_is_sent_and_ends(joined: Network) -> None:
+    """TxCwReq. What a spectrum analyser would show, tests/test_virtual_radio.py shows; here, that life goes on."""
+    seconds, freq_hz, dbm = 4, 869_525_000, 0
+    payload = struct.pack("<BHI", TX_CW, seconds, freq_hz // 100)[:-1] + struct.pack("b", dbm)
+    told = joined.tell(FPORT, payload)
+    heard = joined.exchange()
+    assert heard.data.fcnt == told.data.fcnt + 1
+    assert _ask(joined, ECHO + b"\x01") == ECHO + b"\x02"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_duty_cycle_is_switched_off_and_on(joined: Network, devices: Devices) -> None:
+    """RegionalDutyCycleCtrlReq: more than the 36 s of an hour, at SF12; then silence. On a bench: in a shielded box."""
+    devices.forget()
+    joined.rig.air_log()  # a bench, where the next test would have to wait for an hour, skips it here
+    joined.tell(FPORT, bytes((DUTY_CYCLE_CTRL, 0)))
+    joined.go_at(0)
+    sent_us = 0
+    while sent_us <= HOUR_S * 1_000_000 // 100:
+        uplink = joined.exchange().uplink
+        sent_us += time_on_air_us(uplink.sf, uplink.bw_hz, len(uplink.phy))
+    joined.tell(FPORT, bytes((DUTY_CYCLE_CTRL, 1)))
+    assert joined.silent_for(45)
 
 
 @pytest.mark.slow

@@ -47,8 +47,8 @@ def test_each_sub_band_keeps_its_budget(joined: Network) -> None:
 def test_at_the_slowest_rate_the_device_stops_in_time(fresh: Callable[..., Network]) -> None:
     """At SF12 the 36 seconds of an hour are used up after some twenty frames; then there is silence."""
     network = fresh()
-    network.join()
-    network.go_at(region.MIN_DR)
+    network.rig.air_log()  # a bench, where the next test would have to wait for an hour, skips it here
+    network.join_at(region.MIN_DR)
     while not network.silent_for(30):
         assert network.last is not None
         network.answer(network.last)

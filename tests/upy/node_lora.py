@@ -347,35 +347,6 @@ async def scenario_alarms_are_at_most_one_a_minute(seed):
     assert 4 <= len(world.server.alarms) <= 6, world.server.alarms
 
 
-async def scenario_certification_answers_on_its_port(seed):
-    world = LoraWorld(seed, lorawan={"certification": True})
-    await world.until(received(world, 2), "a session")
-    answers = []
-    world.server.on_port = lambda port, payload: answers.append((port, payload)) if port == 224 else None
-    world.server.app = (224, b"\x08\x01\xff\x7f")
-    await world.until(lambda: bool(answers), "the echo")
-    assert answers[0] == (224, b"\x08\x02\x00\x80")
-    world.server.app = (224, b"\x00")
-    await world.until(lambda: len(answers) >= 2, "the version")
-    assert answers[1] == (224, b"\x00\x06\x01")
-    world.server.app = (224, b"\x06\x01")
-    await world.until(lambda: world.layer.certification.period_s == 5, "the period")
-    world.radio.uplinks.clear()
-    await world.run_for(60)
-    assert 9 <= len(world.radio.uplinks) <= 14, len(world.radio.uplinks)
-
-
-async def scenario_without_certification_its_port_is_shut(seed):
-    world = LoraWorld(seed)
-    await world.until(received(world, 2), "a session")
-    answers = []
-    world.server.on_port = lambda port, payload: answers.append(port)
-    world.server.app = (224, b"\x00")
-    goal = len(world.server.readings) + 8
-    await world.until(received(world, goal), "8 more readings")
-    assert 224 not in answers
-
-
 if __name__ == "__main__":
     asyncio.run(globals()["scenario_" + sys.argv[1]](int(sys.argv[2])))
     print("ok")

@@ -94,13 +94,22 @@ class Idle(_Message):
         return NOTHING
 
 
+class Carry(_Message):
+    """A radio sends an unmodulated carrier until it idles, listens, sends a frame or leaves."""
+
+    op: Literal["carrier"]
+    from_us: _Moment
+    freq_hz: int = Field(ge=100_000_000, le=1_100_000_000)
+    power_dbm: float = Field(default=14.0, ge=-30, le=40)
+
+
 class Report(_Message):
     """Somebody asks how much of their duty cycle the radios have used."""
 
     op: Literal["report"]
 
 
-Message = Hello | Transmit | Listen | Idle | Report
+Message = Hello | Transmit | Listen | Idle | Carry | Report
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="op")])
 
 

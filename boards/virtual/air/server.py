@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from boards.virtual.air import messages
+from boards.virtual.air.carriers import Carriers
 from boards.virtual.air.errors import AirError, MalformedMessage, SocketTaken
 from boards.virtual.air.frames import Event, FrameEnded
 from boards.virtual.air.medium import Medium
-from boards.virtual.air.messages import Hello, Idle, Listen, Message, Report, Transmit
+from boards.virtual.air.messages import Carry, Hello, Idle, Listen, Message, Report, Transmit
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Air:
         self.medium = medium
         self.slack_us = slack_us
         self.now_us = now_us
+        self._carriers = Carriers(medium.duty)
         self._journal = journal
         self._sinks: dict[str, Sink] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -57,7 +59,20 @@ class Air:
     def detach(self, radio_id: str) -> None:
         """Take a radio out of the air, now."""
         del self._sinks[radio_id]
+        self.end_carrier(radio_id, self.now_us())
         self.medium.remove_radio(radio_id, self.now_us())
+
+    def begin_carrier(self, radio_id: str, carry: Carry) -> None:
+        """A radio sends an unmodulated carrier, and hears nothing meanwhile."""
+        self.end_carrier(radio_id, carry.from_us)
+        self.medium.idle(radio_id, carry.from_us)
+        self._carriers.begin(radio_id, carry)
+
+    def end_carrier(self, radio_id: str, at_us: int) -> None:
+        """Whatever else a radio does ends its carrier."""
+        line = self._carriers.end(radio_id, at_us)
+        if line is not None:
+            self.note(line)
 
     def wake(self) -> None:
         """Look anew at when something has to be decided; call it after every change to the medium."""
@@ -130,14 +145,19 @@ class _Visitor:
             raise MalformedMessage(
                 f"{message.op!r} before hello: the air must know first which radio this is, and where"
             )
+        elif isinstance(message, Carry):
+            self._air.begin_carrier(self.radio_id, message)
         elif isinstance(message, Transmit):
+            self._air.end_carrier(self.radio_id, message.at_us)
             frame = medium.transmit(
                 self.radio_id, message.at_us, message.modulation, message.power_dbm, bytes.fromhex(message.data)
             )
             self.say({"op": "txed", "frame": frame.number, "at_us": frame.at_us, "until_us": frame.until_us})
         elif isinstance(message, Listen):
+            self._air.end_carrier(self.radio_id, message.from_us)
             medium.listen(self.radio_id, message.from_us, message.channels)
         elif isinstance(message, Idle):
+            self._air.end_carrier(self.radio_id, message.from_us)
             medium.idle(self.radio_id, message.from_us)
 
     def _enter(self, hello: Hello) -> None:

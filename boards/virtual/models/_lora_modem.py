@@ -69,6 +69,7 @@ class LoraModem:
         self._link = AirLink(site, self._hear, complain)
         self._timer: asyncio.TimerHandle | None = None
         self._listening = False
+        self._carries = False
         self._single = False
         self.since_us = 0  # when the receiver was opened last
         self._deadlines: dict[str, int] = {}
@@ -127,6 +128,12 @@ class LoraModem:
 
         self._at(until_us, sent)
 
+    def carry(self, at_us: int, freq_hz: int, power_dbm: float) -> None:
+        """Send an unmodulated carrier from that moment until stop()."""
+        self._rest()
+        self._carries = True
+        self._link.say(op="carrier", from_us=at_us, freq_hz=freq_hz, power_dbm=power_dbm)
+
     def listen(
         self,
         at_us: int,
@@ -155,12 +162,12 @@ class LoraModem:
 
     def stop(self, at_us: int) -> None:
         """Neither send nor listen from that moment."""
-        if self._listening or self._timer is not None:
+        if self._listening or self._carries or self._timer is not None:
             self._link.say(op="idle", from_us=at_us)
         self._rest()
 
     def _rest(self) -> None:
-        self._listening = False
+        self._listening = self._carries = False
         self._deadlines.clear()
         self._cancel()
 

@@ -156,7 +156,8 @@ class Chip:
         mode = Mode(value & 7)
         if bool(value & 0x80) != registers.long_range and registers.mode != Mode.SLEEP:
             raise Misuse(f"SX127x: OpMode {value:#04x}: LoRa is switched on and off in sleep only (DS 4.1.6)")
-        if not value & 0x80 and mode not in (Mode.SLEEP, Mode.STANDBY):
+        carries = mode == Mode.TX and registers.fsk_continuous and not registers[Reg.FDEV] | registers[Reg.FDEV + 1]
+        if not value & 0x80 and mode not in (Mode.SLEEP, Mode.STANDBY) and not carries:
             raise Misuse(f"SX127x: OpMode {value:#04x}: FSK frames are not simulated")
         if mode in (Mode.FS_TX, Mode.FS_RX, Mode.CAD):
             raise Misuse(f"SX127x: mode {mode.name} is not simulated")
@@ -168,6 +169,8 @@ class Chip:
         registers[Reg.OP_MODE] = value & 0xF8 | mode
         if mode == Mode.SLEEP:
             self._fifo[:] = bytes(FIFO_BYTES)
+        elif mode == Mode.TX and not value & 0x80:
+            self.modem.carry(at_us + TX_START_US, registers.freq_hz, registers.power_dbm)
         elif mode == Mode.TX:
             self._transmit(at_us + TX_START_US)
         elif mode in (Mode.RX_CONTINUOUS, Mode.RX_SINGLE):

@@ -12,6 +12,7 @@ import time
 
 from micropython import const
 
+from firmware.node.lazy import borrowed
 from firmware.node.links import ACK, NOT_OURS, OURS
 from firmware.node.log import log, log_error
 from firmware.node.lorawan.layer import CLASS_C, Layer, below
@@ -102,6 +103,9 @@ class LoraLink:
         await self._stop_listening()
         try:
             await self._make_ready()
+            if self.layer.wants_carrier():
+                with borrowed("lorawan.carrier") as carrier:
+                    await carrier.send(self._radio, self.layer, self._network.alive)
             for copy in range(1 if joining else self.layer.engine.nb_trans):
                 if copy:
                     await self._rest(_RETRANSMIT_MIN_MS + below(_RETRANSMIT_SPAN_MS))

@@ -8,7 +8,7 @@ Only loaded when provisioning allows it, and until DutFPort224DisableReq closes 
 import struct
 
 from firmware.node.store import Slots
-from firmware.wire import maccommands
+from firmware.wire import maccommands, region
 
 FPORT = 224
 CLASS_A = 0
@@ -27,6 +27,7 @@ _RX_APP_CNT = 0x09
 _RX_APP_CNT_RESET = 0x0A
 _LINK_CHECK = 0x20
 _DEVICE_TIME = 0x21
+_TX_CW = 0x7D
 _DISABLE = 0x7E
 _DUT_VERSIONS = 0x7F
 
@@ -78,7 +79,8 @@ class Certification:
     """*dut* does what is asked: reset(), rejoin(), switch_class(n), adr(on), duty_cycle(on), close_port().
 
     ``requests`` are MAC commands for the next uplink, ``answers`` payloads for FPort 224; ``period_s`` is 0 or how
-    often to send, ``confirmed`` None or what frames are to be.
+    often to send, ``confirmed`` None or what frames are to be, ``carrier`` None or (Hz, dBm, ms) of an unmodulated one
+    that goes before the next uplink.
     """
 
     def __init__(self, dut, firmware_version: bytes, now_ms) -> None:
@@ -92,6 +94,7 @@ class Certification:
         self.period_s = 0
         self.confirmed = None  # type: bool | None
         self.received = 0
+        self.carrier = None  # type: tuple[int, int, int] | None
 
     def on_downlink(self, fport: int | None, payload: bytes, ack: bool, room: int) -> bool:
         """Take in a downlink; return whether it was for this port. *room*: application bytes of the next uplink."""
@@ -113,7 +116,7 @@ class Certification:
 
     def due_ms(self) -> int:
         """Return after how long an uplink is wanted; 0 is now."""
-        if self.answers or self.requests:
+        if self.answers or self.requests or self.carrier:
             return 0
         if not self.period_s:
             return _NEVER_MS
@@ -142,6 +145,8 @@ class Certification:
             self.answers.append(struct.pack("<BH", _RX_APP_CNT, self.received))
         elif cid == _RX_APP_CNT_RESET:
             self.received = 0
+        elif cid == _TX_CW:
+            self._carry(argument)
         else:
             self._act(cid)
 
@@ -157,6 +162,15 @@ class Certification:
         elif cid == _DISABLE:
             self._open = False
             self._dut.close_port()
+
+    def _carry(self, argument: bytes) -> None:
+        """TxCwReq: seconds (2), frequency in 100 Hz (3), dBm (1). Not outside the bands in which a device may send."""
+        if len(argument) != 6:
+            return
+        seconds, low, high, dbm = struct.unpack("<HHBb", argument)
+        freq_hz = 100 * (high << 16 | low)
+        if seconds and region.band_of(freq_hz) is not None:
+            self.carrier = freq_hz, dbm, 1000 * seconds
 
     def _set(self, cid: int, value: int) -> None:
         if cid == _SWITCH_CLASS and value in (CLASS_A, CLASS_C):  # there is no class B here

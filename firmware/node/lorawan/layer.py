@@ -66,7 +66,7 @@ class Layer:
         with borrowed("lorawan.options") as rules:
             rules.check(options)
         self._antenna_dbi = options.get("antenna_dbi", _ANTENNA_DBI)
-        self._max_dbm = options.get("max_dbm", _MAX_DBM)
+        self.max_dbm = options.get("max_dbm", _MAX_DBM)
         self.device_class = CLASS_C if options.get("class", "A") == "C" else CLASS_A
         self.engine = MacEngine(options.get("min_dbm", _MIN_DBM) + self._antenna_dbi)
         if options.get("mains", self.device_class == CLASS_C):
@@ -158,6 +158,10 @@ class Layer:
         due = _TICK_MS if self.certification is None else min(_TICK_MS, self.certification.due_ms())
         self.duty.tick()
         return due
+
+    def wants_carrier(self) -> bool:
+        """Tell whether a laboratory waits for an unmodulated carrier."""
+        return self.certification is not None and self.certification.carrier is not None
 
     def joined(self, answer) -> bytes:
         """A Join-Accept was taken: return the state that belongs to the new session."""
@@ -255,7 +259,7 @@ class Layer:
         return self.engine.dr
 
     def _power(self, tx_power: int) -> int:
-        return min(self._max_dbm, region.eirp_dbm(tx_power) - self._antenna_dbi)
+        return min(self.max_dbm, region.eirp_dbm(tx_power) - self._antenna_dbi)
 
 
 def air_time_ms(dr: int, length: int) -> int:

@@ -155,10 +155,10 @@ def _link_adr(engine, block: list[bytes]) -> int:
         dr, power, chmask, control, nb_trans = macdevice.link_adr(payload)
         if mask is not None:
             mask = _masked(engine.plan, mask, control, chmask)
-    if not engine.adr_on:  # the device keeps its own values; only the mask is the network's
-        dr, power, nb_trans = engine.dr, engine.tx_power, engine.nb_trans
     dr = engine.dr if dr == macdevice.KEEP else dr
     power = engine.tx_power if power == macdevice.KEEP else power
+    if not engine.adr_on:
+        return _mask_alone(engine, mask, dr, power)
     status = _MASK_OK if mask else 0
     if dr <= region.MAX_DR and engine.plan.enabled(dr, mask or engine.plan.mask):
         status |= _DR_OK
@@ -168,4 +168,17 @@ def _link_adr(engine, block: list[bytes]) -> int:
         engine.plan.mask = mask
         engine.dr, engine.tx_power, engine.nb_trans = dr, power, nb_trans or 1
         engine.changed = True
+    return status
+
+
+def _mask_alone(engine, mask, dr: int, power: int) -> int:
+    """Without ADR rate, power and NbTrans are the device's own; the mask counts, and each is answered for itself.
+
+    TS001 section 4.3.1.1: a device without the ADR bit may refuse all three. Accepted is what it does anyway.
+    """
+    status = (_DR_OK if dr == engine.dr else 0) | (_POWER_OK if power == engine.tx_power else 0)
+    if mask and engine.plan.enabled(engine.dr, mask):
+        engine.plan.mask = mask
+        engine.changed = True
+        status |= _MASK_OK
     return status

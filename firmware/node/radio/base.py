@@ -40,6 +40,7 @@ class LoraRadio:
 
     init = sleep = stop = _of_the_chip
     _load = _start_transmit = _tune = _warm_up = _start_receive = _take_flags = _fetch = _diagnosis = _of_the_chip
+    carrier = ""  # the module below firmware.node that sends an unmodulated one
     _opening_us = 0  # from the start of reception to an open receiver
     _warm_up_us = 0
 

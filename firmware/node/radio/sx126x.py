@@ -81,6 +81,8 @@ class SX126x(base.LoraRadio):
     """*bus* is a bus.SpiBus or the like; *settings*: tcxo_mv (0: crystal), tcxo_start_us, dio2_rf_switch, pa, ldo,
     rx_boost."""
 
+    carrier = "radio.sx126x_carrier"
+
     def __init__(self, bus, settings) -> None:
         super().__init__()
         self._bus = bus

@@ -74,6 +74,7 @@ def open_radio(settings):
 class SX127x(base.LoraRadio):
     """*bus* is a bus.SpiBus or the like; *settings*: tcxo_mv (0: crystal), pa ("boost" or "rfo"), rx_boost."""
 
+    carrier = "radio.sx127x_carrier"
     _opening_us = _OPENING_US
     _warm_up_us = 1000
 

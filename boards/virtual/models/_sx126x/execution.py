@@ -34,6 +34,7 @@ class Execution:
             0x80: self._standby,
             0xC1: self._fs,
             0x83: self._tx,
+            0xD1: self._carrier,
             0x82: self._rx,
             0x9F: lambda data, at_us: self._flag("stop_at_preamble", data),
             0x96: lambda data, at_us: self._flag("dcdc", data),
@@ -137,6 +138,17 @@ class Execution:
             power_dbm=power_dbm,
             timeout_us=timer_us(data),
         )
+
+    def _carrier(self, data: bytes, at_us: int) -> None:
+        chip, settings = self._chip, self._settings
+        if not settings.freq_hz:
+            raise Misuse("SX126x: SetTxContinuousWave before freq_hz was set")
+        power_dbm = settings.power_dbm
+        start_us = _TO_TX_US[chip.mode] + (settings.tcxo_us if chip.mode == Mode.STBY_RC else 0)
+        chip.busy.hold(start_us)
+        if chip.start_clock():
+            chip.mode = Mode.TX
+            chip.modem.carry(at_us + start_us, round(settings.freq_hz, -2), power_dbm)
 
     def _check_tx_errata(self) -> None:
         chip, settings = self._chip, self._settings

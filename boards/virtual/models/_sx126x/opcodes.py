@@ -56,6 +56,7 @@ COMMANDS = {
     0x84: Command("SetSleep", 1, STANDBY),
     0x80: Command("SetStandby", 1),
     0xC1: Command("SetFs", 0),
+    0xD1: Command("SetTxContinuousWave", 0, IDLE),
     0x83: Command("SetTx", 3, IDLE),
     0x82: Command("SetRx", 3, IDLE | {Mode.RX}),
     0x9F: Command("StopTimerOnPreamble", 1),
@@ -93,7 +94,6 @@ COMMANDS = {
 NOT_SIMULATED = {
     0x94: "SetRxDutyCycle",
     0xC5: "SetCad",
-    0xD1: "SetTxContinuousWave",
     0xD2: "SetTxInfinitePreamble",
     0x88: "SetCadParams",
     0x10: "GetStats",

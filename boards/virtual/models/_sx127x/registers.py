@@ -16,6 +16,7 @@ class Register(IntEnum):
 
     FIFO = 0x00
     OP_MODE = 0x01
+    FDEV = 0x04
     FRF = 0x06
     PA_CONFIG = 0x09
     PA_RAMP = 0x0A
@@ -41,6 +42,7 @@ class Register(IntEnum):
     IF_FREQ_2 = 0x2F
     IF_FREQ_1 = 0x30
     DETECT_OPTIMIZE = 0x31
+    PACKET_CONFIG_2 = 0x31  # the same address in FSK mode
     INVERT_IQ = 0x33
     HIGH_BW_1 = 0x36
     DETECTION_THRESHOLD = 0x37
@@ -55,6 +57,7 @@ class Register(IntEnum):
 
 
 _RESET = {
+    Register.FDEV: 0x00, Register.FDEV + 1: 0x52,
     Register.OP_MODE: 0x09, Register.FRF: 0x6C, Register.FRF + 1: 0x80, Register.FRF + 2: 0x00,
     Register.PA_CONFIG: 0x4F, Register.PA_RAMP: 0x09, Register.OCP: 0x2B, Register.LNA: 0x20,
     Register.FIFO_ADDR: 0x00, Register.FIFO_TX_BASE: 0x80, Register.FIFO_RX_BASE: 0x00, Register.FIFO_RX_CURRENT: 0x00,
@@ -105,6 +108,7 @@ class Registers:
     def reset(self) -> None:
         """Power-on values."""
         self._values: dict[int, int] = dict(_RESET)
+        self.fsk_continuous = False
         self.image_running = False
         self.image_hz = _SELF_CALIBRATED_HZ
 
@@ -126,12 +130,16 @@ class Registers:
         self._check_page(address)
         if address in _READ_ONLY:
             raise Misuse(f"SX127x: register {address:#04x} cannot be written")
+        if not self.long_range and address == Register.PACKET_CONFIG_2:
+            self.fsk_continuous = not value & 0x40
+            return
         self._values[address] = value
 
     def _check_page(self, address: int) -> None:
         if address not in self._values:
             raise UnknownPart(f"SX127x: register {address:#04x} is none that this model knows; see its registers.py")
-        if not self.long_range and 0x0D <= address <= 0x3F and address != Register.IMAGE_CAL:
+        in_fsk = (Register.IMAGE_CAL, Register.PACKET_CONFIG_2)
+        if not self.long_range and 0x0D <= address <= 0x3F and address not in in_fsk:
             raise Misuse(f"SX127x: register {address:#04x} of LoRa mode while the chip is in FSK mode")
 
     @property
