@@ -3,9 +3,10 @@
 """`lykta ble scan` and `lykta ble console` at the shipped firmware, in the virtual air, each a process of its own."""
 
 import asyncio
+import io
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,11 @@ from gateway.network.aes import ecb
 from provisioning.bluetooth.console import Talk
 from provisioning.bluetooth.nearby import Directory, Known
 from provisioning.bluetooth.radio import Radio
+from provisioning.cli.app import main
 from provisioning.entries import Device
 from provisioning.errors import BluetoothError
 from tests.ble_air_rig import BleBoard, Central, Peer, ble_air, make_board
-from tests.city import ROOT, running
+from tests.city import running
 from tests.conftest import Mosquitto
 from tests.test_end_to_end_ble_board import BACKEND, BleCity
 from tests.upy.small_network import KEY
@@ -33,31 +35,42 @@ BIN = {"kind": "waste_bin", "board": "virtual_waste_bin"}
 class Technician:
     """Somebody with the city's directory and an adapter in the air."""
 
-    def __init__(self, city: BleCity) -> None:
-        self._home = city.folder / "city"
-        air = str(city.folder / "ble.air")
-        self._env = {**os.environ, "PYTHONPATH": str(ROOT), "LYKTA_BLE_BACKEND": BACKEND, "LYKTA_BLE_AIR": air}
+    def __init__(self, city: BleCity, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._city = city.folder / "city"
+        self._said = city.folder / "technician"
+        monkeypatch.setenv("LYKTA_BLE_BACKEND", BACKEND)
+        monkeypatch.setenv("LYKTA_BLE_AIR", str(city.folder / "ble.air"))
 
     def lykta(self, *arguments: str, code: int = 0) -> str:
-        command = [sys.executable, "-m", "provisioning.cli", "-C", str(self._home), "ble", *arguments]
-        done = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=100, check=False)
-        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout if code == 0 else done.stderr
+        """The command, in a copy of this process: to load all of it anew each time would take longer than to do it."""
+        child = multiprocessing.get_context("fork").Process(target=self._run, args=(arguments,))
+        child.start()
+        child.join(200)
+        said = self._said.read_text()
+        assert child.exitcode == code, f"{arguments}: {child.exitcode}\n{said}"
+        return said
+
+    def _run(self, arguments: tuple[str, ...]) -> None:
+        with self._said.open("w") as said:
+            sys.stdout = said  # pytest's are not to be written to from here
+            sys.stderr = io.StringIO() if "--json" in arguments else said
+            found = main(["-C", str(self._city), *arguments])
+        os._exit(found)
 
 
 @pytest.mark.timeout(400)
 def test_a_technician_sees_and_asks_and_sets_and_the_session_does_not_notice(
-    tmp_path: Path, mosquitto: Mosquitto
+    tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(BleCity(tmp_path, mosquitto.port, interval_ms=1000, **BIN)) as city:
         city.start_verifier()
         city.start_air()
         city.start_board()
-        technician = Technician(city)
+        technician = Technician(city, monkeypatch)
         stranger = make_board(tmp_path / "stranger")  # its key is in no register
         where = ["--board", "virtual_ble", "--port", str(tmp_path / "s.tty"), "--ble-air", str(tmp_path / "ble.air")]
         city._start("stranger", ["boards.virtual", "run", str(stranger), *where])
-        rows = {row["device"]: row for row in json.loads(technician.lykta("scan", "--for", "6", "--json"))}
+        rows = {row["device"]: row for row in json.loads(technician.lykta("ble", "scan", "--for", "6", "--json"))}
         assert set(rows) == {"lamp 1", "not registered"}
         assert -95 <= rows["lamp 1"]["dBm"] <= 0
         assert rows["lamp 1"]["says"] in ("readings wait", "nothing new", "alarm")
@@ -65,11 +78,16 @@ def test_a_technician_sees_and_asks_and_sets_and_the_session_does_not_notice(
         assert rows["lamp 1"]["last contact"].endswith("s ago")
         assert rows["not registered"]["battery"] is None
         city.kill("stranger")
-        assert "flash: works" in technician.lykta("console", "lamp 1", "self_test")
-        assert json.loads(technician.lykta("console", city.dev_eui, "settings", "interval_s=2", "--json")) == {
+        technician.lykta("enrolled", city.dev_eui, code=1)
+        done = json.loads(technician.lykta("ble", "enroll", "lamp 1", "--without", "clock", "--json"))
+        assert done["self_test"]["flash"] == "works"
+        (kept,) = json.loads(technician.lykta("enrolled", city.dev_eui))
+        assert (kept["dev_eui"], kept["over"], kept["self_test"]) == (city.dev_eui, "bluetooth", done["self_test"])
+        assert (tmp_path / "city" / "bench" / "labels" / f"{city.dev_eui}.zpl").read_text().startswith("^XA")
+        assert json.loads(technician.lykta("ble", "console", city.dev_eui, "settings", "interval_s=2", "--json")) == {
             "interval_s": 2
         }
-        assert "lykta devices" in technician.lykta("console", "lamp 9", code=1)
+        assert "lykta devices" in technician.lykta("ble", "console", "lamp 9", code=1)
         city.start_gateway()
         city.more(3)
         assert city.board("state")["boots"] == 1

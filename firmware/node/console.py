@@ -10,7 +10,7 @@ from firmware.node.log import listen
 from firmware.node.store import decode
 from firmware.wire import cbor, console
 from firmware.wire.errors import WireError
-from firmware.wire.readings import FPORT_COMMANDS, FPORT_SETTINGS
+from firmware.wire.readings import FPORT_COMMANDS, FPORT_SETTINGS, FPORT_UPDATE
 
 _LINES = 16  # that wait; what is more is left out
 _LINE_BYTES = 200
@@ -54,7 +54,7 @@ class Console:
         await self._link.answer(console.challenge(encrypt, theirs, ours))
 
     async def _obey(self, port: int, payload: bytes) -> None:
-        if port in (FPORT_COMMANDS, FPORT_SETTINGS):
+        if port in (FPORT_COMMANDS, FPORT_SETTINGS, FPORT_UPDATE):
             for answer in await self._service.obey(port, payload):
                 await self._say(port, answer)
         elif port == console.PORT_LOG:

@@ -131,7 +131,7 @@ class Enrolment:
         tag = self._tag(device)
         self._record(device, name, facts, installed, done)
         self._step("label", "")
-        self._label(tag)
+        save_label(self._bench, tag, self._step)
         self._note("done", device)
         seconds = time.monotonic() - begun_s
         return Enrolled(self._port.path, device, name, installed.build, done, tag, seconds, self._session.interruptions)
@@ -205,40 +205,23 @@ class Enrolment:
 
     def _record(self, device: Device, board: str, facts: Facts, installed: install.Installed, proof: Proof) -> None:
         self._step("record", "")
-        envelope = self._bench.signer.sign(
-            {
-                "at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "by": self._bench.registry.actor,
-                "dev_eui": device.dev_eui.hex(),
-                "name": device.name,
-                "kind": device.kind,
-                "board": board,
-                "unique_id": facts.uid,
-                "micropython": facts.version_text,
-                "machine": facts.machine,
-                "build": installed.build,
-                "link": self._wanted.link,
-                "self_test": proof.self_test,
-                "joined_with_dev_nonce": proof.dev_nonce,
-            }
-        )
-        record.store(self._bench.registry, device.dev_eui.hex(), envelope, self._bench.signer.certificate)
+        facts_kept = {
+            "board": board,
+            "unique_id": facts.uid,
+            "micropython": facts.version_text,
+            "machine": facts.machine,
+            "build": installed.build,
+            "link": self._wanted.link,
+            "self_test": proof.self_test,
+            "joined_with_dev_nonce": proof.dev_nonce,
+        }
+        keep_record(self._bench, device, facts_kept)
         self._note("recorded", device)
 
     def _tag(self, device: Device) -> label.Label:
         tag = label_of(self._bench.city, device, self._wanted.serial)
         _ = tag.code  # a serial number that does not fit is refused before the record is made
         return tag
-
-    def _label(self, tag: label.Label) -> None:
-        folder = self._bench.labels
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = tag.dev_eui.hex()
-        (folder / f"{stem}.zpl").write_text(label.zpl(tag), "utf-8")
-        try:
-            label.save_png(tag, folder / f"{stem}.png")
-        except NotInstalled as error:  # the board is done, and lykta label makes the picture at any time
-            self._step("label", f"as ZPL only; {error.next_step}")
 
     def _note(self, step: str, device: Device, **facts: Any) -> None:
         self._bench.ledger.add(self._uid, step, port=self._port.path, dev_eui=device.dev_eui.hex(), **facts)
@@ -249,6 +232,33 @@ def label_of(city: City, device: Device, serial: str = "", profile_id: str = lab
     return label.Label(
         device.dev_eui, device.join_eui, device.name, device.kind, city.config.city.name, serial, profile_id
     )
+
+
+def keep_record(bench: Bench, device: Device, facts: Mapping[str, Any]) -> None:
+    """Sign what a device's board has shown, and put it into the log of the register."""
+    envelope = bench.signer.sign(
+        {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "by": bench.registry.actor,
+            "dev_eui": device.dev_eui.hex(),
+            "name": device.name,
+            "kind": device.kind,
+            **facts,
+        }
+    )
+    record.store(bench.registry, device.dev_eui.hex(), envelope, bench.signer.certificate)
+
+
+def save_label(bench: Bench, tag: label.Label, step: Step) -> None:
+    """Write a label's pictures into the bench's folder."""
+    folder = bench.labels
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = tag.dev_eui.hex()
+    (folder / f"{stem}.zpl").write_text(label.zpl(tag), "utf-8")
+    try:
+        label.save_png(tag, folder / f"{stem}.png")
+    except NotInstalled as error:  # the board is done, and lykta label makes the picture at any time
+        step("label", f"as ZPL only; {error.next_step}")
 
 
 def _look(board: Board, _repl: RawRepl) -> tuple[Facts, bool]:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from firmware.wire import cbor, console, kinds, readings, requests
@@ -105,6 +106,23 @@ class Talk:
         """The next line of its log."""
         answer = await self._next_answer(within_s)
         return answer[1].decode(errors="replace") if answer and answer[0] == console.PORT_LOG else None
+
+    async def exchange(self, port: int, messages: Sequence[bytes], within_s: float) -> bytes | None:
+        """Send messages in a row; return what the board says to them on this port, None when it says nothing in time.
+
+        What it said to earlier ones, and has only arrived now, is left out. Raises BluetoothError, as a lost line does.
+        """
+        if self._channel is None:
+            raise BluetoothError("The conversation has not begun.")
+        while (await self._next_answer(0)) is not None:
+            pass
+        for message in messages:
+            await self._line.send(self._channel.seal(port, message))
+        end_s = time.monotonic() + within_s
+        while (left_s := end_s - time.monotonic()) > 0 and (answer := await self._next_answer(left_s)) is not None:
+            if answer[0] == port:
+                return answer[1]
+        return None
 
     def _command(self, name: str) -> tuple[int, Any]:
         known = {own: (key, table) for module in kinds.controls(self.kind) for own, key, table in module.COMMANDS}

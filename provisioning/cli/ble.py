@@ -7,17 +7,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import typer
 
 from firmware.wire import gatt
 from firmware.wire.errors import WireError
+from provisioning.bench.enrolment import Bench
+from provisioning.bluetooth import jobs
 from provisioning.bluetooth.console import Talk
 from provisioning.bluetooth.nearby import Directory, Known
 from provisioning.bluetooth.radio import Found, Radio
 from provisioning.cli.output import note, of, say, say_json, say_table, stop_signals
+from provisioning.entries import Device
 from provisioning.errors import BluetoothError
+from provisioning.registry import Registry
 
 app = typer.Typer(no_args_is_help=True, help="Boards in reach by Bluetooth.", rich_markup_mode=None)
 
@@ -102,14 +108,56 @@ def console(
 ) -> None:
     """Talk to a board: self-test, settings, log. Both sides prove that they hold the device's key."""
     with of(ctx).city().registry() as registry:
-        named = [each for each in registry.devices() if device in (each.name, each.dev_eui.hex())]
-        if not named:
-            raise BluetoothError("No such device is registered.", value=device, next_step="lykta devices")
-        directory = Directory.of(registry, named)
+        directory = Directory.of(registry, [_named(registry, device)])
     asyncio.run(_console(Radio(backend, adapter), directory, words or ["now"], seconds, as_json))
 
 
-async def _console(radio: Radio, directory: Directory, words: list[str], seconds: float, as_json: bool) -> None:
+@app.command("enroll")
+def enroll(
+    ctx: typer.Context,
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Its DevEUI or its name.")],
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="NAME", help="A part that is not there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    backend: Backend = "bluez",
+    adapter: AdapterName = None,
+) -> None:
+    """Enrol a board that hangs already: it proves its key and tests itself; a signed record, a label. No cable.
+
+    A blank board needs the cable: lykta enroll PORT.
+    """
+    city = of(ctx).city()
+    with city.registry() as registry:
+        found = _named(registry, device)
+        proved = asyncio.run(
+            _enroll(Radio(backend, adapter), Bench.of(city, registry), found, frozenset(without or ()))
+        )
+    if as_json:
+        say_json({"dev_eui": found.dev_eui.hex(), "self_test": proved.self_test, "label": proved.label.code})
+        return
+    for name, verdict in proved.self_test.items():
+        say(f"{name}: {verdict}")
+    say(proved.label.code)
+
+
+async def _enroll(radio: Radio, bench: Bench, device: Device, without: frozenset[str]) -> jobs.Proved:
+    async with _talking(radio, Directory.of(bench.registry, [device])) as talk:
+        return await jobs.enroll(
+            talk, bench, device, without, lambda what, remark: note(f"{device.name}: {what} {remark}".rstrip())
+        )
+
+
+def _named(registry: Registry, name: str) -> Device:
+    found = next((each for each in registry.devices() if name in (each.name, each.dev_eui.hex())), None)
+    if found is None:
+        raise BluetoothError("No such device is registered.", value=name, next_step="lykta devices")
+    return found
+
+
+@asynccontextmanager
+async def _talking(radio: Radio, directory: Directory) -> AsyncIterator[Talk]:
+    """A conversation with the board that *directory* knows, once it is heard."""
     found = None
     end_s = time.monotonic() + _SCAN_S
     while found is None and time.monotonic() < end_s:
@@ -123,6 +171,11 @@ async def _console(radio: Radio, directory: Directory, words: list[str], seconds
     async with radio.connected(found[0]) as line:
         talk = Talk(line, found[1])
         await talk.begin()
+        yield talk
+
+
+async def _console(radio: Radio, directory: Directory, words: list[str], seconds: float, as_json: bool) -> None:
+    async with _talking(radio, directory) as talk:
         if words[0] == "log":
             await _log(talk, seconds)
             return
