@@ -13,7 +13,7 @@ KIND ?= street_light
 # The size of `make lora-city`: devices, and simulated hours.
 CITY ?= 3000
 HOURS ?= 2
-# Where `make hil` runs: virtual, or the TOML file of a bench.
+# Where `make hil` runs: virtual, or the TOML file of a lab (docs/hil-lab.md).
 RIG ?= virtual
 # How many processes share the tests. Many of them wait for a radio, so more than there are processors.
 JOBS ?= 4
@@ -68,9 +68,10 @@ lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, ev
 	@tools/venv.sh run test
 	@LYKTA_CITY_DEVICES=$(CITY) LYKTA_CITY_HOURS=$(HOURS) $(BIN)/python -m pytest -s tests/test_lora_thousand.py $(ARGS)
 
-hil: ## every conformance test of a LoRaWAN device: a virtual one, or the one of RIG=bench.toml
+hil: ## every test of a device in the hand: virtual ones, or those of RIG=lab.toml; a report with pictures in build/hil
 	@tools/venv.sh run test
-	@$(BIN)/python -m pytest hil_tests -m "" -s --timeout 600 --rig $(RIG) $(ARGS)
+	@$(BIN)/python -m pytest -m "" -s --timeout 600 --rig $(RIG) --report build/hil --junitxml build/hil/junit.xml \
+	  $(if $(filter hil_tests%,$(ARGS)),,hil_tests $(if $(filter virtual,$(RIG)),tests/test_hil_lab.py)) $(ARGS)
 
 deb: ## the Debian packages, for bookworm and trixie, into dist/
 	@tools/venv.sh run

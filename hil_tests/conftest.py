@@ -8,19 +8,38 @@ from pathlib import Path
 
 import pytest
 
+from hil_tests.lab.run import RUN, Run
 from hil_tests.network import FASTEST, Network
 from hil_tests.rigs import Needs, Rig, open_rig
+from hil_tests.semtech_end import Uplink
 
 QUEUE_S = 7  # so long a downlink of a test that has failed may wait in the packet forwarder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rig", default="virtual", help="'virtual', or the TOML file that describes a bench")
+    parser.addoption("--rig", default="virtual", help="'virtual', or the TOML file that describes a lab")
+    parser.addoption("--board", default=None, help="which board of the lab is tested by radio (default: the first)")
+    parser.addoption("--report", default=None, help="folder for report.html, logs and captured frames")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    run = Run(config.getoption("--rig"), config.getoption("--report"))
+    config.stash[RUN] = run
+    if config.getoption("--report"):
+        config.pluginmanager.register(run)
 
 
 @pytest.fixture(scope="session")
 def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    opened = open_rig(request.config.getoption("--rig"), tmp_path_factory.mktemp("rig"))
+    options = request.config
+    opened = open_rig(options.getoption("--rig"), tmp_path_factory.mktemp("rig"), options.getoption("--board"))
+    capture = options.stash[RUN].capture("radio")
+
+    def hear(uplink: Uplink) -> None:
+        how = {"sf": uplink.sf, "freq_hz": uplink.freq_hz, "rssi_dbm": uplink.rssi_dbm, "snr_db": uplink.snr_db}
+        capture.radio(uplink.phy, **how)
+
+    opened.semtech.tell = hear
     yield opened
     opened.close()
 

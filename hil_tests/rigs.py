@@ -4,7 +4,6 @@
 
 import json
 import os
-import shlex
 import socket
 import subprocess
 import sys
@@ -12,22 +11,30 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import pytest
-from pydantic import BaseModel, Field
 
 from boards.build import build_tree
 from boards.schema import load_board
 from boards.virtual.image import make_image
 from firmware.node import slots
 from firmware.wire import cbor
+from hil_tests.lab import hands
+from hil_tests.lab.file import BoardTable, Foreign, LabFile
+from hil_tests.lab.file import load as load_lab
+from hil_tests.lab.place import empty
 from hil_tests.semtech_end import SemtechEnd
-from provisioning import strict_toml
+from provisioning.bench import identity
+from provisioning.bench.board import Board
+from provisioning.bench.install import Installer
+from provisioning.bench.package import Purpose, package_for
+from provisioning.bench.repl import RawRepl
+from provisioning.bench.session import Session
 from provisioning.secret_refs import load_secret
 
 WAIT_S = 30
-Hex8 = Annotated[str, Field(pattern="^[0-9a-fA-F]{16}$")]
+REAL_INTERVAL_MS = 3000
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ class VirtualRig:
     """A virtual board with the shipped firmware, the virtual air and its gateway; a new board for each ``fresh``."""
 
     def __init__(self, folder: Path, interval_ms: int = 1500) -> None:
-        self.identity = Identity(b"\x02" + os.urandom(7), bytes.fromhex("0200000000000002"), os.urandom(16))
+        self.identity = _new_identity()
         self.semtech = SemtechEnd()
         self._folder = folder
         # Paths of Unix sockets are short.
@@ -100,19 +107,7 @@ class VirtualRig:
         self._stop_board()
         self._boards += 1
         image = self._folder / f"board-{self._boards}"
-        lorawan = {"class": needs.device_class, "certification": needs.certification}
-        values = {
-            "dev_eui": self.identity.dev_eui,
-            "join_eui": self.identity.join_eui,
-            "app_key": self.identity.app_key,
-            "kind": "street_light",
-            "link": "lora",
-            "console": True,
-            "interval_ms": self._interval_ms,
-            "receipt_every": 64,
-            "queue_bytes": 65536,
-            "board": {**load_board("virtual").node.as_map(), "lorawan": lorawan},
-        }
+        values = identity_values(self.identity, needs, "virtual", "street_light", self._interval_ms)
         make_image(image, self._tree, {"/data/identity.a": slots.pack(1, cbor.dumps(values))})
         self._start_board(image)
 
@@ -176,61 +171,52 @@ class VirtualRig:
         return answer
 
 
-class _Bench(BaseModel):
-    dev_eui: Hex8
-    join_eui: Hex8
-    app_key: str
-    forwarder_bind: Annotated[str, Field(pattern=r"^[^:]+:\d+$")]
-    state: Path
-    serial: str | None = None
-    power_on: str = "manual"
-    power_off: str = "manual"
-    forget: str = "manual"
-    device_class: Literal["A", "C"] = "A"
-    certification: bool = False
-
-
-class BenchFile(BaseModel):
-    """``[bench]``: the device, its hands, where the packet forwarder sends to, and a file for the JoinNonce."""
-
-    bench: _Bench
-
-
 class BenchRig:
-    """A real board and a real packet forwarder, as a TOML file names them. "manual" asks the person at the bench."""
+    """A real board and a real packet forwarder, as a lab's file names them.
 
-    def __init__(self, path: Path) -> None:
-        self._set = strict_toml.load(path, BenchFile).bench
-        key = load_secret(self._set.app_key, path.parent)
-        key = bytes.fromhex(key.decode()) if len(key) == 32 else key
-        eui, join_eui = bytes.fromhex(self._set.dev_eui), bytes.fromhex(self._set.join_eui)
-        self.identity = Identity(eui, join_eui, key)
-        self._state = path.parent / self._set.state
-        host, _, port = self._set.forwarder_bind.rpartition(":")
-        self.semtech = SemtechEnd(host, int(port))
+    A board of ours is given firmware and a new identity over its cable for each `fresh`; a foreign one is as it is.
+    """
+
+    def __init__(self, lab: LabFile, table: BoardTable, folder: Path) -> None:
+        if lab.gateway is None:
+            pytest.skip("not run: this lab has no LoRa gateway ([gateway])")
+        self._table, self._folder = table, folder
+        self.identity = _new_identity() if table.device is None else _foreign(table.device, folder)
+        self._join_nonce = 0
+        host, _, port = lab.gateway.bind.rpartition(":")
+        self.semtech = SemtechEnd(host, int(port), lab.gateway.address)
         if not self.semtech.connected.wait(WAIT_S):
             self.semtech.close()
-            raise RuntimeError(f"no packet forwarder has spoken to {self._set.forwarder_bind} within {WAIT_S} s")
+            raise RuntimeError(f"no packet forwarder has spoken to {lab.gateway.bind} within {WAIT_S} s")
 
     def fresh(self, needs: Needs) -> None:
-        if needs.device_class != self._set.device_class:
-            pytest.skip(f"not run: the device on this bench is of class {self._set.device_class}")
-        if needs.certification and not self._set.certification:
+        device = self._table.device
+        if device is None:
+            self._given(needs)
+            return
+        if needs.device_class != device.device_class:
+            pytest.skip(f"not run: the device on this bench is of class {device.device_class}")
+        if needs.certification and not device.certification:
             pytest.skip("not run: the test port 224 of the device on this bench is closed (certification = false)")
-        self._do(self._set.forget, "make the device forget its session (delete /data/session.* on it)")
+        hands.do(device.forget, "make the device forget its session (delete /data/session.* on it)")
         power_cycle(self)
 
     def power(self, on: bool) -> None:
-        command = self._set.power_on if on else self._set.power_off
-        self._do(command, f"switch the device {'on' if on else 'off'}")
+        if self._table.power is None:
+            pytest.skip(f"not run: {self._table.name} has nothing that switches its power ([boards.power])")
+        hands.switch(self._table.power, on, f"the power of {self._table.name}")
 
     def next_join_nonce(self) -> int:
-        last = int(self._state.read_text()) if self._state.exists() else 0
-        self._state.write_text(f"{last + 1}\n")
+        if self._table.device is None:
+            self._join_nonce += 1
+            return self._join_nonce
+        state = self._folder / self._table.device.state
+        last = int(state.read_text()) if state.exists() else 0
+        state.write_text(f"{last + 1}\n")
         return last + 1
 
     def console(self) -> str:
-        return f"see {self._set.serial}" if self._set.serial else "not connected"
+        return f"see {self._table.serial}" if self._table.serial else "not connected"
 
     def air_log(self) -> list[dict[str, Any]]:
         pytest.skip("not run: nobody records the air around this bench")
@@ -238,18 +224,69 @@ class BenchRig:
     def close(self) -> None:
         self.semtech.close()
 
-    def _do(self, command: str, wish: str) -> None:
-        if command != "manual":
-            subprocess.run(shlex.split(command), check=True, timeout=WAIT_S)
-        elif not sys.stdin.isatty():
-            pytest.skip(f"not run: somebody has to {wish}; name a command in the rig's file, or run pytest with -s")
-        else:
-            input(f"\nPlease {wish}, then press Enter. ")
+    def _given(self, needs: Needs) -> None:
+        """Put firmware and an identity of these tests' own on the board, over its cable."""
+        if not self._table.may_be_erased:
+            pytest.skip(f"not run: {self._table.name} may not be erased (may_be_erased = false)")
+        name = self._table.board or ""
+        values = identity_values(self.identity, needs, name, self._table.kind, REAL_INTERVAL_MS)
+        package = package_for(name, Purpose(self._table.kind, frozenset({"serial", "lora"})))
+
+        def give(board: Board, repl: RawRepl) -> None:
+            if board.facts().launcher.build != package.build:
+                empty(board)  # a small flash holds one node with LoRa beside its readings
+            Installer(board, package).install(board.facts())
+            identity.forget_everything(board)
+            identity.write(board, identity.record(values, 1))
+            repl.reset()
+
+        Session(self._table.serial or "", wait_s=WAIT_S, attempts=6).do(give)
 
 
-def open_rig(name: str, folder: Path) -> Rig:
+def _new_identity() -> Identity:
+    return Identity(b"\x02" + os.urandom(7), bytes.fromhex("0200000000000002"), os.urandom(16))
+
+
+def _foreign(device: Foreign, folder: Path) -> Identity:
+    key = load_secret(device.app_key, folder)
+    key = bytes.fromhex(key.decode()) if len(key) == 32 else key
+    return Identity(bytes.fromhex(device.dev_eui), bytes.fromhex(device.join_eui), key)
+
+
+def identity_values(who: Identity, needs: Needs, board: str, kind: str, interval_ms: int) -> dict[str, Any]:
+    """What lies in the identity file of a board under test."""
+    lorawan = {"class": needs.device_class, "certification": needs.certification}
+    return {
+        "dev_eui": who.dev_eui,
+        "join_eui": who.join_eui,
+        "app_key": who.app_key,
+        "kind": kind,
+        "link": "lora",
+        "console": True,
+        "interval_ms": interval_ms,
+        "receipt_every": 64,
+        "queue_bytes": 65536,
+        "board": {**load_board(board).node.as_map(), "lorawan": lorawan},
+    }
+
+
+def open_rig(name: str, folder: Path, board: str | None = None) -> Rig:
     """Return the rig that ``--rig`` names."""
-    return VirtualRig(folder) if name == "virtual" else BenchRig(Path(name))
+    if name == "virtual":
+        return VirtualRig(folder)
+    lab = load_lab(Path(name))
+    return BenchRig(lab, board_of(lab, board), Path(name).parent)
+
+
+def board_of(lab: LabFile, board: str | None) -> BoardTable:
+    """The board of a lab that was chosen; else its first. pytest.UsageError."""
+    if board is None:
+        return lab.boards[0]
+    found = [table for table in lab.boards if table.name == board]
+    if not found:
+        known = ", ".join(table.name for table in lab.boards)
+        raise pytest.UsageError(f"this lab has no board {board!r}; it has: {known}")
+    return found[0]
 
 
 def _start(module: str, *arguments: object) -> subprocess.Popen[str]:

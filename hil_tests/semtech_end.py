@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,14 +29,19 @@ class Uplink:
     sf: int
     bw_hz: int
     tmst: int
+    rssi_dbm: float | None = None
+    snr_db: float | None = None
     at_s: float = field(default_factory=time.monotonic)
 
 
 class SemtechEnd:
     """Acknowledges what one forwarder says, keeps the uplinks in ``uplinks``, sends what it is told to."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, only_from: str | None = None) -> None:
+        """*only_from*: the forwarder's address; what comes from others is not heard."""
         self.uplinks: queue.Queue[Uplink] = queue.Queue()
+        self.tell: Callable[[Uplink], None] = lambda _uplink: None
+        self._only_from = None if only_from is None else socket.gethostbyname(only_from)
         self.heard: list[Uplink] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((host, port))
@@ -74,6 +80,8 @@ class SemtechEnd:
         while not self._closing:
             with contextlib.suppress(TimeoutError):
                 datagram, source = self._socket.recvfrom(65536)
+                if self._only_from not in (None, source[0]):
+                    continue
                 if len(datagram) >= _HEADER_BYTES and datagram[0] == 2:
                     self._take(datagram[1:3], datagram[3], datagram[_HEADER_BYTES:], source)
 
@@ -97,6 +105,8 @@ class SemtechEnd:
             return
         phy = base64.b64decode(packet["data"])
         sf, bw_hz = int(rate[1]), int(rate[2]) * 1000
-        uplink = Uplink(phy, round(packet["freq"] * 1e6), sf, bw_hz, packet["tmst"])
+        signal = packet.get("rssi"), packet.get("lsnr")
+        uplink = Uplink(phy, round(packet["freq"] * 1e6), sf, bw_hz, packet["tmst"], *signal)
         self.heard.append(uplink)
+        self.tell(uplink)
         self.uplinks.put(uplink)

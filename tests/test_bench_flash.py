@@ -19,6 +19,7 @@ from provisioning.bench.errors import FlashFailed, NoImage, WrongBoard
 from provisioning.bench.images import Image
 from provisioning.bench.ports import Port
 from provisioning.cli import main
+from tests.esp_images import esp_image
 
 UF2 = struct.Struct("<IIIIIIII476sI")
 RP2040 = 0xE48BFF56
@@ -143,7 +144,7 @@ def stand_in(folder: Path, name: str, script: str, monkeypatch: pytest.MonkeyPat
 
 def test_esptool_erases_and_writes_at_the_offset_of_the_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = stand_in(tmp_path, "esptool", "exit 0", monkeypatch)
-    made = image(tmp_path, b"\xe9" + bytes(4000), "firmware.bin")
+    made = image(tmp_path, esp_image(), "firmware.bin")
     flash.flash(Port("/dev/ttyUSB7"), "heltec_v3", bench("heltec_v3"), made, mcu="ESP32-S3", erase=True, tell=print)
     erased, written = log.read_text().splitlines()
     assert erased.endswith("erase_flash")
@@ -169,7 +170,7 @@ def test_what_esptool_complains_of_is_explained(
     said: str, state: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in(tmp_path, "esptool", f"echo '{said}' >&2; exit 2", monkeypatch)
-    made = image(tmp_path, b"\xe9" + bytes(100), "firmware.bin")
+    made = image(tmp_path, esp_image(), "firmware.bin")
     with pytest.raises(FlashFailed, match=state) as failed:
         flash.flash(
             Port("/dev/ttyUSB7"), "heltec_v3", bench("heltec_v3"), made, mcu="ESP32-S3", erase=False, tell=print
@@ -189,7 +190,7 @@ def test_dfu_util_gets_the_device_that_was_chosen(tmp_path: Path, monkeypatch: p
 
 
 def test_erasing_asks_for_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = image(tmp_path, b"\xe9" + bytes(100), "firmware.bin")
+    made = image(tmp_path, esp_image(), "firmware.bin")
     command = ["flash", "/dev/ttyUSB7", "--board", "heltec_v3", "--image", str(made.path), "--sha256", made.sha256]
     assert main([*command, "--erase"]) == 1
     assert "type ERASE, or add --yes" in capsys.readouterr().err

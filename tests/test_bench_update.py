@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.bench import package, ports, update
-from provisioning.bench.enrolment import Bench, Enrolment, Wanted
+from provisioning.bench import package, update
 from provisioning.bench.errors import ProofFailed
 from provisioning.bench.install import Installer
 from provisioning.bench.package import Package
 from provisioning.bench.rehearsal import VirtualBoard
 from provisioning.bench.session import Session
-from provisioning.city import create_city
 from tests import bench_rig
 from tests.bench_rig import control, one_board
 
@@ -83,35 +81,3 @@ def test_power_that_fails_during_the_trial_is_a_roll_back(tmp_path: Path) -> Non
         control(board, "power_cut")
         control(board, "power_on")
         assert runs(board) == b"1"
-
-
-def test_from_blank_over_enrolment_to_an_update_and_a_bad_one(tmp_path: Path) -> None:
-    """The whole life on the bench, with the shipped node."""
-    city = create_city(tmp_path / "city", "Teststad")
-    purpose = package.Purpose("street_light", frozenset({"serial"}))
-    real = package.package_for("virtual", purpose)
-    newer = replace(real, files={**real.files, "firmware/newer.mpy": real.files["firmware/__init__.mpy"]})
-    worse = replace(newer, main=b"import nothing_like_this\n")
-    with city.registry() as registry, one_board(tmp_path) as board:
-        session = Session(board.port, wait_s=60)
-        wanted = Wanted(kind="street_light", board="virtual")
-        job = Enrolment(
-            Bench.of(city, registry),
-            ports.Port(board.port),
-            wanted,
-            session,
-            step=lambda _name, _remark: None,
-            confirm=lambda _what, _word: False,
-        )
-        assert job.run().build == real.build
-        done = update.update(session, package=newer, health_s=60)
-        assert (done.before, done.slot) == (real.build, "b")
-        assert done.sent_bytes < 5000, "what was on the board was copied there"
-        with pytest.raises(ProofFailed, match="rolled back"):
-            update.update(session, package=worse, health_s=60)
-        assert facts(board).otherwise == "b"
-        heard = Session(board.port).listen(
-            lambda line: (control(board, "reset"), line.read_until(b"readings wait", 60))[1]
-        )
-        assert heard[1], heard[0]
-        assert control(board, "state")["misuses"] == 0

@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from provisioning.bench import health, identity, install, label, ports, record
+from provisioning.bench import health, identity, install, joined, label, ports, record
 from provisioning.bench.board import Board, Facts
 from provisioning.bench.errors import NotConfirmed, ProofFailed
+from provisioning.bench.gateway_status import Sighting
+from provisioning.bench.joined import Heard
 from provisioning.bench.ledger import Ledger
 from provisioning.bench.package import Package, Purpose, package_for
 from provisioning.bench.proof import BenchNetwork, Proof, prove
@@ -54,6 +56,9 @@ class Wanted:
     """Components that this bench does not have, and that may be broken in the self-test."""
     serial: str = ""
     """Serial number on the label."""
+    gateway: Path | None = None
+    """Configuration or state directory of a gateway that must hear the board before it may leave."""
+    heard_s: float = joined.HEARD_S
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ class Enrolled:
     label: label.Label
     seconds: float
     interruptions: int
-    already: bool = False
+    heard: Heard | None = None
+    """How a gateway heard it, where one was asked."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,7 @@ class Enrolment:
                 reason="Its key and its readings that were not delivered yet would be lost.",
                 next_step=f"give the command again and type {REPLACE}, or add --yes",
             )
+        known = None if self._wanted.gateway is None else joined.before(self._wanted.gateway, device.dev_eui)
         self._step("install", name)
         package = package_for(name, Purpose(device.kind, frozenset({"serial", self._wanted.link})))
         install.check_fit(facts, package, name)
@@ -129,12 +136,14 @@ class Enrolment:
         self._note("installed", device, board=name, build=installed.build, slot=installed.slot)
         done = self._finish(device, name, ours and occupied)
         tag = self._tag(device)
-        self._record(device, name, facts, installed, done)
+        heard = self._heard(device, known)
+        self._record(device, name, facts, installed, done, heard)
         self._step("label", "")
         save_label(self._bench, tag, self._step)
         self._note("done", device)
         seconds = time.monotonic() - begun_s
-        return Enrolled(self._port.path, device, name, installed.build, done, tag, seconds, self._session.interruptions)
+        port, interruptions = self._port.path, self._session.interruptions
+        return Enrolled(port, device, name, installed.build, done, tag, seconds, interruptions, heard)
 
     def _device(self) -> tuple[Device, bool]:
         """The device that this board becomes, and whether the board had been given it before."""
@@ -203,7 +212,24 @@ class Enrolment:
         self._note("finished", device, link=self._wanted.link)
         return proof
 
-    def _record(self, device: Device, board: str, facts: Facts, installed: install.Installed, proof: Proof) -> None:
+    def _heard(self, device: Device, known: Sighting | None) -> Heard | None:
+        """Wait until the gateway has its first reading, where one is asked."""
+        if self._wanted.gateway is None:
+            return None
+        self._step("gateway", self._wanted.link)
+        heard = joined.wait(self._wanted.gateway, device.dev_eui, known, self._wanted.link, self._wanted.heard_s)
+        self._note("heard", device, **heard.as_json())
+        return heard
+
+    def _record(
+        self,
+        device: Device,
+        board: str,
+        facts: Facts,
+        installed: install.Installed,
+        proof: Proof,
+        heard: Heard | None,
+    ) -> None:
         self._step("record", "")
         facts_kept = {
             "board": board,
@@ -214,6 +240,7 @@ class Enrolment:
             "link": self._wanted.link,
             "self_test": proof.self_test,
             "joined_with_dev_nonce": proof.dev_nonce,
+            "heard_by_gateway": None if heard is None else heard.as_json(),
         }
         keep_record(self._bench, device, facts_kept)
         self._note("recorded", device)

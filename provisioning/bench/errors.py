@@ -95,6 +95,14 @@ class ProofFailed(BenchError):
     retry = True
 
 
+class WrongPlan(BenchError):
+    """The file of a batch contradicts itself, or says something that nobody understands."""
+
+
+class NoGateway(BenchError):
+    """The gateway that is to hear a board does not run, or may not be asked."""
+
+
 class NotConfirmed(BenchError):
     """An irreversible step was not confirmed with its word."""
 

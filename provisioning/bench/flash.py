@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from boards.bench import BenchTable
-from provisioning.bench import images
+from provisioning.bench import esp_image, images
 from provisioning.bench.errors import FlashFailed, WrongBoard
 from provisioning.bench.images import Image
 from provisioning.bench.ports import Port, drive_at
@@ -61,7 +61,7 @@ def flash(port: Port, name: str, bench: BenchTable, image: Image, *, mcu: str, e
     """Put an image on the board of a port by the method of its file. Raises FlashFailed, NoImage, WrongBoard."""
     data = image.path.read_bytes()
     if bench.method == "esptool":
-        images.check_esp(data, bench.offset)
+        esp_image.check(data, bench.offset, bench.chip)
         _esptool(port, bench, image, erase, tell)
     elif bench.method == "dfu":
         _dfu(port, bench, image, tell)

@@ -26,7 +26,6 @@ _UF2_MAGIC: Final = (0x0A324655, 0x9E5D5157)
 _UF2_END: Final = 0x0AB16F30
 _UF2_FAMILIES: Final = {"RP2040": 0xE48BFF56, "RP2350": 0xE48BFF59}
 _UF2_HAS_FAMILY: Final = 0x2000
-_ESP_MAGIC: Final = 0xE9
 
 
 @dataclass(frozen=True)
@@ -91,17 +90,6 @@ def _uf2_blocks(data: bytes) -> Iterator[tuple[int, int, int | None, int]]:
         if (first, second) != _UF2_MAGIC or end != _UF2_END or size > 476:
             raise _no_uf2(f"no block begins at byte {at}")
         yield number, total, family if flags & _UF2_HAS_FAMILY else None, size
-
-
-def check_esp(data: bytes, offset: int) -> None:
-    """Check that an image for an ESP32 begins as one: with the boot loader's magic number. Raises NoImage."""
-    if not data or data[0] != _ESP_MAGIC:
-        raise NoImage(
-            "This is no image for an ESP32.",
-            value=f"first byte {data[:1].hex() or 'none'}, not e9, at offset {offset:#x}",
-            reason="The ROM loader would start nothing.",
-            next_step="take the .bin of the release, not the .app-bin nor the .elf",
-        )
 
 
 def _checked(path: Path, wanted: str) -> Image:

@@ -166,6 +166,8 @@ class Installer:
             board.put(f"/{slot}/{MANIFEST}", package.manifest)
 
     def _refuse_too_large(self, facts: Facts, wrong: dict[str, str]) -> None:
+        if not wrong:  # what is there already needs no room
+            return
         block = facts.block_bytes
         needed = sum(-(-len(self._package.content[path[1:]]) // block) * block for path in wrong)
         if needed + _ROOM_TO_SPARE_BYTES > facts.free_bytes:

@@ -8,9 +8,10 @@ import contextlib
 import errno
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import serial
 
@@ -26,6 +27,9 @@ _MAX_READ_BYTES: Final = 4096
 
 class Line:
     """An open port. Not thread-safe; a board has one line at a time."""
+
+    tap: ClassVar[Callable[[str, bytes], None] | None] = None
+    """Gets (port, bytes) of all that boards say, for a log. Never what is sent: keys are among it."""
 
     def __init__(self, port: str, baud: int = BAUD) -> None:
         self.port = port
@@ -95,9 +99,12 @@ class Line:
                     raise _lost(self.port)
                 return b""
             port.timeout = 0
-            return bytes(first + port.read(_MAX_READ_BYTES))
+            data = bytes(first + port.read(_MAX_READ_BYTES))
         except (OSError, serial.SerialException, TypeError) as error:  # pyserial: TypeError when closed meanwhile
             raise _lost(self.port) from error
+        if Line.tap is not None:
+            Line.tap(self.port, data)
+        return data
 
     def read_until(
         self, ending: bytes, timeout_s: float, alarm: bytes = b"", *, silence: bool = False

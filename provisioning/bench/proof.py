@@ -61,6 +61,8 @@ class BenchNetwork:
     timed: bool = False
     results: dict[str, str] | None = None
     refused: str = ""
+    tell: Callable[[Received], None] = field(default=lambda _received: None, repr=False)
+    """Gets each frame that was authentic."""
     _joins: int = field(default=0, repr=False)
     _number: int = field(default_factory=lambda: secrets.randbelow(requests.MAX_ID), repr=False)
 
@@ -97,6 +99,7 @@ class BenchNetwork:
 
     def _answer(self, session: Session, received: Received, unix_ms: int) -> bytes | None:
         self.uplinks += 1
+        self.tell(received)
         fopts = b""
         for cid, _ in maccommands.parse(received.fopts, True):
             if cid == maccommands.DEVICE_TIME:

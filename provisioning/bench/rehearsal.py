@@ -7,7 +7,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +34,11 @@ class VirtualBoard:
 
 @contextmanager
 def virtual_boards(
-    count: int, board: str = "virtual", folder: Path | None = None, seed: int = 0
+    count: int, board: str = "virtual", folder: Path | None = None, seed: int = 0, options: Sequence[str] = ()
 ) -> Iterator[list[VirtualBoard]]:
     """So many blank boards: MicroPython runs, its file system is empty. Images that are in *folder* already are kept.
 
-    Raises BoardError when one does not start.
+    *options*: what else `python -m boards.virtual run` is told. Raises BoardError when one does not start.
     """
     if not 1 <= count <= MAX_BOARDS:
         raise WrongBoard(f"A rehearsal has 1 to {MAX_BOARDS} boards.", value=count)
@@ -52,7 +52,7 @@ def virtual_boards(
         found = []
         for number, image in enumerate(images):
             made = VirtualBoard(str(image.with_suffix(".port")), image.with_suffix(".control"), image)
-            stack.enter_context(_running(made, board, seed + number))
+            stack.enter_context(_running(made, board, seed + number, options))
             found.append(made)
         yield found
 
@@ -69,9 +69,9 @@ def _make_blank(image: Path, board: str) -> None:
 
 
 @contextmanager
-def _running(made: VirtualBoard, board: str, seed: int) -> Iterator[None]:
+def _running(made: VirtualBoard, board: str, seed: int, options: Sequence[str]) -> Iterator[None]:
     command = [sys.executable, "-m", "boards.virtual", "run", str(made.image), "--port", made.port]
-    command += ["--control", str(made.control), "--board", board, "--seed", str(seed)]
+    command += ["--control", str(made.control), "--board", board, "--seed", str(seed), *options]
     log = made.image.with_suffix(".log")
     with log.open("ab") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
         try:

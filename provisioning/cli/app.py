@@ -35,6 +35,7 @@ from provisioning.cli import (
     flash,
     gateway,
     init,
+    monitor,
     papers,
     people,
     platforms,
@@ -144,6 +145,7 @@ app.command("doctor")(bench.doctor)
 app.command("enroll")(enroll.enroll)
 app.command("flash")(flash.flash_board)
 app.command("update")(flash.update_boards)
+app.command("monitor")(monitor.monitor)
 app.command("enrolled")(enroll.enrolled)
 app.command("label")(enroll.labels)
 app.add_typer(ble.app, name="ble")

@@ -11,10 +11,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from provisioning.bench import batch, enrolment, label, ports, record
+from provisioning.bench import batch, enrolment, label, plans, ports, record
 from provisioning.bench.enrolment import Bench, Enrolled, Enrolment, Wanted
 from provisioning.bench.errors import AmbiguousPort, BenchError
+from provisioning.bench.joined import HEARD_S
 from provisioning.bench.session import Session
+from provisioning.city import City
 from provisioning.cli.bench import BoardOption, JsonOption, VirtualOption, WatchdogOption, rehearsed
 from provisioning.cli.output import complain, note, of, say, say_json, say_table
 from provisioning.errors import ProvisioningError, UnknownDevice
@@ -38,6 +40,14 @@ def enroll(
         list[str] | None, typer.Option("--without", metavar="NAME", help="A part that this bench does not have.")
     ] = None,
     serial: Annotated[str, typer.Option("--serial", help="Serial number for the label.")] = "",
+    plan: Annotated[
+        Path | None, typer.Option("--batch", metavar="FILE.csv", help="One board a line: port, kind or device, name...")
+    ] = None,
+    gateway: Annotated[
+        Path | None,
+        typer.Option("--gateway", metavar="PATH", help="gateway.toml of one that must hear the board join and report."),
+    ] = None,
+    heard_s: Annotated[float, typer.Option("--heard-s", min=1, max=7200, help="How long it may take.")] = HEARD_S,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a word before what cannot be undone.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Boards at a time.")] = batch.MAX_JOBS,
     watchdog_ms: WatchdogOption = 0,
@@ -54,25 +64,44 @@ def enroll(
         interval_ms=interval_ms,
         without=frozenset(without or ()),
         serial=serial,
+        gateway=gateway,
+        heard_s=heard_s,
     )
-    with rehearsed(virtual, wanted.board or "virtual") as extra, of(ctx).city().registry() as registry:
-        chosen = _chosen(port or [], every, extra)
-        _refuse_many(wanted, chosen)
-        bench = Bench.of(of(ctx).city(), registry)
-
-        def job(path: str) -> Enrolled:
-            session = Session(path, watchdog_ms=watchdog_ms)
-
-            def step(what: str, remark: str) -> None:
-                note(f"{path}: {what} {remark}".rstrip())
-
-            confirm = _agreed if yes else _confirmed
-            return Enrolment(bench, chosen[path], wanted, session, step=step, confirm=confirm).run()
-
-        rows = batch.run(list(chosen), job, jobs)
+    planned = {} if plan is None else plans.read(plan, wanted)
+    boards = len(planned) if virtual and planned else virtual  # a rehearsal of a batch has a board for each line
+    with rehearsed(boards, wanted.board or "virtual") as extra:
+        chosen = _chosen(list(planned) or port or [], every, extra)
+        if planned:
+            _refuse_same(planned, chosen)
+        else:
+            _refuse_many(wanted, chosen)
+        what = {path: planned.get(asked, wanted) for asked, path in zip(planned or chosen, chosen, strict=True)}
+        rows = _enrolled(of(ctx).city(), chosen, what, jobs, watchdog_ms, _agreed if yes else _confirmed)
     _show(rows, as_json)
     if any(row.error is not None for row in rows):
         raise typer.Exit(1)
+
+
+def _enrolled(
+    city: City,
+    chosen: dict[str, ports.Port],
+    wanted: dict[str, Wanted],
+    jobs: int,
+    watchdog_ms: int,
+    confirm: enrolment.Confirm,
+) -> list[batch.Row[Enrolled]]:
+    """Do each board's job."""
+    with city.registry() as registry:
+        bench = Bench.of(city, registry)
+
+        def job(path: str) -> Enrolled:
+            def step(what: str, remark: str) -> None:
+                note(f"{path}: {what} {remark}".rstrip())
+
+            session = Session(path, watchdog_ms=watchdog_ms)
+            return Enrolment(bench, chosen[path], wanted[path], session, step=step, confirm=confirm).run()
+
+        return batch.run(list(chosen), job, jobs)
 
 
 def enrolled(
@@ -137,6 +166,16 @@ def _refuse_many(wanted: Wanted, chosen: dict[str, ports.Port]) -> None:
         )
 
 
+def _refuse_same(planned: dict[str, Wanted], chosen: dict[str, ports.Port]) -> None:
+    if planned and len(chosen) != len(planned):
+        raise AmbiguousPort(
+            "Two lines of the batch name the same board.",
+            value=f"{len(planned)} lines, {len(chosen)} boards",
+            reason="A board has a path, a name under /dev/serial/by-id and a serial number.",
+            next_step="lykta ports shows which are one",
+        )
+
+
 def _agreed(_what: str, _word: str) -> bool:
     return True
 
@@ -190,4 +229,5 @@ def _as_json(row: batch.Row[Enrolled]) -> dict[str, object]:
         "label": done.label.code,
         "seconds": round(done.seconds, 3),
         "interruptions": done.interruptions,
+        "heard_by_gateway": None if done.heard is None else done.heard.as_json(),
     }

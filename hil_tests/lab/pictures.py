@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of a run as SVG, made of plain text: they need no library, and stand in the one page of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from hil_tests.lab.results import Accuracy, Result
+
+WIDTH = 960
+_LEFT, _ROW, _PAD = 330, 18, 24
+_RADIO_HEIGHT = 190
+_RSSI_DBM, _SNR_DB = (-130.0, -20.0), (-20.0, 15.0)
+
+
+def timeline(tests: Sequence[Result]) -> str:
+    """When each test ran, and how it ended."""
+    ran = [each for each in tests if each.outcome != "not run"]
+    if not ran:
+        return ""
+    first = min(each.began_s for each in ran)
+    last = max(each.began_s + each.seconds for each in ran)
+    span = max(0.1, last - first)
+    rows = []
+    for number, each in enumerate(ran):
+        y = number * _ROW
+        x = _LEFT + (WIDTH - _LEFT - 60) * (each.began_s - first) / span
+        width = max(2.0, (WIDTH - _LEFT - 60) * each.seconds / span)
+        name = escape(each.test.rpartition("::")[2].removeprefix("test_").replace("_", " ")[:52])
+        rows.append(
+            f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{name}</text>'
+            f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="12" class="{each.outcome}"/>'
+            f'<text x="{min(x + width + 4, WIDTH - 44):.1f}" y="{y + 13}" class="small">{each.seconds:.1f} s</text>'
+        )
+    return _svg(len(ran) * _ROW + 6, "When each test ran", "".join(rows))
+
+
+def accuracy(found: Sequence[Accuracy]) -> str:
+    """How far each sensor was from the truth, in parts of what is allowed."""
+    rows = []
+    middle, half = _LEFT + (WIDTH - _LEFT) / 2, (WIDTH - _LEFT) / 2 - 90
+    for number, each in enumerate(found):
+        y = number * _ROW
+        part = max(-1.3, min(1.3, (each.read - each.truth) / each.within)) if each.within else 0.0
+        style = "passed" if each.right else "failed"
+        label = escape(f"{each.place}: {each.field} {each.read:g} for {each.truth:g}")
+        rows.append(
+            f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{label}</text>'
+            f'<line x1="{middle - half:.1f}" x2="{middle + half:.1f}" y1="{y + 9}" y2="{y + 9}" class="axis"/>'
+            f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="{y + 3}" y2="{y + 15}" class="axis"/>'
+            f'<circle cx="{middle + half * part:.1f}" cy="{y + 9}" r="5" class="{style}"/>'
+            f'<text x="{WIDTH - 76}" y="{y + 13}" class="small">± {each.within:g}</text>'
+        )
+    return _svg(len(found) * _ROW + 6, "Sensors against the truth", "".join(rows)) if rows else ""
+
+
+def radio(frames: Sequence[dict[str, Any]]) -> str:
+    """Signal strength, signal to noise and spreading factor of the frames that a gateway heard."""
+    heard = [each for each in frames if each.get("rssi_dbm") is not None]
+    if not heard:
+        return ""
+    first, last = heard[0]["at_s"], heard[-1]["at_s"]
+    parts = [
+        f'<text x="4" y="14">RSSI {_RSSI_DBM[0]:.0f} to {_RSSI_DBM[1]:.0f} dBm (dots), '
+        f"SNR {_SNR_DB[0]:.0f} to {_SNR_DB[1]:.0f} dB (rings); colour: spreading factor</text>"
+    ]
+    for each in heard:
+        x = _PAD + (WIDTH - 2 * _PAD) * (each["at_s"] - first) / max(0.1, last - first)
+        sf = f"sf{each.get('sf', 7)}"
+        parts.append(f'<circle cx="{x:.1f}" cy="{_y(each["rssi_dbm"], *_RSSI_DBM):.1f}" r="3" class="{sf}"/>')
+        if each.get("snr_db") is not None:
+            ring = f'<circle cx="{x:.1f}" cy="{_y(each["snr_db"], *_SNR_DB):.1f}" r="3" class="{sf} ring"/>'
+            parts.append(ring)
+    return _svg(_RADIO_HEIGHT, "Frames on the radio", "".join(parts))
+
+
+def _y(value: float, low: float, high: float) -> float:
+    part = max(0.0, min(1.0, (value - low) / (high - low)))
+    return _RADIO_HEIGHT - 10 - (_RADIO_HEIGHT - 40) * part
+
+
+def _svg(height: int, title: str, body: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}" '
+        f'xmlns="http://www.w3.org/2000/svg">{body}</svg>'
+    )
