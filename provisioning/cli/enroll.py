@@ -24,6 +24,13 @@ from provisioning.identities import parse_eui
 from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, default_board
 
 _asking = threading.Lock()
+Plan = Annotated[
+    Path | None, typer.Option("--batch", metavar="FILE.csv", help="One board a line: port, kind or device, name...")
+]
+MustHear = Annotated[
+    Path | None,
+    typer.Option("--gateway", metavar="PATH", help="gateway.toml of one that must hear the board join and report."),
+]
 
 
 def enroll(
@@ -40,13 +47,8 @@ def enroll(
         list[str] | None, typer.Option("--without", metavar="NAME", help="A part that this bench does not have.")
     ] = None,
     serial: Annotated[str, typer.Option("--serial", help="Serial number for the label.")] = "",
-    plan: Annotated[
-        Path | None, typer.Option("--batch", metavar="FILE.csv", help="One board a line: port, kind or device, name...")
-    ] = None,
-    gateway: Annotated[
-        Path | None,
-        typer.Option("--gateway", metavar="PATH", help="gateway.toml of one that must hear the board join and report."),
-    ] = None,
+    plan: Plan = None,
+    gateway: MustHear = None,
     heard_s: Annotated[float, typer.Option("--heard-s", min=1, max=7200, help="How long it may take.")] = HEARD_S,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a word before what cannot be undone.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Boards at a time.")] = batch.MAX_JOBS,
