@@ -5,39 +5,48 @@
 # Builds MicroPython for an emulated Cortex-M3 (QEMU's mps2-an385) into build/cortexm/firmware.elf: MicroPython's own QEMU
 # port, as Debian 13 (trixie) packages its source, with the board folder boards/cortexm. The source comes from the mirror
 # that this computer's apt uses already; Debian leaves the libraries behind `cryptolib` out, so the node brings its own AES.
+# Exits with 69 when the tools or the source cannot be had here: nothing was built then, and nothing is known.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=build/cortexm
 suite=trixie
+unavailable=69 # EX_UNAVAILABLE of sysexits.h
+patience=(-o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o Acquire::Retries=2)
+
+lacks() { # what is not to be had, and how to get it
+  printf '%s\n' "$@" >&2
+  exit "$unavailable"
+}
 
 missing=()
 command -v arm-none-eabi-gcc >/dev/null || missing+=(gcc-arm-none-eabi libnewlib-arm-none-eabi)
 command -v qemu-system-arm >/dev/null || missing+=(qemu-system-arm)
+command -v gcc >/dev/null || missing+=(gcc libc6-dev) # for MicroPython's own compiler
+command -v xz >/dev/null || missing+=(xz-utils)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    apt-get "${patience[@]}" update -qq || lacks "apt-get update failed; the emulated board needs ${missing[*]}."
+    DEBIAN_FRONTEND=noninteractive apt-get "${patience[@]}" install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+      lacks "apt-get cannot install ${missing[*]}, which the emulated board needs."
   else
-    printf '\nThe emulated board needs: apt-get install %s\n' "${missing[*]}" >&2
-    exit 1
+    lacks "The emulated board needs: apt-get install ${missing[*]}"
   fi
 fi
 
 fetch() { # the source package, checked against Debian's keyring by apt
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror options state=$out/apt
   mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Component: main' | grep -m1 '/debian/*$' || true)
-  [ -n "$mirror" ] && [ -r "$keyring" ] || {
-    echo "No Debian mirror or no keyring in this computer's apt configuration: put the unpacked source package" >&2
-    echo "micropython of $suite into $out/source, and run this again." >&2
-    exit 1
-  }
+  [ -n "$mirror" ] && [ -r "$keyring" ] ||
+    lacks "No Debian mirror or no keyring in this computer's apt configuration: put the unpacked source package" \
+      "micropython of $suite into $out/source, and run this again."
   mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/sources"
   printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$mirror" "$suite" "$keyring" \
     >"$state/sources/lykta.sources"
   options=(-o "Dir::Etc::SourceList=/dev/null" -o "Dir::Etc::SourceParts=$PWD/$state/sources"
     -o "Dir::State::Lists=$PWD/$state/lists" -o "Dir::Cache=$PWD/$state/cache" -o APT::Sandbox::User=root)
-  apt-get "${options[@]}" -qq update
-  (cd "$state" && apt-get "${options[@]}" -qq source --download-only micropython)
+  apt-get "${options[@]}" "${patience[@]}" -qq update || lacks "The mirror of this computer's apt does not give the lists of $suite."
+  (cd "$state" && apt-get "${options[@]}" "${patience[@]}" -qq source --download-only micropython) ||
+    lacks "The mirror of this computer's apt does not give the source package micropython of $suite."
   rm -rf "$out/source.new" && mkdir -p "$out/source.new"
   tar -xf "$state"/micropython_*.orig.tar.xz -C "$out/source.new" --strip-components=1
   mv "$out/source.new" "$out/source"
