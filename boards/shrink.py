@@ -65,6 +65,8 @@ def _shrunk(items: tuple[tuple[str, str], ...]) -> dict[str, str]:
         _put_in(module, modules)
     while _drop_unused(modules):
         pass
+    for module in modules.values():
+        _check_imports(module, modules)
     return {name: "\n".join(module.lines) for name, module in modules.items()}
 
 
@@ -209,6 +211,43 @@ def _drop_imports(module: _Module, modules: Mapping[str, _Module]) -> bool:
     return dropped
 
 
+def _check_imports(module: _Module, modules: Mapping[str, _Module]) -> None:
+    """Refuse an import of a name that was left out: on a board it would fail, and only when it is come to."""
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.ImportFrom) or node.module not in modules:
+            continue
+        there = set(_bound(modules[node.module].tree.body))
+        for alias in node.names:
+            if alias.name not in there and f"{node.module}.{alias.name}" not in modules:
+                raise ValueError(
+                    f"{module.name}, line {node.lineno}: {alias.name} is imported inside a function, and "
+                    f"{node.module} does not keep it: a constant is put in where it is used. Import it at the top of "
+                    f"the module, or import {node.module} and say {node.module.rpartition('.')[2]}.{alias.name}"
+                )
+
+
+def _bound(body: list[ast.stmt]) -> Iterator[str]:
+    """Yield the names that a module's own statements bind, those within if, try, for and with too."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+            continue
+        for name, value in ast.iter_fields(node):
+            if name in ("body", "orelse", "finalbody"):
+                yield from _bound(value)
+            elif name == "handlers":
+                for handler in value:
+                    yield from _bound(handler.body)
+            else:
+                parts = value if isinstance(value, list) else [value]
+                for part in parts:
+                    if isinstance(part, ast.AST):
+                        yield from (each.id for each in ast.walk(part) if isinstance(each, ast.Name))
+
+
 def _blank(module: _Module, nodes: list[ast.stmt]) -> None:
     for node in nodes:
         decorators = getattr(node, "decorator_list", [])
@@ -217,7 +256,7 @@ def _blank(module: _Module, nodes: list[ast.stmt]) -> None:
             module.lines[line - 1] = ""
     if not nodes:
         return
-    for owner in [node for node in module.tree.body if isinstance(node, ast.ClassDef)]:
+    for owner in [node for node in module.tree.body if isinstance(node, ast.ClassDef) and node not in nodes]:
         if all(node in nodes or _is_text(node) for node in owner.body):
             last = owner.body[0]
             module.lines[last.lineno - 1] = " " * last.col_offset + "pass"

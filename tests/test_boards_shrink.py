@@ -4,10 +4,12 @@
 
 import ast
 import builtins
+from pathlib import Path
 
 import pytest
 
-from boards.build import FIRMWARE, board_sources
+from boards.build import FIRMWARE, board_sources, build_tree
+from boards.errors import BuildError
 from boards.shrink import shrink
 
 RADIO = '''"""A module of the wire."""
@@ -81,6 +83,33 @@ def test_a_name_that_is_looked_up_by_its_text_stays() -> None:
 )
 def test_what_changes_is_no_constant(source: str) -> None:
     assert shrink({"firmware.node.app": source})["firmware.node.app"] == source
+
+
+@pytest.mark.parametrize(
+    "line", ["from firmware.wire.radio import BAND_HZ", "from firmware.wire.radio import BAND_HZ as hz, used"]
+)
+def test_a_constant_that_a_function_imports_is_refused(line: str) -> None:
+    """Its name is gone from the board: the import would fail there, on the day that the function is called."""
+    name = "hz" if " as hz" in line else "BAND_HZ"
+    late = f"def later():\n    {line}\n    return {name}\n"
+    with pytest.raises(ValueError, match=r"firmware.node.late, line 2: BAND_HZ .*at the top.*radio\.BAND_HZ"):
+        shrink({"firmware.wire.radio": RADIO, "firmware.node.app": APP, "firmware.node.late": late})
+
+
+def test_a_function_may_import_what_stays() -> None:
+    late = "def later():\n    from firmware.wire import radio\n    from firmware.wire.radio import used, MASK\n"
+    late += "    return used(radio.BAND_HZ, MASK)\n"
+    kept = shrink({"firmware.wire.radio": RADIO, "firmware.node.app": APP, "firmware.node.late": late})
+    assert "used(868000000, MASK)" in kept["firmware.node.late"]
+
+
+def test_a_build_says_what_is_wrong(tmp_path: Path) -> None:
+    for name, text in (("wire/radio", RADIO), ("node/late", "def f():\n    from firmware.wire.radio import BAND_HZ\n")):
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    with pytest.raises(BuildError, match=r"not for a board: firmware.node.late, line 2"):
+        build_tree(tmp_path / "out", firmware=tmp_path)
 
 
 def test_lines_stay_where_they_were() -> None:
