@@ -179,6 +179,8 @@ class NodeTable(_Table):
     radio: NodeRadio | None = None
     lorawan: NodeLorawan | None = None
     wdt_ms: int | None = Field(default=None, ge=100, le=60_000)
+    deep_sleep_s: int | None = Field(default=None, ge=1, le=86_400)
+    """Where the processor has memory that outlives a deep sleep: the least wait that is worth one."""
 
     def as_map(self) -> dict[str, Any]:
         """Exactly the keys that the file gives."""

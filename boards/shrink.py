@@ -214,15 +214,16 @@ def _drop_imports(module: _Module, modules: Mapping[str, _Module]) -> bool:
 def _check_imports(module: _Module, modules: Mapping[str, _Module]) -> None:
     """Refuse an import of a name that was left out: on a board it would fail, and only when it is come to."""
     for node in ast.walk(module.tree):
-        if not isinstance(node, ast.ImportFrom) or node.module not in modules:
+        if not isinstance(node, ast.ImportFrom) or node.module is None or node.module not in modules:
             continue
-        there = set(_bound(modules[node.module].tree.body))
+        home = node.module
+        there = set(_bound(modules[home].tree.body))
         for alias in node.names:
-            if alias.name not in there and f"{node.module}.{alias.name}" not in modules:
+            if alias.name not in there and f"{home}.{alias.name}" not in modules:
                 raise ValueError(
-                    f"{module.name}, line {node.lineno}: {alias.name} is imported inside a function, and "
-                    f"{node.module} does not keep it: a constant is put in where it is used. Import it at the top of "
-                    f"the module, or import {node.module} and say {node.module.rpartition('.')[2]}.{alias.name}"
+                    f"{module.name}, line {node.lineno}: {alias.name} is imported inside a function, and {home} does "
+                    "not keep it: a constant is put in where it is used. Import it at the top of the module, or import "
+                    f"{home} and say {home.rpartition('.')[2]}.{alias.name}"
                 )
 
 

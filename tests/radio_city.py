@@ -70,7 +70,8 @@ class GatewayServer(asyncio.DatagramProtocol):
 
 
 class City:
-    """One board, one gateway, one small network. *board*: options of ``VirtualBoard``; *changed*: of the identity."""
+    """One board, one gateway, one small network. *board*: options of ``VirtualBoard``, and ``node`` for the board map;
+    *changed*: of the identity."""
 
     def __init__(
         self,
@@ -85,9 +86,10 @@ class City:
         self._folder = folder
         self._options = {"scenario_name": "still", "seed": 1} | (board or {})
         self._ble_air = self._options.pop("ble_air", None)
+        node = self._options.pop("node", {})
         values = identity(**{"link": "lora", "interval_ms": 3000, "receipt_every": 2} | changed)
         name = self._options.get("board", "virtual")
-        values["board"] = load_board(name).node.as_map() | {"lorawan": lorawan or {}}
+        values["board"] = load_board(name).node.as_map() | {"lorawan": lorawan or {}} | node
         self._image = make(folder, identity_files(values) | (files or {}), name)
         self.gateway = GatewayServer(self.server, window)
         self.text = b""

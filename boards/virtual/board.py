@@ -24,6 +24,7 @@ from boards.virtual.keyboard import Keyboard
 from boards.virtual.protocol import Event, Phase, ResetCause, ResetKind
 from boards.virtual.repl import ReplTracker
 from boards.virtual.site import Site
+from boards.virtual.sleep import Sleep
 from boards.virtual.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class VirtualBoard:
         self._repl = ReplTracker()
         self._phase = Phase.BOOT
         self._cause = ResetCause.PWRON_RESET
-        self._asleep: str | None = None
+        self._sleep = Sleep(time.monotonic)
         self._watchdog_ms: int | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._rtc = Rtc(time.monotonic)
@@ -162,7 +163,7 @@ class VirtualBoard:
             "powered": self._powered,
             "plugged": self.console.plugged,
             "phase": self._phase.name.lower() if self._interpreter else None,
-            "asleep": self._asleep,
+            **self._sleep.state(),
             "pid": self._interpreter.pid if self._interpreter else None,
             **self._counts,
             "reset_cause": self._cause.name,
@@ -233,9 +234,14 @@ class VirtualBoard:
         self._rtc.write(payload)
         return b""
 
+    def rtc_memory(self, data: bytes | None) -> bytes:
+        """machine.RTC().memory()."""
+        kept = self._rtc.memory(data)
+        return kept if data is None else b""
+
     def set_lightsleep(self, asleep: bool) -> None:
         """lightsleep begins or ends."""
-        self._asleep = "light" if asleep else None
+        self._sleep.go("light" if asleep else None)
         self._notify()
 
     def start_timer(self, number: int, periodic: bool, period_us: int) -> None:
@@ -276,7 +282,7 @@ class VirtualBoard:
 
     def _boot(self, cause: ResetCause) -> None:
         self._stop_interpreter()
-        self.hardware.hard_reset()
+        self.hardware.hard_reset(asleep=cause is ResetCause.DEEPSLEEP_RESET)
         self._repl = ReplTracker()
         self._watchdog_ms = None
         self._counts["boots"] += 1
@@ -291,7 +297,8 @@ class VirtualBoard:
         self._run(ResetCause.SOFT_RESET)
 
     def _run(self, cause: ResetCause) -> None:
-        self._cause, self._phase, self._asleep = cause, Phase.BOOT, None
+        self._cause, self._phase = cause, Phase.BOOT
+        self._sleep.go(None)
         self._causes.append(cause.name)
         self._interpreter = Interpreter(self._heap_bytes, self.image, self._request, self._output, self._exited)
         self._keyboard.interpreter_started()
@@ -313,6 +320,7 @@ class VirtualBoard:
             self._hardware.hard_reset()
             if self._powered:
                 self._hardware.power(False)
+            self._sleep.go("off")
         self._powered = False
 
     def _power_fails(self) -> None:
@@ -323,12 +331,16 @@ class VirtualBoard:
 
     def _deepsleep(self, sleep_ms: int) -> None:
         self._stop_interpreter()
-        self.hardware.hard_reset()
         self._watchdog_ms = None
-        self._asleep = "deep"
-        if sleep_ms:
-            self._after("wake", sleep_ms / 1000, lambda: self._boot(ResetCause.DEEPSLEEP_RESET))
+        self._sleep.go("deep")
+        self.hardware.pins.wake_by_level(lambda: self._after("wake", 0, self._wake))
+        self.hardware.hard_reset(asleep=True)
+        if sleep_ms and "wake" not in self._timers:
+            self._after("wake", sleep_ms / 1000, self._wake)
         self._notify()
+
+    def _wake(self) -> None:
+        self._boot(ResetCause.DEEPSLEEP_RESET)
 
     def _bite(self) -> None:
         log.warning("watchdog bite after %d ms", self._watchdog_ms)

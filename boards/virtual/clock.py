@@ -13,6 +13,7 @@ from boards.virtual.protocol import EVENT, Event, UnknownPart
 EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 _FIELDS = struct.Struct("<HBBBBBBI")
 REMIND_S = 0.01
+MEMORY_BYTES = 2048
 
 
 class Rtc:
@@ -25,6 +26,15 @@ class Rtc:
     def power_on(self) -> None:
         """What it knew is gone."""
         self._set, self._at_s = EPOCH, self._now_s()
+        self._memory = b""
+
+    def memory(self, data: bytes | None = None) -> bytes:
+        """The bytes beside it that outlive a deep sleep; UnknownPart for more than there is room for."""
+        if data is not None:
+            if len(data) > MEMORY_BYTES:
+                raise UnknownPart(f"RTC.memory(): {len(data)} bytes; there are {MEMORY_BYTES}")
+            self._memory = data
+        return self._memory
 
     def read(self) -> bytes:
         """(year, month, day, weekday, hour, minute, second, microsecond), packed."""

@@ -42,6 +42,9 @@ class System(Protocol):
     def rtc(self, payload: bytes) -> bytes:
         """Set the clock if payload, else read it."""
 
+    def rtc_memory(self, data: bytes | None) -> bytes:
+        """machine.RTC().memory(): write it, or read it (None)."""
+
     def set_lightsleep(self, asleep: bool) -> None:
         """lightsleep begins or ends."""
 
@@ -100,9 +103,9 @@ class Hardware:
             if isinstance(model, Powered):
                 model.power(on)
 
-    def hard_reset(self) -> None:
-        """Pins float, controllers forget."""
-        self.pins.hard_reset()
+    def hard_reset(self, asleep: bool = False) -> None:
+        """Pins float, controllers forget; *asleep*: pins that are held keep their level."""
+        self.pins.hard_reset(asleep)
         self.buses.reset()
         if isinstance(self._ble, ble.Chip):
             self._ble.reset()
@@ -144,11 +147,14 @@ class Hardware:
             Op.PHASE: lambda unit, data: self._system.set_phase(unit),
             Op.WDT: self._watchdog,
             Op.RTC: lambda unit, data: self._system.rtc(data),
+            Op.RTC_MEMORY: lambda unit, data: self._system.rtc_memory(data if unit else None),
             Op.LIGHTSLEEP: lambda unit, data: self._system.set_lightsleep(bool(unit)),
             Op.FAULT: lambda unit, data: self._system.fault(data.decode("utf-8", "replace")),
             Op.PIN_INIT: lambda unit, data: pins.init(unit, *_unpack("<bbb", data)),
             Op.PIN_WRITE: lambda unit, data: pins.write(unit, _unpack("<B", data)[0]),
             Op.PIN_READ: lambda unit, data: bytes([pins.read(unit)]),
+            Op.PIN_HOLD: lambda unit, data: pins.hold(unit, bool(_unpack("<B", data)[0])),
+            Op.PIN_WAKE: lambda unit, data: setattr(pins.pin(unit), "wake", _unpack("<B", data)[0]),
             Op.PIN_IRQ: lambda unit, data: setattr(pins.pin(unit), "irq", _unpack("<B", data)[0]),
             Op.PULSES: self._pulses,
             Op.PULSE_WIDTH: lambda unit, data: struct.pack("<iI", *pins.pulses.width_us(unit, *_unpack("<BI", data))),

@@ -26,6 +26,9 @@ class Pin:
     pwm: tuple[int, int] | None = None
     adc: bool = False
     irq: int = 0
+    held: bool = False
+    wake: int | None = None
+    """The level that ends a deep sleep."""
     driven_outside: bool = False
     watchers: list[Callable[[], None]] = field(default_factory=list)
 
@@ -48,6 +51,8 @@ class PinBank:
         self._adc_sources: dict[int, Callable[[], int]] = {}
         self.pulses = Pulses(self)
         self.on_edge: Callable[[int, int | None], None] = lambda number, at_us: None
+        self._wakers: dict[int, int] = {}
+        self._on_wake: Callable[[], object] = lambda: None
 
     def pin(self, number: int) -> Pin:
         """The pin of that number; UnknownPart if the board has none."""
@@ -56,9 +61,19 @@ class PinBank:
         except KeyError:
             raise UnknownPart(f"no pin {number} on this board; it has {_ranges(self.pins)}") from None
 
-    def hard_reset(self) -> None:
-        """All pins become floating inputs, as after a reset of the chip."""
+    def hold(self, number: int, on: bool) -> None:
+        """Pin(hold=True): it keeps mode and level through deep sleep and the start behind it, until it is let go."""
+        self.pin(number).held = on
+
+    def hard_reset(self, asleep: bool = False) -> None:
+        """All pins become floating inputs, as after a reset of the chip; not those held while it is *asleep*."""
+        if not asleep:
+            self._wakers = {}
         for pin in self.pins.values():
+            pin.wake = None
+            if asleep and pin.held:
+                continue
+            pin.held = False
             pin.mode, pin.pull, pin.latch, pin.pwm, pin.adc, pin.irq = None, 0, 0, None, False, 0
         for pin in self.pins.values():
             self._changed(pin)
@@ -68,6 +83,17 @@ class PinBank:
         for pin in self.pins.values():
             pin.pwm, pin.irq = None, 0
             self._changed(pin)
+
+    def wake_by_level(self, on_wake: Callable[[], object]) -> None:
+        """A deep sleep begins: call *on_wake* once when a pin with a wake level has it, or at once."""
+        self._wakers = {number: pin.wake for number, pin in self.pins.items() if pin.wake is not None}
+        self._on_wake = on_wake
+        self._look_for_wake()
+
+    def _look_for_wake(self) -> None:
+        if any(self.pins[number].level == level for number, level in self._wakers.items()):
+            self._wakers = {}
+            self._on_wake()
 
     def watch(self, number: int, watcher: Callable[[], None]) -> None:
         """Call watcher whenever the pin's level or PWM changes."""
@@ -164,6 +190,8 @@ class PinBank:
     def _changed(self, pin: Pin, before: int | None = None, at_us: int | None = None) -> None:
         if before is not None and pin.level != before and pin.irq & (RISING if pin.level else FALLING):
             self.on_edge(pin.number, at_us)
+        if pin.number in self._wakers:
+            self._look_for_wake()
         for watcher in pin.watchers:
             watcher()
 

@@ -31,12 +31,15 @@ class Op(IntEnum):
     RTC = 0x14
     LIGHTSLEEP = 0x15
     FAULT = 0x16
+    RTC_MEMORY = 0x17
     PIN_INIT = 0x20
     PIN_WRITE = 0x21
     PIN_READ = 0x22
     PIN_IRQ = 0x23
     PULSES = 0x24
     PULSE_WIDTH = 0x25
+    PIN_HOLD = 0x26
+    PIN_WAKE = 0x27
     ADC_INIT = 0x30
     ADC_READ = 0x31
     PWM_SET = 0x40

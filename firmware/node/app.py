@@ -15,6 +15,7 @@ from firmware.node.delivery import Delivery
 from firmware.node.ecb import ecb
 from firmware.node.errors import LeaveToRepl, StoreCorrupt
 from firmware.node.jitter import jitter
+from firmware.node.lazy import borrowed
 from firmware.node.log import log, log_error
 from firmware.node.mac import Mac
 from firmware.node.network import Network
@@ -33,14 +34,16 @@ _FORGIVE_MS = 600000
 _WDT_MS = 60000  # on a board without one
 _BODY_BYTES = 36  # 51 at DR0, less a request for a receipt, the time and a long number
 _STATUS_EVERY = 32  # readings
+_CLOCK_REFRESH_MS = 86400000  # the network is asked so often; the clock of deep sleep is a coarser one
 _ALARM_EVERY_MS = 60000  # a cause that comes and goes must not use up the air time
 
 
 class Node:
     """Joins the parts. *role*, *link* and *wdt* are open already; ``run`` returns only by an exception."""
 
-    def __init__(self, files, settings, role, link, wdt, boots=None) -> None:
-        self.clock = Clock(time.ticks_ms, time.ticks_diff)
+    def __init__(self, files, settings, role, link, wdt, boots=None, woken=None) -> None:
+        self._deep = "deep_sleep_s" in settings.board and hasattr(role, "nap")
+        self.clock = Clock(time.ticks_ms, time.ticks_diff, _CLOCK_REFRESH_MS // (6 if self._deep else 1))
         self.boot = int.from_bytes(os.urandom(4), "little")
         self._settings = settings
         self._role = role
@@ -64,6 +67,10 @@ class Node:
         role.alarm = self._raised.set
         self.service = Service(files, settings.kind, role, link, self.clock, self._watchdog, self._keep_body, boots)
         self.service.attach(self.network)
+        self.sample_due = 0  # of the clock; earlier than now: at work on it
+        if woken is not None:
+            with borrowed("slumber") as slumber:
+                slumber.restore(self, woken)
         if getattr(role, "sleeps", False) and hasattr(link, "may_sleep"):
             self._sleep_between(link)
         self._ended = asyncio.Event()
@@ -114,10 +121,11 @@ class Node:
         self._ended.set()
 
     def _sleep_between(self, link) -> None:
-        from firmware.node.rest import sleep_between
+        from firmware.node import rest
 
         self._watchdog.check_ms = board_int(self._settings.board, "wdt_ms", _WDT_MS) // 3
-        sleep_between(link.may_sleep, self._watchdog.check_ms)
+        deep = rest.Deep(self, self._settings.board) if self._deep else None
+        rest.sleep_between(link.may_sleep, self._watchdog.check_ms, deep)
 
     async def _control(self) -> None:
         while True:
@@ -132,8 +140,11 @@ class Node:
     async def _sample(self) -> None:
         wait_ms = getattr(self._role, "wait_ms", None)  # a role with its own idea of when
         count = 0
-        due = self.clock.monotonic_ms()
+        due = max(self.sample_due, self.clock.monotonic_ms())
         while True:
+            while await self._alarm_before(due):
+                await self._make_reading(True)
+            self.sample_due = 0
             await self._make_reading()
             gc.collect()  # at a quiet moment, not in the middle of a frame
             if count % _STATUS_EVERY == 0:
@@ -143,9 +154,7 @@ class Node:
             now = self.clock.monotonic_ms()
             interval_ms = self.service.interval_ms(self._settings.interval_ms)
             due = due + interval_ms if wait_ms is None else now + wait_ms(interval_ms)
-            due = max(due, now)  # never a burst to make up for lost time
-            while await self._alarm_before(due):
-                await self._make_reading(True)
+            self.sample_due = due = max(due, now)  # never a burst to make up for lost time
 
     async def _alarm_before(self, due: int) -> bool:
         """Wait until *due*; return True earlier when the role has raised an alarm."""

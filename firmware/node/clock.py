@@ -28,6 +28,11 @@ class Clock:
         self._last_ticks = ticks
         return self._elapsed_ms
 
+    def resume(self, monotonic_ms: int, ticks) -> None:
+        """Go on after a deep sleep: when the ticks were *ticks*, the count was *monotonic_ms*."""
+        self._last_ticks = ticks
+        self._elapsed_ms = monotonic_ms
+
     def uptime_s(self) -> int:
         """Return whole seconds since the boot."""
         return self.monotonic_ms() // 1000

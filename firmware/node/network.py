@@ -51,6 +51,7 @@ class Network:
         self._hurries = _HURRIES
         self._hurry = False
         self._pause_end = 0
+        self.rest_end = 0  # when the uplink has something to do again, if nothing else happens before
         self._hurry_at = -_HURRY_EVERY_MS
         self.refused = 0
         self.contact_ms = clock.monotonic_ms()  # when an authentic frame came the last time, or the start
@@ -75,6 +76,13 @@ class Network:
         """There is something that cannot wait for the end of a long back-off."""
         self._heard()
 
+    def kept(self) -> list:
+        """Return what must outlive a deep sleep, beside itself."""
+        found = [self._delivery, self._alarms]
+        if self._mac is not None and self._mac.session is not None:
+            found.append(self._mac.session)
+        return found if self._rules is None else found + self._rules.kept()
+
     def held(self) -> int:
         """Return how many readings wait for their receipt."""
         return self._queue.held()
@@ -90,6 +98,8 @@ class Network:
 
     async def uplink(self) -> None:
         """Task: join when needed, send what is due, wait for the next occasion."""
+        if self._mac is not None and self._mac.session is None:  # out of deep sleep, where a wait went on
+            await self._pause(self._pause_end - self._clock.monotonic_ms(), only_hurry=True)
         while True:
             if self._tell is not None and self._mac is not None:
                 waiting = self._mac.session is None or bool(self.outgoing) or self._queue.held() > 0
@@ -157,8 +167,9 @@ class Network:
             return
         payload = self._delivery.next_frame(now, self._link.max_payload - len(fopts))
         if payload is None and not self._mac.ack_due and not (layer is not None and layer.urgent):
-            waits = [self._delivery.wait_ms(now), self._alarms.wait_ms(now), None if layer is None else layer.due_ms()]
-            await self._pause(min([wait for wait in waits if wait is not None]))
+            waits = [self._delivery.wait_ms(now), self._alarms.wait_ms(now)]
+            rest_ms = min([wait for wait in waits if wait is not None])
+            await self._pause(rest_ms if layer is None else min(rest_ms, layer.due_ms()), rest_ms=rest_ms)
             return
         await self._send(None if payload is None else readings.FPORT_READINGS, payload or b"", fopts, asks_time)
 
@@ -229,9 +240,10 @@ class Network:
         silent = unanswered - self._alive_at
         return silent > 0 and silent % self._rejoin_after == 0 and unanswered != self._rejoined_at
 
-    async def _pause(self, ms: int, only_hurry: bool = False) -> None:
-        """Wait so long, or until there is something to do."""
+    async def _pause(self, ms: int, only_hurry: bool = False, rest_ms: int | None = None) -> None:
+        """Wait so long, or until there is something to do; *rest_ms*: so long it may be in deep sleep."""
         self._pause_end = end = self._clock.monotonic_ms() + ms
+        self.rest_end = end if rest_ms is None else end - ms + rest_ms
         self._hurry = False
         if ms <= 0:  # whoever asked looks again; the others must have their turn
             await asyncio.sleep_ms(0)

@@ -50,6 +50,8 @@ class Service:
         self._reports = False
         self._maintained_until_s = 0
         self._restart = None  # type: asyncio.Task | None
+        self._due_ms = None  # type: int | None  # of the next report
+        self.rest_end = 0  # until when nothing is to be done here; 0 while something is
         self.latest = None  # type: bytes | None  # the last reading, where somebody can ask for it
         self._console = None  # type: Any
         self.boots = boots or (0,) * 6
@@ -136,25 +138,28 @@ class Service:
 
     async def serve(self) -> None:
         """Task: obey what the network asks, and report: soon after the start, once a day, and when asked to."""
-        due_ms = self.clock.monotonic_ms() + _FIRST_REPORT_MS
+        if self._due_ms is None:
+            self._due_ms = self.clock.monotonic_ms() + _FIRST_REPORT_MS
         while True:
-            left_ms = min(max(due_ms - self.clock.monotonic_ms(), 0), _ASLEEP_MS)
+            self.rest_end = 0 if self._restart is not None else self._due_ms
+            left_ms = min(max(self._due_ms - self.clock.monotonic_ms(), 0), _ASLEEP_MS)
             self._watchdog.expect("service", left_ms + _GRACE_MS)
             try:
                 await asyncio.wait_for_ms(self._asked.wait(), left_ms)
             except asyncio.TimeoutError:
                 pass
             self._asked.clear()
+            self.rest_end = 0
             while self._requests:
                 fport, payload = self._requests.pop(0)
                 for each in await self.obey(fport, payload):
                     if len(self._network.outgoing) < _MAX_ANSWERS:
                         self._network.outgoing.append((fport, each))
                 self._network.wake()
-            if self._reports or self.clock.monotonic_ms() >= due_ms:
+            if self._reports or self.clock.monotonic_ms() >= self._due_ms:
                 self._reports = False
                 await self.make_report()
-                due_ms = self.clock.monotonic_ms() + self.settings["status_every_h"] * 3600000
+                self._due_ms = self.clock.monotonic_ms() + self.settings["status_every_h"] * 3600000
 
     async def make_report(self) -> None:
         """Ask, give the code for it back, then store: there may be no room for both at once."""

@@ -66,6 +66,10 @@ def _prompt():
 
 def _run(board: Board) -> None:
     gc.threshold(_LOADING_GC_BYTES)
+    woken = None
+    if machine.reset_cause() == getattr(machine, "DEEPSLEEP_RESET", None):
+        with borrowed("slumber") as slumber:
+            woken = slumber.begin()  # or it sleeps on
     files = Files(_DATA)
     with borrowed("identity") as identity:
         settings = identity.load(files)
@@ -75,11 +79,13 @@ def _run(board: Board) -> None:
     _remember_pins(files, settings)
     if "wdt_ms" in settings.board:
         board.wdt = machine.WDT(timeout=board_int(settings.board, "wdt_ms"))
-    with borrowed("boots", "wire.kinds.common") as boots:
-        facts = boots.facts(files)
+    facts = None
+    if woken is None:  # else it is what it was, and kept
+        with borrowed("boots", "wire.kinds.common") as boots:
+            facts = boots.facts(files)
     from firmware.node.app import Node  # after the light is on: loading takes a while
 
-    node = Node(files, settings, board.role, open_link(settings.link, settings), board.wdt, facts)
+    node = Node(files, settings, board.role, open_link(settings.link, settings), board.wdt, facts, woken)
     gc.collect()
     gc.threshold(-1)
     if settings.console and settings.link != "serial":  # no frames there: a person's Ctrl-C is one

@@ -19,6 +19,8 @@ HARD_RESET = const(2)
 WDT_RESET = const(3)
 DEEPSLEEP_RESET = const(4)
 SOFT_RESET = const(5)
+SLEEP = const(2)
+DEEPSLEEP = const(4)
 
 
 def _number(pin):
@@ -87,12 +89,16 @@ class Pin(PinBase):
     PULL_DOWN = const(2)
     IRQ_RISING = const(1)
     IRQ_FALLING = const(2)
+    WAKE_LOW = const(4)
+    WAKE_HIGH = const(5)
 
-    def __init__(self, id, mode=-1, pull=-1, *, value=None):
+    def __init__(self, id, mode=-1, pull=-1, *, value=None, hold=None):
         self._number = _number(id)
-        self.init(mode, pull, value=value)
+        self.init(mode, pull, value=value, hold=hold)
 
-    def init(self, mode=-1, pull=-1, *, value=None):
+    def init(self, mode=-1, pull=-1, *, value=None, hold=None):
+        if hold is not None:
+            call(hal.PIN_HOLD, self._number, b"\x01" if hold else b"\x00")
         level = -1 if value is None else int(bool(value))
         pull = 0 if pull is None else pull
         call(hal.PIN_INIT, self._number, struct.pack("<bbb", mode, pull, level))
@@ -117,6 +123,9 @@ class Pin(PinBase):
         self.value(not self.value())
 
     def irq(self, handler=None, trigger=3, *, priority=1, wake=None, hard=False):
+        if wake is not None and trigger >= 4:  # as the ESP32 port: a level that ends sleep, and no handler
+            call(hal.PIN_WAKE, self._number, b"\x01" if trigger == 5 else b"\x00")
+            return
         board_events.pin_irq(self, self._number, handler, trigger)
 
     def __repr__(self):
@@ -323,6 +332,12 @@ class RTC:
         if value is None:
             return struct.unpack("<HBBBBBBI", call(hal.RTC))
         call(hal.RTC, 1, struct.pack("<HBBBBBBI", *value))
+
+    def memory(self, data=None):
+        # As the ESP32 port: survives all but the loss of power.
+        if data is None:
+            return call(hal.RTC_MEMORY)
+        call(hal.RTC_MEMORY, 1, bytes(data))
 
 
 class WDT:

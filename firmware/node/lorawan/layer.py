@@ -108,6 +108,10 @@ class Layer:
         """Application bytes that the next frame may carry together with its FOpts (RP002 section 2.4.6)."""
         return min(_MAX_PAYLOAD, region.DATA_RATES[self.engine.dr][2])
 
+    def kept(self) -> list:
+        """Return what must outlive a deep sleep."""
+        return [self, self.engine, self.adr, self.duty]
+
     def prepare(self, joining: bool) -> int:
         """Settle how the next frame will be sent; return the milliseconds until it may be, 0 for now."""
         self.duty.tick()

@@ -38,6 +38,10 @@ class Alarms:
         """Tell whether it is raised."""
         return name in self._raised
 
+    def in_doubt(self) -> bool:
+        """Tell whether a look has differed from what is known, and the next ones must decide."""
+        return bool(self._streak)
+
     def any_raised(self) -> bool:
         """Tell whether any is."""
         return bool(self._raised)

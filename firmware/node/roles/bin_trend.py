@@ -25,6 +25,10 @@ class KeptTrend:
         self._before = self._slots.payload or b""
         self._stored_h = None  # type: float | None
 
+    def kept(self) -> list:
+        """Return what must outlive a deep sleep."""
+        return [self, self._trend]
+
     def restart(self) -> None:
         """The bin was emptied."""
         self._trend.restart()

@@ -6,6 +6,7 @@ import math
 import time
 
 from firmware.node.errors import ConfigError
+from firmware.node.lazy import borrowed
 from firmware.node.log import log_error
 from firmware.node.roles import fill
 from firmware.node.roles.alarms import Alarms
@@ -36,8 +37,9 @@ class WasteBin:
 
     sleeps = True
 
-    def __init__(self, sensors: list, files) -> None:
+    def __init__(self, sensors: list, files, board: "dict | None" = None) -> None:
         self._sensors = sensors
+        self._board = board or {}
         self._thermometer = self._first("temperature")
         self._tilt = self._first("tilt")
         self._battery = self._first("battery")
@@ -73,6 +75,24 @@ class WasteBin:
         if self._fill_pct is not None and self._fill_pct >= self.settings["near_full_pct"]:
             return interval_ms // self.settings["near_full_speedup"]
         return interval_ms
+
+    def kept(self) -> list:
+        """Return what must outlive a deep sleep."""
+        return [self, self._counts, self._alarms, self._sparing] + self._trend.kept()
+
+    def nap(self):
+        """Return (role, ms from look to look, what a look needs, pin that wakes); None when it must stay awake."""
+        if self._moved_ms is not None or self._alarms.in_doubt() or self._alarms.is_raised("fire"):
+            return None
+        with borrowed("roles.waste_bin_nap") as nap:
+            return nap.values(self._board, self.settings, self._temperature_c, self._tilted_looks > 0)
+
+    def woken(self, values: list) -> None:
+        """Take back what looks have seen meanwhile."""
+        with borrowed("roles.waste_bin_nap") as nap:
+            self._temperature_c, openings = nap.seen(values)
+        if openings:
+            self._counts.opened(openings)
 
     def alarms(self) -> dict:
         """Return the alarms that were raised or cleared since it was asked last, as fields of a reading."""
@@ -258,4 +278,4 @@ def open_role(board: dict, files) -> WasteBin:
     sensors = open_sensors(board)
     if not [chip for chip, use, _ in sensors if use == "range"]:
         raise ConfigError("identity: a waste bin needs a range finder in board.sensors; there is none")
-    return WasteBin(sensors, files)
+    return WasteBin(sensors, files, board)

@@ -20,6 +20,7 @@ SETTINGS = (
     ("battery_low_pct", 33, (1, 50), 10),
     ("samples", 34, (3, 25), 7),
     ("look_s", 35, (5, 600), 30),  # from one look at heat and tilt to the next
+    ("asleep_look_s", 36, (5, 3600), 300),  # the same in deep sleep, where a look takes more of the battery
 )
 
 COMMANDS = (("reset_counters", 20, ()),)

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A bin that sleeps deep, over the air: each wake is a new start of the shipped firmware, and nobody can tell."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firmware.node import slots
+from firmware.wire import cbor, readings
+from firmware.wire.kinds import common, waste_bin, waste_bin_controls
+from tests.radio_city import City
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.apart]
+KEY = {name: key for name, key, *_ in (*waste_bin.FIELDS, *common.FIELDS)}
+LOOK = next(key for name, key, *_ in waste_bin_controls.SETTINGS if name == "asleep_look_s")
+
+
+def bin_of(folder: Path, interval_ms: int) -> City:
+    """A bin on which every wait of two seconds is worth a deep sleep, and which looks every five."""
+    settings = {"/data/settings.a": slots.pack(1, cbor.dumps({LOOK: 5}))}
+    options = {"board": "virtual_waste_bin", "node": {"deep_sleep_s": 2}}
+    return City(folder, 1, None, options, settings, kind="waste_bin", interval_ms=interval_ms)
+
+
+def told(city: City, field: str) -> list[Any]:
+    """What readings say of a field, in the order of their numbers."""
+    found = city.server.readings
+    return [found[seq][KEY[field]] for seq in sorted(found) if KEY[field] in found[seq]]
+
+
+def check_nobody_can_tell(city: City) -> None:
+    """One session, every counter once and none left out, every reading once, its time never back, one report."""
+    state, server = city.board.state(), city.server
+    assert set(state["reset_causes"]) == {"PWRON_RESET", "DEEPSLEEP_RESET"}
+    assert state["misuses"] == state["watchdog_bites"] == state["crashes"] == 0, state["last_misuse"]
+    assert len(server.joins) == 1
+    assert [count for _, count in server.fcnts] == list(range(len(server.fcnts)))
+    assert sorted(server.readings) == list(range(1, len(server.readings) + 1))
+    assert server.conflicts == []
+    assert len(told(city, "boots")) == 1
+    times = [server.readings[seq].get(readings.KEY_TIME) for seq in sorted(server.readings)]
+    known = [time_s for time_s in times if time_s is not None]
+    assert known == sorted(known)
+
+
+def test_a_bin_sleeps_deep_and_wakes_for_what_matters(tmp_path: Path) -> None:
+    async def live() -> None:
+        async with bin_of(tmp_path, 9000) as city:
+            await city.until(lambda: city.board.state()["deep_sleeps"] >= 2, "two deep sleeps")
+            await city.board.stimulus("lid_openings", city.board.state()["values"]["lid_openings"] + 1)
+            await city.until(lambda: told(city, "lid_openings")[-1:] == [1], "the lid to be told of")
+            await city.board.until(lambda state: state["asleep"] == "deep", 60)
+            await city.board.stimulus("bin_temperature_c", 90.0)
+            await city.until(lambda: any(told(city, "fire")), "the fire")
+            assert city.server.alarms[-1][1]  # confirmed
+            check_nobody_can_tell(city)
+            print(city.board.state()["mode_s"])
+
+    asyncio.run(live())
