@@ -24,6 +24,7 @@ _MIN_SYMBOLS: Final = 6
 _RECEIPT_BYTES: Final = 5
 _FEED_S: Final = 0.002  # awake for it: an estimate
 _BOOT_S: Final = 2.5  # from deep sleep to the first measurement, MicroPython and a node's code loaded: an estimate
+_LOOK_BOOT_S: Final = 0.45  # from deep sleep to the end of a look, a fifth of the code loaded: an estimate
 _SLEEPS: Final = ("light", "deep")
 
 
@@ -137,8 +138,11 @@ class Setting:
     watchdog_s: int = 60
     receipt_every: int = 8
     readings_per_frame: int = 1
-    sleep: str = "light"
-    """light, or deep: its memory lost, looks at heat and tilt only when it measures."""
+    sleep: str | None = None
+    """light or deep; None: as the firmware does, deep where the processor can."""
+    asleep_look_s: int = 300
+    openings_a_day: int = 65
+    """Each wakes it from deep sleep: an ordinary day of boards/virtual/models/_bin.py."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +164,16 @@ def budget(setting: Setting, data_rate: int) -> Budget:
     chip = _pick("processor", PROCESSORS, setting.processor)
     radio = _pick("radio", RADIOS, setting.radio)
     cells = _pick("cells", CELLS, setting.cells)
-    deep = _pick("sleep", {name: name == "deep" for name in _SLEEPS}, setting.sleep)
-    if deep and (chip.deep_ma is None or role.always_awake):
+    can_be_deep = chip.deep_ma is not None and not role.always_awake
+    deep = can_be_deep
+    if setting.sleep is not None:
+        deep = _pick("sleep", {name: name == "deep" for name in _SLEEPS}, setting.sleep)
+    if deep and not can_be_deep:
         raise BoardError("There is no deep sleep for it.", value=f"{setting.kind} on {setting.processor}")
     readings = _DAY_S / setting.interval_s
     frames = readings / setting.readings_per_frame
-    looks = 0.0 if deep else _DAY_S / setting.look_s
+    looks = _DAY_S / setting.asleep_look_s + setting.openings_a_day if deep else _DAY_S / setting.look_s
+    look_s = role.look_s + (_LOOK_BOOT_S if deep else 0.0)
     feeds = 0.0 if deep else 3 * _DAY_S / setting.watchdog_s
     boots_s = readings * _BOOT_S if deep else 0.0
     sleep_ma = chip.deep_ma if deep and chip.deep_ma is not None else chip.sleep_ma
@@ -178,14 +186,14 @@ def budget(setting: Setting, data_rate: int) -> Budget:
         else (
             boots_s
             + readings * role.measure_s
-            + looks * role.look_s
+            + looks * look_s
             + feeds * _FEED_S
             + frames * (role.uplink_s + air_s + listen_s)
         )
     )
     parts = {
         "measuring": readings * (role.measure_s * chip.active_ma + role.sensors_mas),
-        "looking at heat and tilt": looks * role.look_s * chip.active_ma,
+        "looking at heat and tilt": looks * look_s * chip.active_ma,
         "feeding the watchdog": feeds * _FEED_S * chip.active_ma,
         "sending": frames * (air_s * radio.tx_ma + (air_s + role.uplink_s) * chip.active_ma),
         "listening": frames * listen_s * (radio.rx_ma + chip.active_ma),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bench_awake, bench_payload
+from firmware.wire.kinds import waste_bin_controls
 from provisioning.battery import CELLS, PROCESSORS, RADIOS, ROLES, Setting, airtime_s, budget, windows_s
 from provisioning.cli import main
 from provisioning.errors import BoardError
@@ -43,19 +44,23 @@ def test_slower_data_rates_and_shorter_intervals_cost_years(data_rate: int) -> N
     assert budget(Setting(), data_rate).years < budget(Setting(readings_per_frame=3), data_rate).years
 
 
-def test_what_stops_eight_years_is_sleep() -> None:
-    """2 x ER26500, a reading each half hour, SF9: not with a processor that sleeps at 0.24 mA, with one of 3 uA."""
-    esp32 = budget(Setting(), SF9)
-    assert esp32.years < 8
-    assert max(esp32.parts_mah, key=lambda name: esp32.parts_mah[name]) == "sleeping"
+def test_a_bin_lasts_eight_years_in_deep_sleep() -> None:
+    """2 x ER26500, a reading each half hour, SF9, as the firmware sleeps; what stops it in light sleep is 0.24 mA."""
+    assert budget(Setting(), SF9).years >= 8
+    light = budget(Setting(sleep="light"), SF9)
+    assert light.years < 8
+    assert max(light.parts_mah, key=lambda name: light.parts_mah[name]) == "sleeping"
     assert budget(Setting(processor="stm32l4"), SF9).years >= 8
 
 
-def test_deep_sleep_would_be_enough_and_is_refused_where_there_is_none() -> None:
-    deep = budget(Setting(sleep="deep"), SF9)
-    assert deep.years >= 8
-    assert deep.parts_mah["sleeping"] < budget(Setting(), SF9).parts_mah["sleeping"] / 10
-    assert deep.parts_mah["looking at heat and tilt"] == 0
+def test_a_look_out_of_deep_sleep_is_a_start_and_costs_one() -> None:
+    deep, rarely = budget(Setting(), SF9), budget(Setting(asleep_look_s=900), SF9)
+    assert deep.parts_mah["sleeping"] < budget(Setting(sleep="light"), SF9).parts_mah["sleeping"] / 10
+    assert rarely.parts_mah["looking at heat and tilt"] < deep.parts_mah["looking at heat and tilt"]
+    assert Setting().asleep_look_s == next(
+        default for name, _, _, default in waste_bin_controls.SETTINGS if name == "asleep_look_s"
+    )
+    assert budget(Setting(kind="traffic"), SF9) == budget(Setting(kind="traffic", sleep="light"), SF9)
     for setting in (Setting(processor="rp2040", sleep="deep"), Setting(kind="traffic", sleep="deep")):
         with pytest.raises(BoardError, match="no deep sleep"):
             budget(setting, SF9)

@@ -25,17 +25,22 @@ def battery(
     ] = None,
     look_s: Annotated[int, typer.Option("--look-s", min=5, max=600, help="Seconds between looks at heat, tilt.")] = 30,
     per_frame: Annotated[int, typer.Option("--per-frame", min=1, max=6, help="Readings that share a frame.")] = 1,
+    asleep_look_s: Annotated[
+        int, typer.Option("--asleep-look-s", min=5, max=3600, help="The same in deep sleep.")
+    ] = 300,
     sleep: Annotated[
-        str,
-        typer.Option("--sleep", help="light, as the firmware does; deep: what it would be if memory were given up."),
-    ] = "light",
+        str | None, typer.Option("--sleep", help="light or deep; without it, deep where the processor can.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Say how many years a battery lasts, for each interval and data rate, and what takes it."""
     rows = {}
     for minutes in interval_min or [10, 30, 60, 240]:
         setting = model.Setting(
-            kind, processor, radio, cells, 60 * minutes, look_s, readings_per_frame=per_frame, sleep=sleep
+            *(kind, processor, radio, cells, 60 * minutes, look_s),
+            readings_per_frame=per_frame,
+            sleep=sleep,
+            asleep_look_s=asleep_look_s,
         )
         rows[minutes] = {f"SF{12 - dr}": model.budget(setting, dr) for dr in range(5, -1, -1)}
     if as_json:
@@ -53,6 +58,4 @@ def battery(
     for name, mah in sorted(row["SF9"].parts_mah.items(), key=lambda part: -part[1]):
         if mah:
             say(f"  {name:<26}{mah:8.3f}")
-    if sleep == "deep":
-        say("not built: this firmware sleeps light. Deep, a fire or a fall is noticed at the next measurement only.")
     say(f"from: {chip.source}; {radio_.source}; {held.source}; {model.ROLES[kind].source}")
