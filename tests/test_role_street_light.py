@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from boards.virtual.models import dali_gear
+from boards.virtual.models import _dali_bus
 from firmware.wire import readings
 from firmware.wire.kinds import street_light
 from tests.sim_bench import Bench, play
@@ -249,13 +249,13 @@ def test_in_doubt_it_shines(board: str) -> None:
 
 
 def test_a_frame_that_is_not_clean_is_not_obeyed() -> None:
-    half = round(dali_gear.HALF_US)
+    half = round(_dali_bus.HALF_US)
     clean = [half] * 2 + [half] * 32
-    assert dali_gear.decode(clean[:33]) == 0xFFFF
-    assert dali_gear.decode(clean[:31]) is None
-    assert dali_gear.decode([*clean[:10], 550, *clean[11:33]]) is None
-    assert dali_gear.decode([*clean[:9], half * 2, *clean[11:33]]) is None
-    assert math.isclose(sum(span for _, span in dali_gear.backward(0xA5)) / 1e6, 17 / 2400, rel_tol=0.1)
+    assert _dali_bus.decode(clean[:33]) == 0xFFFF
+    assert _dali_bus.decode(clean[:31]) is None
+    assert _dali_bus.decode([*clean[:10], 550, *clean[11:33]]) is None
+    assert _dali_bus.decode([*clean[:9], half * 2, *clean[11:33]]) is None
+    assert math.isclose(sum(span for _, span in _dali_bus.backward(0xA5)) / 1e6, 17 / 2400, rel_tol=0.1)
 
 
 def test_a_board_without_a_pulse_generator_counts_microseconds_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +285,7 @@ def test_a_board_without_a_pulse_generator_counts_microseconds_itself(monkeypatc
                 dali_bus.bang(Wire(), spans, 0)
                 sent = [after - before for before, after in itertools.pairwise(edges)]
                 assert max(abs(a - b) for a, b in zip(sent, spans, strict=True)) <= 20  # 41 us are allowed
-                frames.append(dali_gear.decode(sent))
+                frames.append(_dali_bus.decode(sent))
 
     light(DALI, script)
     assert frames == [0xFE80, 0x01A0, 0xFF90, 0xA305]

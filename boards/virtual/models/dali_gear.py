@@ -4,9 +4,11 @@
 
 It decodes the pulses on the bus by itself, obeys direct arc power, OFF, SET FADE TIME (when it comes twice within
 100 ms), DTR0 and DTR1, and answers QUERY STATUS, CONTROL GEAR PRESENT, LAMP FAILURE, ACTUAL LEVEL and READ MEMORY
-LOCATION. A frame that is not 16 clean bits is not obeyed. Its light is 10 ** ((level - 254) * 3 / 253) of full light.
+LOCATION, and to the commands by which addresses are given; several gears share a bus, and answers that meet are no
+byte. A frame that is not 16 clean bits is not obeyed. Its light is 10 ** ((level - 254) * 3 / 253) of full light.
 """
 
+import random
 from typing import Literal
 
 from pydantic import Field
@@ -14,19 +16,15 @@ from pydantic import Field
 from boards.virtual.buses import Buses
 from boards.virtual.environment import Environment
 from boards.virtual.models import ModelConfig
+from boards.virtual.models._dali_bus import NO_ADDRESS, TWICE_S, YES, Addressing, wires
 from boards.virtual.models._load import Load
 from boards.virtual.pins import PinBank
-from boards.virtual.pulses import NEVER_BEGAN, NEVER_ENDED
 
-HALF_US = 1e6 / 2400
-HALF, WHOLE = (333, 500), (667, 1000)
-TWICE_S = 0.1
-ANSWER_AFTER_US = 7000
 BANK, GEAR_TEMPERATURE, TEMPERATURE_OFFSET = 205, 0x1B, 60
 DTR0, DTR1 = 0xA3, 0xC3
 OFF, SET_FADE_TIME, READ_MEMORY = 0x00, 0x2E, 0xC5
 QUERY_STATUS, QUERY_GEAR, QUERY_LAMP_FAILURE, QUERY_LEVEL = 0x90, 0x91, 0x92, 0xA0
-YES, FULL = 255, 254
+FULL = 254
 STARTS_S = 0.3
 
 
@@ -37,6 +35,8 @@ class Config(ModelConfig):
     tx_pin: int
     rx_pin: int
     address: int = Field(default=0, ge=0, le=63)
+    addressed: bool = True
+    """False: as it is delivered, without a short address."""
     relay_pin: int | None = None
     rated_w: float = Field(gt=0)
     driver_w: float = Field(ge=0)
@@ -57,17 +57,17 @@ class Chip:
         self._dtr = [0, 0]
         self._fade_code = 0
         self._twice: tuple[int, float] | None = None
-        self._answer: list[tuple[int, int]] = []
         self._since_s = environment.now_s()
         self._mains = False
         self._from = self._to = float(FULL)
         self._fade_s = 0.0
         self._cycled = True
         self.load = Load((config.rated_w, config.driver_w, config.power_factor), environment, self._light)
-        pins.pin(config.rx_pin).driven_outside = True
-        pins.drive(config.rx_pin, 1)
-        pins.pulses.listeners[config.tx_pin] = self.hear
-        pins.pulses.sources[config.rx_pin] = self.pulse_us
+        bus = wires(pins, config.tx_pin, config.rx_pin)
+        rng = random.Random(f"{environment.scenario.seed}/dali/{len(bus.gear)}")
+        short = config.address if config.addressed else NO_ADDRESS
+        self.addressing = Addressing(short, rng, environment.now_s)
+        bus.gear.append(self)
         if config.relay_pin is not None:
             pins.watch(config.relay_pin, self._look_at_mains)
         self._look_at_mains()
@@ -79,39 +79,27 @@ class Chip:
             "lit": float(self.load.lit()),
             "power_w": self.load.power_w(),
             "fade_code": float(self._fade_code),
+            "address": float(self.addressing.short),
             "frames": float(self.frames),
             "broken": float(self.broken),
         }
 
-    def hear(self, level: int, spans_us: list[int]) -> None:
-        """A row of pulses on the bus; *level* 0 is the bus pulled low."""
-        self._answer = []
-        value = None if level else decode(spans_us)
-        if value is None:
+    def hear(self, frame: int | None) -> int | None:
+        """One forward frame; None: what is none."""
+        if frame is None:
             self.broken += 1
-            return
+            return None
         self.frames += 1
-        if not self._powered():
-            return
-        answer = self._obey(value >> 8, value & 0xFF)
-        if answer is not None:
-            self._answer = [(1, ANSWER_AFTER_US), *backward(answer)]
-
-    def pulse_us(self, level: int, timeout_us: int) -> tuple[int, int]:
-        """How long the bus stays at *level*, from where the one who asks has got to in the answer."""
-        waited = 0
-        while self._answer and self._answer[0][0] != level:
-            waited += self._answer.pop(0)[1]
-        if not self._answer or waited > timeout_us:
-            return (NEVER_ENDED if level else NEVER_BEGAN), timeout_us
-        span = self._answer.pop(0)[1]
-        return (span, waited + span) if span <= timeout_us else (NEVER_ENDED, waited + timeout_us)
+        return self._obey(frame >> 8, frame & 0xFF) if self._powered() else None
 
     def _obey(self, address: int, command: int) -> int | None:
         if address in (DTR0, DTR1):
             self._dtr[address == DTR1] = command
             return None
-        if address & 0xFE not in (0xFE, self._config.address << 1):
+        if 0xA0 <= address <= 0xCB and address & 1:
+            return self.addressing.obey(address, command)
+        short = self.addressing.short
+        if address & 0xFE != 0xFE and (short == NO_ADDRESS or address & 0xFE != short << 1):
             return None
         if not address & 1:
             self._go(command, fade=True)
@@ -177,36 +165,3 @@ class Chip:
             self._fade_s, self._cycled = 0.0, True
         self._mains = mains
         self.load.changed()
-
-
-def decode(spans_us: list[int]) -> int | None:
-    """The 16 bits of a forward frame from pulses that begin low; None for what a receiver must refuse."""
-    halves: list[int] = []
-    for place, span in enumerate(spans_us):
-        count = 1 if HALF[0] <= span <= HALF[1] else 2 if WHOLE[0] <= span <= WHOLE[1] else 0
-        if not count:
-            return None
-        halves += [place & 1] * count
-    halves += [1] * (len(halves) & 1)  # the last bit may end in rest
-    if len(halves) != 34 or halves[:2] != [0, 1]:
-        return None
-    value = 0
-    for first, second in zip(halves[2::2], halves[3::2], strict=True):
-        if first == second:
-            return None
-        value = value << 1 | second
-    return value
-
-
-def backward(answer: int) -> list[tuple[int, int]]:
-    """The levels of an answer and how long each lasts, without the rest behind it."""
-    halves = [0, 1]
-    for bit in range(7, -1, -1):
-        halves += [0, 1] if answer >> bit & 1 else [1, 0]
-    spans: list[tuple[int, int]] = []
-    for level in halves:
-        if spans and spans[-1][0] == level:
-            spans[-1] = (level, round(2 * HALF_US))
-        else:
-            spans.append((level, round(HALF_US)))
-    return spans[:-1] if spans[-1][0] else spans

@@ -49,10 +49,10 @@ class DaliBus:
         self._transmit(frame)
         time.sleep_ms(max(0, self._left_ms(1)))
 
-    async def ask(self, frame: int):
+    async def ask(self, frame: int, tries: int = _TRIES):
         """Return the answer to a query, 0 to 255, None when nothing answers, or BROKEN."""
         answer = None
-        for _ in range(_TRIES):
+        for _ in range(tries):
             await self.send(frame)
             await asyncio.sleep_ms(max(0, self._left_ms(0)))
             if time.ticks_diff(time.ticks_us(), self._ended_us) > _LATE_US:

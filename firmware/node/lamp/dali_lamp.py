@@ -11,6 +11,7 @@ import time
 
 from firmware.node.lamp import dali_frames
 from firmware.node.lamp.dali_bus import BROKEN
+from firmware.node.lazy import borrowed
 
 _BROADCAST = 0xFE
 _SET_FADE_TIME = 0x2E
@@ -113,6 +114,12 @@ class DaliLamp:
             await self._bus.send(_DTR0 << 8 | _TEMPERATURE)
             value = await self._bus.ask((self._to | 1) << 8 | _READ_MEMORY)
         return None if value is None or not 0 <= value < 254 else value - 60
+
+    async def address(self, anew: bool) -> list:
+        """Give gear without a short address one, or all gear anew; return those given. Raises OSError."""
+        async with self._lock:
+            with borrowed("lamp.dali_addressing") as addressing:
+                return await addressing.assign(self._bus, anew)
 
     def _level(self) -> int:
         return dali_frames.arc_level(self.dim_pct * self.full_pct / 100) if self.on else 0

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands to a street light. Loaded when one comes."""
 
+import asyncio
+
+from firmware.node.log import log, log_error
 from firmware.wire import requests
 
 
@@ -14,6 +17,16 @@ def obey(light, name: str, values: dict, longest_min: int) -> int:
         light.decision.release()
     elif name == "reset_counters":
         light.burning.reset(values.get("burn_hours", False), values.get("switches", False))
+    elif name == "address_gear" and light.extras is not None and light.extras.gear is not None:
+        light.addressing = asyncio.create_task(_address(light.extras.gear, values.get("anew", False)))
     else:
         return requests.UNKNOWN
     return requests.DONE
+
+
+async def _address(gear, anew: bool) -> None:
+    try:
+        given = await gear.address(anew)
+        log("lamp", "DALI: addresses were given: %s" % (", ".join([str(each) for each in given]) or "none"))
+    except OSError as error:
+        log_error("lamp", error)

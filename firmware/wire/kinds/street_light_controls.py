@@ -52,6 +52,7 @@ COMMANDS = (
     ("dim", 20, (("percent", 0, (0, 100)), ("minutes", 1, (1, 1440)), ("fade_ms", 2, (0, 60000)))),
     ("release", 21, ()),
     ("reset_counters", 22, (("burn_hours", 0, BOOL), ("switches", 1, BOOL))),
+    ("address_gear", 23, (("anew", 0, BOOL),)),  # short addresses on DALI
 )
 
 COMPONENTS = (
