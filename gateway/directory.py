@@ -82,8 +82,8 @@ def check(registry: Registry, pack: Path | None, platforms: Iterable[object]) ->
     outputs = Outputs(registry, lambda: load_pack(pack))
     found = []
     for settings in platforms:
-        rules = getattr(settings, "release", None)
-        if rules is not None:
-            name = str(getattr(settings, "name", ""))
-            found += [f"platform {name}: {refusal}" for refusal in outputs.refusals(wanted_by(name, rules))]
+        rules, name = getattr(settings, "release", None), str(getattr(settings, "name", ""))
+        wanted = getattr(settings, "wanted", None) if rules is None else wanted_by(name, rules)
+        if wanted is not None:
+            found += [f"platform {name}: {refusal}" for refusal in outputs.refusals(wanted)]
     return found

@@ -12,10 +12,12 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway import links, platforms, plugins
 from gateway.outbox.feed import Feed
+from gateway.sealing import seal_beside
 from provisioning.errors import SecretError
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ class Ends:
             beat = _beat(self._stages, settings.name)
             context = platforms.Context(
                 identity.eui, identity.certificate_pem, loaded.base, loaded.secret, self._counters, self._random, beat,
-                loaded.state_dir, self._directory, self._commands,
+                loaded.state_dir, self._directory, self._commands, partial(seal_beside, identity, self._clock),
             )  # fmt: skip
             platform: Any = plugins.load(platforms, settings.type).build(settings, context)
             built.platforms[settings.name] = _digest(settings, loaded, identity), platform

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from gateway.records import envelope, senml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gateway.clock import Clock
     from gateway.identity import Identity
     from gateway.records.envelope import Position
     from gateway.records.reading import Reading
+
+_CWT_CLAIMS, _ISS, _IAT = 15, 1, 6
 
 
 class EnvelopeSealer:
@@ -34,3 +36,10 @@ class EnvelopeSealer:
 
     def _issued_at_s(self) -> int:
         return self._identity().signing_time_s(self._clock.wall_s())
+
+
+def seal_beside(identity: Identity, clock: Clock, headers: Mapping[int, object], payload: bytes) -> bytes:
+    """Return a signed message that is no part of the stream; *headers* besides issuer and time. Raises CannotSign."""
+    signer = identity.signer
+    claims = {_ISS: signer.issuer, _IAT: identity.signing_time_s(clock.wall_s())}
+    return envelope.seal_other({_CWT_CLAIMS: claims, **headers}, payload, signer)

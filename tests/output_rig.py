@@ -37,12 +37,15 @@ class OutputRig:
         table = {"name": "city", "retry_max_s": 0.5, **table}
         if table["type"] == "files":
             del table["retry_max_s"]
-        context = Context(
-            "0200000000000a01", b"certificate", folder, lambda _: secret, self.counters, random.Random(1),
-            state_dir=folder, directory=self.register,
-        )  # fmt: skip
         module = plugins.load(platforms, table["type"])
-        self.platform: Platform = module.build(module.Settings.model_validate(table), context)
+        self.platform: Platform = module.build(module.Settings.model_validate(table), self.context(secret))
+
+    def context(self, secret: bytes, **more: Any) -> Context:
+        """What the platform may use of the gateway."""
+        return Context(
+            "0200000000000a01", b"certificate", self.folder, lambda _: secret, self.counters, random.Random(1),
+            state_dir=self.folder, directory=self.register, **more,
+        )  # fmt: skip
 
     async def __aenter__(self) -> OutputRig:
         async def call(function: Callable[[Outbox], object]) -> object:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from random import Random
 
@@ -78,6 +78,8 @@ class Context:
     """Where a platform may keep files of its own, under its name."""
     directory: Directory | None = None
     commands: Commands | None = None
+    seal: Callable[[Mapping[int, object], bytes], bytes] | None = None
+    """Sign a message that is no part of the stream: headers beside issuer and time, payload. Raises CannotSign."""
 
 
 class Platform(Protocol):

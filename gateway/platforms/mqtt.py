@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from gateway import plugins
-from gateway.errors import PlatformError, ProtocolRefused, StoreUnavailable
+from gateway.errors import OutputRefused, PlatformError, ProtocolRefused, StoreUnavailable
 from gateway.operate.logs import EventLog, Seldom
 from gateway.platforms import _commands as commands
 from gateway.platforms._backoff import BackOff
@@ -28,6 +28,7 @@ from gateway.platforms._receipts import ReceiptDesk
 from gateway.platforms._tls import TlsSettings, tls_context
 from gateway.platforms._window import Window
 from provisioning.errors import ProvisioningError
+from provisioning.outputs import Wanted
 
 if TYPE_CHECKING:
     from gateway.outbox.feed import Feed
@@ -39,6 +40,13 @@ _STALLED_S = 30.0
 _RESERVED = 2
 """Publications that the broker takes are left for answers, so that full windows do not hold them up."""
 PEM = "application/x-pem-file"
+
+
+def _whole(_release: object) -> None:
+    raise ValueError(
+        'an envelope is signed whole, so nothing can be left out of it: type = "mqtt_released" sends by MQTT what may '
+        "be released, each reading signed; platform_id lets the register say whether this one may have everything"
+    )
 
 
 class Settings(plugins.Settings):
@@ -70,8 +78,16 @@ class Settings(plugins.Settings):
     """Whether signed commands are taken from this broker; the register says whose, and results are published there."""
     results_expiry_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 86400
     """How long the broker keeps a command's result for those who are away (MQTT 5)."""
+    platform_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """The platform behind it, as the register calls it. With it the register is asked whether it may have all."""
+    release: Annotated[None, BeforeValidator(_whole)] = None
     resend_after_s: Annotated[float, Field(ge=1, le=86400)] = 60.0
     """How long a platform that signs receipts may lack a record before it is sent again."""
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """As the register judges it; None where nobody asked for that."""
+        return None if self.platform_id is None else Wanted(self.name, "restricted", self.platform_id)
 
 
 class Versions:
@@ -121,6 +137,7 @@ class MqttPlatform:
         self._side: dict[int, str] = {}
         """What is on its way besides envelopes, by packet identifier."""
         self._room = asyncio.Event()
+        self._refused = ""
         self._last_ack_s = 0.0
         self._target = self._read_target()  # now: a password or a file that is missing stops the start, not the night
 
@@ -133,7 +150,10 @@ class MqttPlatform:
         """Return what the status page shows beside the counters."""
         connection = self._connection
         refused = [] if connection is None else connection.refused_filters
-        return {"refused_subscriptions": [each.removeprefix(f"{self._topic}/") for each in refused]}
+        return {
+            "refused": self._refused,
+            "refused_subscriptions": [each.removeprefix(f"{self._topic}/") for each in refused],
+        }
 
     async def run(self, feed: Feed) -> None:
         """Publish until cancelled."""
@@ -141,10 +161,18 @@ class MqttPlatform:
             pause_s = 0.0
             self._context.beat()
             try:
+                await self._ask_leave()
                 await self._connect_and_serve(feed)
             except* (PlatformError, StoreUnavailable) as group:
                 pause_s = self._failed(_first(group))
             await asyncio.sleep(pause_s)
+
+    async def _ask_leave(self) -> None:
+        wanted, directory = self._settings.wanted, self._context.directory
+        refusals = [] if wanted is None or directory is None else await directory.refusals(wanted)
+        self._refused = " ".join(map(str, refusals))
+        if refusals:
+            raise OutputRefused(self._refused)
 
     async def _connect_and_serve(self, feed: Feed) -> None:
         self._renew_target()
@@ -258,6 +286,10 @@ class MqttPlatform:
 
     def _failed(self, error: BaseException) -> float:
         """Log, and return how long to wait."""
+        if isinstance(error, OutputRefused):
+            self._context.counters.add("platforms", f"{self.name}_output_refused")
+            self._log.error("output_refused", platform=self.name, why=error, effect="nothing goes out here; it waits")
+            return self._settings.retry_max_s
         again_now = False
         if isinstance(error, ProtocolRefused):
             again_now = self._versions.refused()

@@ -25,12 +25,13 @@ from gateway.platforms.sensorthings.entities import (
     stream_name,
     thing,
 )
-from gateway.platforms.sensorthings.mqtt import MqttSettings, Publisher
+from gateway.platforms.sensorthings.mqtt import MqttSettings, message, publisher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.platforms import Context
+    from gateway.platforms._publisher import Publisher
     from gateway.releases.release import Released, Told
 
 _ROOT = "/v1.1"
@@ -70,7 +71,7 @@ class Service:
             password = None
             if settings.password is not None:
                 password = context.secret(settings.password).decode(errors="replace").strip()
-            self._mqtt = Publisher(settings.name, settings.mqtt, context, settings.username, password)
+            self._mqtt = publisher(settings.name, settings.mqtt, context, settings.username, password)
         self._ids: OrderedDict[tuple[str, str], Any] = OrderedDict()
         """Ids of entities by set and name."""
 
@@ -109,7 +110,7 @@ class Service:
                 else:
                     arrays[stream_id].append((reading, observation(reading, told)))
         if arrays and self._mqtt is not None:
-            await self._mqtt.send((stream_id, row) for stream_id, rows in arrays.items() for _, row in rows)
+            await self._mqtt.send(message(stream_id, row) for stream_id, rows in arrays.items() for _, row in rows)
         elif arrays:
             rejected |= await self._create(arrays)
         return list(rejected.values())

@@ -7,26 +7,21 @@ The broker acknowledges a publication, the service behind it says nothing: what 
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import json
-import ssl
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.errors import PlatformError
-from gateway.platforms._paho import Connection, Target
+from gateway.platforms._paho import Target
+from gateway.platforms._publisher import Message, Publisher
 from gateway.platforms._tls import TlsSettings, tls_context
 from gateway.platforms.sensorthings.entities import COMPONENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from gateway.platforms import Context
 
 _KEEPALIVE_S = 30
-_PATIENCE_S = 30.0
 
 
 class MqttSettings(BaseModel):
@@ -47,74 +42,17 @@ class MqttSettings(BaseModel):
         return here or self.tls is not None
 
 
-class Publisher:
-    """One connection to the service's broker."""
+def publisher(
+    name: str, settings: MqttSettings, context: Context, username: str | None, password: str | None
+) -> Publisher:
+    """Return the connection to the service's broker."""
+    tls = None if settings.tls is None else tls_context(name, settings.tls, context.base)
+    client_id = f"lykta-{context.eui}-{name}"
+    return Publisher(Target(settings.host, settings.port, client_id, _KEEPALIVE_S, username, password, tls))
 
-    def __init__(
-        self, name: str, settings: MqttSettings, context: Context, username: str | None, password: str | None
-    ) -> None:
-        tls: ssl.SSLContext | None = None if settings.tls is None else tls_context(name, settings.tls, context.base)
-        client_id = f"lykta-{context.eui}-{name}"
-        self._target = Target(settings.host, settings.port, client_id, _KEEPALIVE_S, username, password, tls)
-        self._connection: Connection | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._waiting: set[int] = set()
-        self._refused = ""
-        self._all = asyncio.Event()
 
-    async def open(self) -> None:
-        """Connect. Raises PlatformError."""
-        await self.close()
-        connection = self._connection = Connection(self._target, "3.1.1", self._acknowledged)
-        await connection.open(self._target)
-        self._watch = asyncio.create_task(connection.watch())
-
-    async def close(self) -> None:
-        """Let the connection go."""
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.cancel()
-            await asyncio.wait([watch])
-            if not watch.cancelled():
-                watch.exception()  # it was told already
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    async def send(self, rows: Iterable[tuple[Any, list[Any]]]) -> None:
-        """Publish observations, each with the id of its Datastream; return when the broker has all of them."""
-        connection, watch = self._connection, self._watch
-        if connection is None or watch is None:
-            raise PlatformError("MQTT: not open")
-        self._waiting, self._refused = set(), ""
-        self._all.clear()
-        work = asyncio.ensure_future(self._publish(connection, list(rows)))
-        try:
-            done, _ = await asyncio.wait([work, watch], timeout=_PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            work.cancel()
-            await asyncio.wait([work])
-        if watch in done:
-            watch.result()
-        if work not in done:
-            raise PlatformError(f"MQTT: {len(self._waiting)} publications without a PUBACK for {_PATIENCE_S:.0f} s")
-        work.result()
-
-    async def _publish(self, connection: Connection, rows: list[tuple[Any, list[Any]]]) -> None:
-        for stream_id, row in rows:
-            await connection.room()
-            payload = json.dumps(dict(zip(COMPONENTS, row, strict=True)), separators=(",", ":"), ensure_ascii=False)
-            quoted = f"'{stream_id}'" if isinstance(stream_id, str) else str(stream_id)
-            topic = f"v1.1/Datastreams({quoted})/Observations"
-            self._waiting.add(connection.publish(topic, payload.encode()))
-        while self._waiting and not self._refused:
-            self._all.clear()
-            await self._all.wait()
-        if self._refused:
-            raise PlatformError(f"MQTT: the broker refused a publication: {self._refused}")
-
-    def _acknowledged(self, mid: int, failure: int, reason: str) -> None:
-        self._waiting.discard(mid)
-        if failure:
-            self._refused = reason
-        self._all.set()
+def message(stream_id: Any, row: list[Any]) -> Message:
+    """Return the publication of one observation, for the Datastream of that id."""
+    payload = json.dumps(dict(zip(COMPONENTS, row, strict=True)), separators=(",", ":"), ensure_ascii=False)
+    quoted = f"'{stream_id}'" if isinstance(stream_id, str) else str(stream_id)
+    return Message(f"v1.1/Datastreams({quoted})/Observations", payload.encode(), "application/json")
