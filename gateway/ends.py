@@ -46,6 +46,8 @@ class Built:
     links: dict[str, tuple[Settings, Link]] = field(default_factory=dict)
     platforms: dict[str, tuple[bytes, Platform]] = field(default_factory=dict)
     """By name, with a digest of all that they were built of."""
+    priorities: dict[str, int] = field(default_factory=dict)
+    """Of platforms, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,13 @@ class Ends:
             )  # fmt: skip
             platform: Any = plugins.load(platforms, settings.type).build(settings, context)
             built.platforms[settings.name] = _digest(settings, loaded, identity), platform
+            built.priorities[settings.name] = getattr(settings, "priority", 0)
         return built
 
     def take(self, built: Built) -> None:
         """Make *built* the ends before the start."""
         self._built = built
-        self.feeds = {name: Feed(name, self._call) for name in built.platforms}
+        self.feeds = {name: self._feed(name) for name in built.platforms}
 
     def start(self, tasks: Supervisor, sink: Sink) -> None:
         """Start everything."""
@@ -142,12 +145,13 @@ class Ends:
     async def change(self, tasks: Supervisor, built: Built, sink: Sink, stopped: list[str]) -> Changes:
         """Second half: start the platforms that are missing, and bring the links to what *built* says."""
         started: list[str] = []
+        self._built.priorities = built.priorities
         for name in [each for each in self.feeds if each not in built.platforms]:
             del self.feeds[name]
         for name, (digest, platform) in built.platforms.items():
             if name not in self._built.platforms:
                 self._built.platforms[name] = digest, platform
-                self.feeds.setdefault(name, Feed(name, self._call)).wake()
+                self.feeds.setdefault(name, self._feed(name)).wake()
                 self._start_platform(tasks, name)
                 started.append(name)
         adopted: list[str] = []
@@ -179,6 +183,20 @@ class Ends:
             for name, platform in self.platforms.items()
         ):
             await asyncio.sleep(0.02)
+
+    def _feed(self, name: str) -> Feed:
+        return Feed(name, self._call, partial(self._gives_way, name))
+
+    def _gives_way(self, name: str) -> bool:
+        """Tell whether a platform that comes before this one is there and has not got everything."""
+        priorities, found = self._built.priorities, self._built.platforms
+        return any(
+            priorities[other] > priorities.get(name, 0)
+            and platform.in_flight is not None
+            and not self.feeds[other].idle
+            for other, (_, platform) in found.items()
+            if other in self.feeds and other in priorities
+        )
 
     def _start_link(self, tasks: Supervisor, name: str, sink: Sink) -> None:
         link = self._built.links[name][1]

@@ -36,6 +36,13 @@ class Settings(BaseModel):
         return self
 
 
+class PlatformSettings(Settings):
+    """What every platform has besides."""
+
+    priority: Annotated[int, Field(ge=0, le=9)] = 0
+    """While a platform with a higher one has something to take, what an outage left for this one waits."""
+
+
 def names(package: ModuleType) -> tuple[str, ...]:
     """Return the plugin names in *package*, sorted: its modules that define ``Settings``."""
     found = (info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a platform reads the outbox: what is new first, what an outage left behind in the bandwidth that is left.
 
-Within a lane, envelopes leave in the order in which they were stored. A restart goes on exactly where the last note on
+What an outage left also gives way to platforms that come before this one, down to a trickle. Within a lane, envelopes
+leave in the order in which they were stored. A restart goes on exactly where the last note on
 disk says; what arrived after that note is published again, byte for byte, and a consumer sees that.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +34,10 @@ _MAX_OFFERED = 1024
 _MAX_LIVE_LAG = 2000
 """When the live lane is that many rows behind, what it holds is late, and live starts anew with what comes next."""
 
+TRICKLE_S = 1.0
+"""So often an envelope of the catch-up lane goes that has to give way: whoever comes first may be slow for days."""
+_LOOK_S = 0.1
+
 
 @dataclass(slots=True)
 class _Span:
@@ -48,9 +54,17 @@ class _Span:
 class Feed:
     """One platform's place in the outbox. Used from the event loop only."""
 
-    def __init__(self, platform: str, call: Call) -> None:  # type: ignore[type-arg]
+    def __init__(
+        self,
+        platform: str,
+        call: Call,  # type: ignore[type-arg]
+        gives_way: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """*gives_way*: whether the catch-up lane has to leave the line to somebody else just now."""
         self._platform = platform
         self._call = call
+        self._gives_way = gives_way
+        self._late_again_s = 0.0
         self._news = asyncio.Event()
         self._lanes = Lanes()
         self._spans: dict[int, _Span] = {}
@@ -110,7 +124,12 @@ class Feed:
         """Return the next envelope to publish; wait until there is one."""
         while True:
             self._news.clear()
-            row = await self._next_live() or await self._next_late()
+            row = await self._next_live()
+            if row is None and self._yields():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), _LOOK_S)
+                continue
+            row = row or await self._next_late()
             if row is None:
                 self.idle = not self._news.is_set()
                 await self._news.wait()
@@ -118,6 +137,16 @@ class Feed:
                 self._advance(row.row)
             else:
                 return row
+
+    def _yields(self) -> bool:
+        """Tell whether the catch-up lane has to wait; now and then one envelope of it goes all the same."""
+        if not self.late or not self._gives_way():
+            return False
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._late_again_s:
+            return True
+        self._late_again_s = now_s + TRICKLE_S
+        return False
 
     def taken(self, row: Row) -> None:
         """The platform has an envelope. In any order."""

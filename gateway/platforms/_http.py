@@ -55,7 +55,7 @@ def _is_address(url: str) -> str:
     return url.rstrip("/")
 
 
-class HttpSettings(plugins.Settings):
+class HttpSettings(plugins.PlatformSettings):
     """What outputs over HTTP have in common."""
 
     url: Annotated[str, AfterValidator(_is_address)]

@@ -49,7 +49,7 @@ def _whole(_release: object) -> None:
     )
 
 
-class Settings(plugins.Settings):
+class Settings(plugins.PlatformSettings):
     """``[[platforms]]`` with ``type = "mqtt"``."""
 
     type: Literal["mqtt"]

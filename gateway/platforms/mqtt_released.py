@@ -34,7 +34,7 @@ _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._-]")
 """Neither a level nor a wildcard of a topic, nor anything that SenML does not take in a name."""
 
 
-class Settings(plugins.Settings):
+class Settings(plugins.PlatformSettings):
     """``[[platforms]]`` with ``type = "mqtt_released"``."""
 
     type: Literal["mqtt_released"]

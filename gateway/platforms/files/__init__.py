@@ -34,7 +34,7 @@ _LINGER_S = 0.5
 _RETRY_MAX_S = 30.0
 
 
-class Settings(plugins.Settings):
+class Settings(plugins.PlatformSettings):
     """``[[platforms]]`` with ``type = "files"``."""
 
     type: Literal["files"]
