@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.platforms import mqtt
 from tests.conftest import Mosquitto
 from tests.gateway_rig import GATEWAY_EUI, PATIENCE_S, gateway_certificate
 from tests.mqtt_rig import Authority, Listener, Wire
@@ -192,5 +194,52 @@ def test_a_broker_of_another_authority_and_an_old_protocol_are_not_trusted(
             context = rig.platform._target.tls
             assert context is not None
             assert context.minimum_version.name == "TLSv1_2"
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_whose_certificate_ended_is_not_trusted_until_it_is_renewed(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    authority = Authority(tmp_path)
+    authority.issue("broker", days=-0.1)
+    authority.issue("client")
+    _tls_broker(mosquitto, tmp_path)
+    tls = {"ca": "authority.pem", "cert": "client.pem", "key": "client.key"}
+
+    async def scenario() -> None:
+        async with Rig(tmp_path, mosquitto.port, tls=tls) as rig:
+            rig.accept(3)
+            await rig.until(lambda: rig.counted("connection_failed") >= 2)
+            assert rig.counted("connected") == 0
+            authority.issue("broker")
+            await asyncio.to_thread(mosquitto.stop)
+            await asyncio.to_thread(mosquitto.start)
+            await rig.all_published()
+
+    asyncio.run(scenario())
+
+
+def test_a_broker_that_takes_its_time_is_not_flooded_and_one_that_falls_silent_is_left(
+    tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "_STALLED_S", 1.0)
+    silent = threading.Event()
+    silent.set()
+
+    def late(data: bytes) -> bytes:
+        """No PUBACK for an envelope arrives while the broker is silent."""
+        return b"" if silent.is_set() and data[:1] == b"\x40" else data
+
+    async def scenario() -> None:
+        wire = Wire(mosquitto.port, late)
+        async with Rig(tmp_path, wire.port, window=10) as rig:
+            rig.accept(500)
+            await rig.until(lambda: rig.counted("connected") >= 2)
+            assert rig.through() == 0
+            assert (rig.platform.in_flight or 0) <= 10
+            silent.clear()
+            await rig.all_published()
+        wire.close()
 
     asyncio.run(scenario())

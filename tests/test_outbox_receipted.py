@@ -150,6 +150,36 @@ def test_a_platform_that_holds_less_than_it_did_gets_what_is_still_here(tmp_path
         asyncio.run(main(outbox))
 
 
+def test_what_a_platform_lacks_and_nobody_has_any_more_is_counted(tmp_path: Path) -> None:
+    async def main(outbox: Outbox) -> None:
+        platform = Platform(outbox)
+        await platform.feed.restart()
+        fill(outbox, *range(1, 9))
+        platform.feed.wake()
+        while (row := await platform.next()) is not None:
+            platform.take(row)
+            platform.feed.taken(row)
+        await platform.feed.receipted(platform.receipt())
+        await platform.feed.flush()
+        assert outbox.prune() == 8
+        fill(outbox, *range(9, 12))
+        platform.feed.wake()
+        while (row := await platform.next()) is not None:
+            platform.take(row)
+            platform.feed.taken(row)
+        assert await platform.feed.gone() == 0
+        platform.records -= {3, 4, 5, 10}
+        await platform.feed.receipted(platform.receipt())
+        assert await platform.feed.gone() == 3
+        assert (await platform.feed.send_again(), await platform.feed.send_again()) == (0, 1)
+        again = await platform.next()
+        assert again is not None
+        assert again.row == 10
+
+    with closing(open_outbox(tmp_path / "outbox", max_batch=1, keep_published_s=0.0, **SIGNS)) as outbox:
+        asyncio.run(main(outbox))
+
+
 def test_wrong_receipts_change_nothing(tmp_path: Path) -> None:
     with closing(open_outbox(tmp_path / "outbox", max_batch=1, keep_published_s=0.0, **SIGNS)) as outbox:
         fill(outbox, 1, 2)

@@ -109,6 +109,13 @@ def platform_problems(platforms: Iterable[Mapping[str, Any]]) -> Iterator[Proble
                 f"{platform['set_aside']} were set aside since the start",
                 f"{platform['name']}.set-aside.jsonl in the state directory says which and why",
             )
+        if platform.get("lacks_gone"):
+            yield Problem(
+                "error",
+                f"platform {platform['name']} lacks records that are gone",
+                f"by its receipts it lacks {platform['lacks_gone']} that this gateway does not have any more",
+                "restore them there from a backup; lykta prove names them",
+            )
         if platform.get("refused_subscriptions"):
             yield Problem(
                 "error",

@@ -175,6 +175,11 @@ class Feed:
             self.wake()
         return count
 
+    async def gone(self) -> int:
+        """Return how many records the platform lacks, by its receipts, that nobody can send again."""
+        count: int = await self._call(lambda outbox: outbox.gone(self._platform))
+        return count
+
     async def flush(self) -> None:
         """Put what was taken on disk. Losing this note costs a repeated publication, never a reading."""
         if self._note is not None:  # begun by somebody who was cancelled

@@ -8,6 +8,7 @@ A broker's PUBACK says that the broker has a message. Only the platform's receip
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import cbor2
@@ -81,6 +82,17 @@ def lacking(connection: sqlite3.Connection, platform: str, upto: int) -> list[in
         if last < tops.get(stream, 0) and not _covered(held.get(stream, ()), first, last):
             found.append(row)
     return found
+
+
+def gone(connection: sqlite3.Connection, platform: str) -> int:
+    """Return how many records a platform lacks, between some that it holds, that are not here any more."""
+    lost = 0
+    for stream, ranges in _held(connection, platform).items():
+        row = connection.execute("SELECT min(first) FROM envelope WHERE stream = ?", (stream,)).fetchone()
+        for (_, before), (after, _) in pairwise(ranges):
+            end = after - 1 if row[0] is None else min(after - 1, row[0] - 1)
+            lost += max(0, end - before)
+    return lost
 
 
 def _advance(connection: sqlite3.Connection, platform: str) -> None:

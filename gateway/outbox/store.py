@@ -203,6 +203,11 @@ class Outbox:
         with translated(self._db):
             return receipted.lacking(self._db, platform, upto)
 
+    def gone(self, platform: str) -> int:
+        """Return how many records a platform lacks that are not here any more."""
+        with translated(self._db):
+            return receipted.gone(self._db, platform)
+
     def _free_through(self, before_s: float | None) -> int:
         """Return the id up to which nobody needs anything any more."""
         signing = [each for each in self._platforms if each in self._limits.receipts_from]

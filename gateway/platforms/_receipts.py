@@ -37,6 +37,8 @@ class ReceiptDesk:
         self._seldom = Seldom()
         self._waiting: deque[bytes] = deque(maxlen=_MAX_WAITING)
         self._news = asyncio.Event()
+        self.gone = 0
+        """Records that the platform lacks and that are not here any more."""
         self._reader = self._read(files) if files else None
 
     @property
@@ -82,10 +84,15 @@ class ReceiptDesk:
 
     async def _send_again(self, feed: Feed) -> None:
         try:
-            count = await feed.send_again()
+            count, gone = await feed.send_again(), await feed.gone()
         except StoreUnavailable as error:
             self._log.warning("not_sent_again", platform=self._platform, why=error)
             return
+        if gone != self.gone:
+            self.gone = gone
+            if gone:
+                why = "the platform receipted them before, or they were given up; what it holds shows which"
+                self._log.error("records_gone", platform=self._platform, records=gone, why=why)
         if count:
             self._count("sent_again", count)
             self._log.warning("sent_again", platform=self._platform, envelopes=count, why="the platform lacks them")

@@ -153,6 +153,7 @@ class MqttPlatform:
         return {
             "refused": self._refused,
             "refused_subscriptions": [each.removeprefix(f"{self._topic}/") for each in refused],
+            "lacks_gone": self._receipts.gone,
         }
 
     async def run(self, feed: Feed) -> None:
