@@ -3,6 +3,7 @@
 """MicroPython onto boards: only the right image, by each method; stand-ins for the tools say what the real ones say."""
 
 import hashlib
+import io
 import os
 import shutil
 import struct
@@ -187,6 +188,54 @@ def test_dfu_util_gets_the_device_that_was_chosen(tmp_path: Path, monkeypatch: p
     assert log.read_text().startswith(
         "--device 0483:df11 --alt 0 --serial 3975 --dfuse-address 0x8000000:leave --download"
     )
+
+
+def test_picotool_sends_a_board_that_runs_into_its_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = stand_in(tmp_path, "picotool", "exit 0", monkeypatch)
+    made = image(tmp_path, uf2())
+    port = Port("/dev/ttyACM7", serial_number="E660583883")
+    flash.flash(port, "pico_w_waveshare", bench(), made, mcu="RP2040", erase=True, tell=print)
+    erased, loaded = log.read_text().splitlines()
+    assert erased == "erase --ser E660583883 -F"
+    assert loaded == f"load --verify --execute --ser E660583883 -f {made.path}"
+    with pytest.raises(NoImage, match="no whole UF2"):
+        wrong = image(tmp_path, uf2(leave_out=1), "torn.uf2")
+        flash.flash(port, "pico_w_waveshare", bench(), wrong, mcu="RP2040", erase=True, tell=print)
+    assert len(log.read_text().splitlines()) == 2, "nothing was erased for an image that is torn"
+
+
+def test_without_picotool_the_button_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    made = image(tmp_path, uf2())
+    with pytest.raises(FlashFailed, match="picotool is not installed") as failed:
+        flash.flash(Port("/dev/ttyACM7"), "pico_w_waveshare", bench(), made, mcu="RP2040", erase=False, tell=print)
+    assert "BOOTSEL" in failed.value.next_step
+
+
+def test_flashing_is_rehearsed_on_a_drive_that_takes_the_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = image(tmp_path, uf2())
+    assert main(["flash", "--virtual", "1", "--image", str(made.path), "--sha256", made.sha256]) == 0
+    said = capsys.readouterr()
+    assert "firmware.uf2 taken; micropython" in said.out
+    assert "the board restarts" in said.err
+    assert main(["flash", "--virtual", "1", "--image", str(made.path), "--sha256", "0" * 64]) == 1
+    assert main(["flash", "--virtual", "1", "--board", "heltec_v3"]) == 1
+    assert "cannot be rehearsed" in capsys.readouterr().err
+
+
+def test_what_is_downloaded_counts_only_with_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LYKTA_IMAGES", str(tmp_path / "cache"))
+    served = [b"another release", uf2()]
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(served.pop(0)))
+    pin = FlashImage(file="v1.uf2", sha256=hashlib.sha256(uf2()).hexdigest(), url="https://example.org/v1.uf2")
+    pinned = bench().model_copy(update={"image": pin})
+    with pytest.raises(NoImage, match="was downloaded is not"):
+        images.find("pico_w_waveshare", pinned, None, None)
+    assert not list(tmp_path.glob("cache/*"))
+    assert images.find("pico_w_waveshare", pinned, None, None).path == tmp_path / "cache" / "v1.uf2"
+    assert images.find("pico_w_waveshare", pinned, None, None).sha256 == pin.sha256  # from the cache: nothing is served
 
 
 def test_erasing_asks_for_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

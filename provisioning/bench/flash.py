@@ -50,6 +50,11 @@ _ADVICE: Final = (
     ),
     (r"Permission denied|could not open port", "The port cannot be opened.", "lykta doctor PORT says why"),
     (
+        r"No accessible RP[- \w/]*device|ROM USB device[s ]*in BOOTSEL mode were found",
+        "picotool finds no such board.",
+        "hold BOOTSEL while plugging it in and name its drive; or add picotool's udev rule",
+    ),
+    (
         r"No DFU capable USB device|LIBUSB_ERROR_ACCESS",
         "No DFU device answers, or you may not open it.",
         "hold BOOT0 while pressing reset; add a udev rule for its USB numbers",
@@ -66,15 +71,18 @@ def flash(port: Port, name: str, bench: BenchTable, image: Image, *, mcu: str, e
     elif bench.method == "dfu":
         _dfu(port, bench, image, tell)
     else:
+        if mcu.startswith("RP2"):
+            images.check_uf2(data, mcu)
+        if mcu.startswith("RP2") and not Path(port.path).is_dir():
+            _picotool(port, image, erase, tell)
+            return
         if erase:
             raise FlashFailed(
                 "A drive cannot be erased.",
                 value=name,
                 reason="Its loader takes images only.",
-                next_step="leave --erase out; for an RP2 copy flash_nuke.uf2 first",
+                next_step="leave --erase out; for an RP2 name its serial port, which picotool erases",
             )
-        if mcu.startswith("RP2"):
-            images.check_uf2(data, mcu)
         copy_to_drive(port, name, image, data, tell)
 
 
@@ -144,6 +152,22 @@ def _dfu(port: Port, bench: BenchTable, image: Image, tell: Tell) -> None:
     if port.serial_number:
         command += ["--serial", port.serial_number]
     _run([*command, "--dfuse-address", f"{bench.offset:#x}:leave", "--download", str(image.path)], tell)
+
+
+def _picotool(port: Port, image: Image, erase: bool, tell: Tell) -> None:
+    """An RP2 that runs MicroPython is sent into its loader, and back, without a button."""
+    program = shutil.which("picotool")
+    if program is None:
+        raise FlashFailed(
+            "picotool is not installed here, and this is the serial port of a board, not its drive.",
+            value=port.path,
+            reason="picotool sends the board into its loader; without it the button does.",
+            next_step="apt install picotool; or hold BOOTSEL while plugging the board in and name its drive",
+        )
+    chosen = ["--ser", port.serial_number] if port.serial_number else []
+    if erase:
+        _run([program, "erase", *chosen, "-F"], tell)  # -F: it stays in its loader
+    _run([program, "load", "--verify", "--execute", *chosen, "-f", str(image.path)], tell)
 
 
 def _run(command: list[str], tell: Tell) -> None:

@@ -21,11 +21,11 @@ from provisioning.bench.errors import NoImage
 MAX_BYTES: Final = 64_000_000
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 _TIMEOUT_S: Final = 60
-_UF2_BLOCK: Final = struct.Struct("<IIIIIIII476sI")
-_UF2_MAGIC: Final = (0x0A324655, 0x9E5D5157)
-_UF2_END: Final = 0x0AB16F30
-_UF2_FAMILIES: Final = {"RP2040": 0xE48BFF56, "RP2350": 0xE48BFF59}
-_UF2_HAS_FAMILY: Final = 0x2000
+UF2_BLOCK: Final = struct.Struct("<IIIIIIII476sI")
+UF2_MAGIC: Final = (0x0A324655, 0x9E5D5157)
+UF2_END: Final = 0x0AB16F30
+UF2_FAMILIES: Final = {"RP2040": 0xE48BFF56, "RP2350": 0xE48BFF59}
+UF2_HAS_FAMILY: Final = 0x2000
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ def check_uf2(data: bytes, mcu: str) -> int:
 
     The format: 512-byte blocks with three magic numbers, numbered 0 to the total (UF2 specification, "File format").
     """
-    if not data or len(data) % _UF2_BLOCK.size:
-        raise _no_uf2(f"{len(data)} bytes are not whole blocks of {_UF2_BLOCK.size}")
+    if not data or len(data) % UF2_BLOCK.size:
+        raise _no_uf2(f"{len(data)} bytes are not whole blocks of {UF2_BLOCK.size}")
     blocks = list(_uf2_blocks(data))
     total = blocks[0][1]
     if [number for number, _, _, _ in blocks] != list(range(total)):
         raise _no_uf2("blocks are missing, or stand twice")
-    family = _UF2_FAMILIES.get(mcu)
+    family = UF2_FAMILIES.get(mcu)
     other = {each for _, _, each, _ in blocks if each is not None and family is not None and each != family}
     if other:
         raise _no_uf2(f"it is for family {min(other):#010x}, not for {mcu}")
@@ -85,11 +85,11 @@ def check_uf2(data: bytes, mcu: str) -> int:
 
 
 def _uf2_blocks(data: bytes) -> Iterator[tuple[int, int, int | None, int]]:
-    for at in range(0, len(data), _UF2_BLOCK.size):
-        first, second, flags, _, size, number, total, family, _, end = _UF2_BLOCK.unpack_from(data, at)
-        if (first, second) != _UF2_MAGIC or end != _UF2_END or size > 476:
+    for at in range(0, len(data), UF2_BLOCK.size):
+        first, second, flags, _, size, number, total, family, _, end = UF2_BLOCK.unpack_from(data, at)
+        if (first, second) != UF2_MAGIC or end != UF2_END or size > 476:
             raise _no_uf2(f"no block begins at byte {at}")
-        yield number, total, family if flags & _UF2_HAS_FAMILY else None, size
+        yield number, total, family if flags & UF2_HAS_FAMILY else None, size
 
 
 def _checked(path: Path, wanted: str) -> Image:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +12,16 @@ import typer
 from rich.console import Console
 
 from boards import schema
+from boards.bench import BenchTable
 from boards.errors import BoardsError
-from provisioning.bench import batch, flash, images, ports, update
+from provisioning.bench import batch, flash, images, loader_drive, ports, update
 from provisioning.bench.errors import NotConfirmed, WrongBoard
 from provisioning.bench.session import Session
 from provisioning.cli.bench import BoardOption, JsonOption, PortArgument, VirtualOption, rehearsed
 from provisioning.cli.output import complain, note, say, say_json, say_table
 
 ERASE = "ERASE"
+REHEARSED = "pico_w_waveshare"
 
 
 def flash_board(
@@ -33,17 +36,16 @@ def flash_board(
         bool, typer.Option("--erase", help="Erase all of the flash first: identity and readings too.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a word before what cannot be undone.")] = False,
+    virtual: VirtualOption = 0,
 ) -> None:
-    """Put MicroPython on a board: by esptool, its drive, or dfu-util. Only an image with the right SHA-256."""
+    """Put MicroPython on a board by esptool, picotool, its drive or dfu-util: only an image with the right SHA-256."""
+    if virtual:
+        _rehearse(virtual, board or REHEARSED, image, sha256)
+        return
     chosen = _chosen(port)
     name = ports.board_name(chosen, board)
-    try:
-        loaded = schema.load_board(name)
-    except BoardsError as error:
-        raise WrongBoard(f"This board file is refused: {error}", value=name, next_step="lykta boards") from error
-    if loaded.bench is None:
-        raise WrongBoard("This board is not flashed: it is virtual.", value=name, next_step="lykta boards")
-    found = images.find(name, loaded.bench, image, sha256)
+    loaded, table = _board(name)
+    found = images.find(name, table, image, sha256)
     if erase and not yes and not _typed(f"all that is on {chosen.path} will be lost", ERASE):
         raise NotConfirmed(
             "The flash is erased only when a person says so.",
@@ -51,9 +53,37 @@ def flash_board(
             reason="Identity, key and readings that were not delivered yet would be lost.",
             next_step=f"give the command again and type {ERASE}, or add --yes",
         )
-    flash.flash(chosen, name, loaded.bench, found, mcu=loaded.board.mcu, erase=erase, tell=note)
+    flash.flash(chosen, name, table, found, mcu=loaded.board.mcu, erase=erase, tell=note)
     say(f"{chosen.path}: {found.path.name}")
     note("next: lykta ports, then lykta enroll")
+
+
+def _board(name: str) -> tuple[schema.BoardFile, BenchTable]:
+    try:
+        loaded = schema.load_board(name)
+    except BoardsError as error:
+        raise WrongBoard(f"This board file is refused: {error}", value=name, next_step="lykta boards") from error
+    if loaded.bench is None:
+        raise WrongBoard("This board is not flashed: it is virtual.", value=name, next_step="lykta boards")
+    return loaded, loaded.bench
+
+
+def _rehearse(count: int, name: str, image: Path | None, sha256: str | None) -> None:
+    """Boards that wait in their loader get an image; then blank boards with MicroPython answer, as real ones would."""
+    loaded, table = _board(name)
+    mcu = loaded.board.mcu
+    with tempfile.TemporaryDirectory(prefix="lykta-flash-") as folder:
+        made = images.find(name, table, image, sha256) if image else loader_drive.made_up(Path(folder), mcu)
+        for number in range(1, count + 1):
+            with loader_drive.waiting(Path(folder) / f"drive{number}", name, table) as drive:
+                port = ports.drive_at(drive) or ports.Port(str(drive))
+                flash.flash(port, name, table, made, mcu=mcu, erase=False, tell=note)
+    with rehearsed(count) as found:
+        for path in found:
+            answer = ports.asked(ports.Port(path))
+            version = "" if answer.facts is None else f" {answer.facts.version_text}"
+            say(f"{path}: {made.path.name} taken; {answer.answers}{version} answers, and no node is on it")
+    note("next: lykta enroll --virtual 1 --kind street_light")
 
 
 def update_boards(
