@@ -60,7 +60,15 @@ def main() -> None:
     ratio = round(all_s / one_s, 2)
     print(
         json.dumps(
-            {"boards": BOARDS, "one_s": round(one_s, 2), "all_s": round(all_s, 2), "all_over_one": ratio}, indent=2
+            {
+                "boards": BOARDS,
+                "one_s": round(one_s, 2),
+                "all_s": round(all_s, 2),
+                "all_over_one": ratio,
+                "processors": os.cpu_count(),
+                "load_average": round(os.getloadavg()[0], 1),
+            },
+            indent=2,
         )
     )
 

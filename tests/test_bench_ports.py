@@ -166,6 +166,18 @@ def test_the_prompt_is_reached_through_it_all(main_py: str, tmp_path: Path) -> N
         assert Session(board.port).do(lambda _at, repl: repl.run("print(6*7)")).strip() == b"42"
 
 
+def test_the_console_prints_what_a_board_says_and_frames_as_dots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main_py = "import sys\nprint('good morning')\nsys.stdout.buffer.write(b'\\x00\\x1b[2J\\x00')\nprint()\n"
+    with one_board(tmp_path, main_py) as board:
+        assert main(["console", board.port, "--reset", "--for", "6"]) == 0
+    said = capsys.readouterr().out
+    assert "good morning\n" in said
+    assert "..[2J." in said
+    assert "\x1b" not in said
+
+
 def test_the_doctor_looks_into_a_board_that_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with one_board(tmp_path, "import nothing_like_this\n", files={"/select.py": b""}) as board:
         assert main(["doctor", board.port, "--listen-s", "1"]) == 1

@@ -29,6 +29,7 @@ from provisioning.cli import (
     check,
     command,
     commander,
+    console,
     demo,
     devices,
     enroll,
@@ -145,6 +146,7 @@ app.command("doctor")(bench.doctor)
 app.command("enroll")(enroll.enroll)
 app.command("flash")(flash.flash_board)
 app.command("update")(flash.update_boards)
+app.command("console")(console.console)
 app.command("monitor")(monitor.monitor)
 app.command("enrolled")(enroll.enrolled)
 app.command("label")(enroll.labels)
