@@ -9,7 +9,7 @@ import pytest
 
 from boards.virtual.ble.air import Conditions
 from firmware.wire import gatt
-from tests.ble_air_rig import BleBoard, Central, ble_air
+from tests.ble_air_rig import WAIT_S, BleBoard, Central, ble_air
 from tests.virtual_board_rig import flash
 
 PROGRAM = f"""
@@ -36,6 +36,8 @@ def irq(event, data):
         print("written:", len(ble.gatts_read(data[1])))
         if len(ble.gatts_read(data[1])) == 20:
             ble.gatts_set_buffer(down, 200)
+        else:
+            ble.gatts_notify(data[0], up, b"nobody asked")
     print("event:", event)
     if event == 1:
         raise ValueError("a handler's fault is printed, and the stack goes on")
@@ -66,10 +68,16 @@ def test_what_real_boards_do(tmp_path: Path) -> None:
         async with ble_air(tmp_path, Conditions(delay_s=0.02)) as (_, air), BleBoard(image, air) as board:
             async with Central(air) as central:
                 peer = await central.connect()
+                unasked: asyncio.Queue[bytes] = asyncio.Queue()
+                heard = peer.uplink.client.notification_subscribers
+                heard[peer.uplink.handle] = {unasked.put_nowait}  # listens, and has not written the CCCD
                 await peer.write(bytes(50))
                 await board.until_says(b"written: 20\r\n")  # cut off in silence
                 await peer.write(bytes(50))
                 await board.until_says(b"written: 50\r\n")
+                async with asyncio.timeout(WAIT_S):
+                    assert await unasked.get() == b"nobody asked"  # NimBLE's notify looks at no CCCD
+                del heard[peer.uplink.handle]
                 await peer.subscribe()
                 await board.until_says(b"full: 12 ")  # ENOMEM
             await board.until_says(b"event: 2\r\n")

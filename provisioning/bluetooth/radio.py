@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -157,4 +158,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _text(error: Exception) -> str:
+    """Its words; some of bleak's errors carry a member of an enumeration beside them."""
+    if any(isinstance(each, Enum) for each in error.args):
+        return str(error.args[0])
     return str(error) or type(error).__name__
