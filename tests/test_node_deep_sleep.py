@@ -46,6 +46,33 @@ def check_nobody_can_tell(city: City) -> None:
     assert known == sorted(known)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_many_wakes_lose_nothing(tmp_path: Path) -> None:
+    """As many readings as a bin makes in a day, a tenth of them while nobody answers."""
+
+    async def live() -> None:
+        async with bin_of(tmp_path, 4000) as city:
+            for goal in range(6, 49, 6):
+                city.server.deaf = goal == 24
+                begun = city.board.state()["deep_sleeps"]
+                if city.server.deaf:
+                    await city.board.until(lambda state, begun=begun: state["deep_sleeps"] > begun + 4, 200)
+                else:
+                    await city.until(lambda goal=goal: len(city.server.readings) >= goal, f"{goal} readings")
+            state, server = city.board.state(), city.server
+            print(state["deep_sleeps"], state["mode_s"], len(server.readings))
+            assert set(state["reset_causes"]) <= {"PWRON_RESET", "DEEPSLEEP_RESET"}
+            assert sorted(server.readings) == list(range(1, len(server.readings) + 1))
+            counts = [count for _, count in server.fcnts]
+            assert counts == sorted(set(counts))  # each once, ever higher
+            assert len(server.joins) == 1
+            assert server.conflicts == []
+            assert state["misuses"] == state["watchdog_bites"] == 0
+
+    asyncio.run(live())
+
+
 def test_a_bin_sleeps_deep_and_wakes_for_what_matters(tmp_path: Path) -> None:
     async def live() -> None:
         async with bin_of(tmp_path, 9000) as city:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Waste bin and traffic sensor under the real MicroPython: interrupts, and 24 simulated hours."""
+"""The roles under the real MicroPython: interrupts, and 24 simulated hours of each without heap growth."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("what", ["interrupts", "waste_bin", "traffic"])
+@pytest.mark.parametrize("what", ["interrupts", "waste_bin", "traffic", "street_light"])
 def test_on_the_board(micropython: Path, what: str) -> None:
     env = {**os.environ, "MICROPYPATH": f"{HERE.parent}:.frozen"}
     command = [str(micropython), "-X", "heapsize=1m", str(HERE / "upy" / "role_board.py"), what]

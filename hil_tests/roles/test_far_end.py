@@ -70,6 +70,37 @@ def test_the_city_sees_a_bin_burn_and_fall(tmp_path: Path) -> None:
         nothing_lost(city)
 
 
+@pytest.mark.slow
+def test_the_city_is_told_of_a_range_finder_that_fails_slowly(tmp_path: Path) -> None:
+    with city_of("waste_bin", "virtual_waste_bin", tmp_path, interval_ms=2000) as city:
+        wait_until(lambda: len(told(city, "fill")) >= 2, "levels from sensors that work")
+        for part in (0.2, 0.4, 0.6, 0.8, 1.0):
+            city.board("stimulus", name="ranger_fault", value=part)
+            city.board("stimulus", name="tof_dirt", value=part)
+            before = len(city.verified_seqs())
+            wait_until(lambda before=before: len(city.verified_seqs()) > before, "the next reading", 90)
+        wait_until(lambda: told(city, "sensor_fault")[-1:] == [True], "the fault", 120)
+        city.board("stimulus", name="ranger_fault", value=0.0)
+        city.board("stimulus", name="tof_dirt", value=0.0)
+        wait_until(lambda: told(city, "sensor_fault")[-1:] == [False], "the end of it", 150)
+        nothing_lost(city)
+
+
+@pytest.mark.slow
+def test_the_city_hears_more_often_of_a_bin_at_a_festival(tmp_path: Path) -> None:
+    with city_of("waste_bin", "virtual_waste_bin", tmp_path, interval_ms=12000) as city:
+        for content_mm, what in ((300.0, 300 / 1100), (900.0, 900 / 1100)):  # near full from 75 percent on
+            city.board("stimulus", name="content_mm", value=content_mm)
+            wait_until(lambda what=what: any(abs(p - what) < 0.03 for p in told(city, "fill")), f"{what:.0%}", 90)
+        wait_until(lambda: len([p for p in told(city, "fill") if p > 0.75]) >= 4, "more readings", 90)
+        readings = sorted(city.verified(), key=lambda reading: reading["seq"])
+        times = [reading["time"] for reading in readings if reading["values"].get("fill", 0) > 0.75]
+        assert times[-1] - times[0] < 12 * (len(times) - 1)
+        city.board("stimulus", name="content_mm", value=1090.0)
+        wait_until(lambda: told(city, "full")[-1:] == [True], "the full bin", 120)
+        nothing_lost(city)
+
+
 def test_the_city_sees_who_drove_past_and_nobody_twice(tmp_path: Path) -> None:
     with city_of("traffic", "virtual_traffic_loops", tmp_path, interval_ms=4000) as city:
         city.board("stimulus", name="traffic_flow", value=6.0)

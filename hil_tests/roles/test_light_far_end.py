@@ -47,6 +47,16 @@ def test_a_dead_lamp_on_dali_is_told_by_its_gear(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_over_the_air_gear_on_dali_dims_and_its_dead_lamp_is_told(tmp_path: Path) -> None:
+    """The radio's moments and those of the bus, on one processor."""
+    with light(tmp_path, "dead_lamp", DALI, link="lora") as city:
+        until_alarm(city, "lamp_failure")
+        assert not any(told(city, "gear_failure"))
+        assert model(city, "dali_gear")["broken"] == 0
+        end(city)
+
+
+@pytest.mark.slow
 def test_a_dead_lamp_behind_a_dimmer_is_seen_by_what_it_draws(tmp_path: Path) -> None:
     with light(tmp_path, "dead_lamp", settings=("rated_w=60",)) as city:
         until_alarm(city, "lamp_failure")

@@ -8,6 +8,7 @@ DS = QMC5883L data sheet 1.0, chapter 9 for the registers, table 2 for 12000 ste
 import errno
 
 from firmware.node.config import board_int
+from firmware.node.sensors._magnetometer import Magnetometer
 
 USE = "field"
 
@@ -18,35 +19,19 @@ _ID = 0xFF
 _OVERFLOW = 0x02
 
 
-class Qmc5883l:
+class Qmc5883l(Magnetometer):
     """*address* is 0x0D, and only that: two of them need two buses."""
 
     def __init__(self, i2c, address: int) -> None:
-        self._i2c = i2c
-        self._address = address
-        self._ready = False
-        self._raw = bytearray(7)
+        setup = (_SET_PERIOD, b"\x01"), (_CONTROL_1, _CONTINUOUS)  # DS section 9.2.5: the period is recommended
+        super().__init__(i2c, address, (_CHIP_ID, _ID), setup, (_OUT, 7))
 
     def field_nt(self) -> tuple:
         """Return (x, y, z) in nanotesla. Raises OSError when the chip does not answer, or its range is exceeded."""
-        if not self._ready:
-            self._begin()
-        raw = self._raw
-        try:
-            self._i2c.readfrom_mem_into(self._address, _OUT, raw)
-        except OSError:
-            self._ready = False
-            raise
+        raw = self.read()
         if raw[6] & _OVERFLOW:
             raise OSError(errno.ERANGE if hasattr(errno, "ERANGE") else errno.EIO)
         return (_nt(raw, 0), _nt(raw, 2), _nt(raw, 4))
-
-    def _begin(self) -> None:
-        if self._i2c.readfrom_mem(self._address, _CHIP_ID, 1)[0] != _ID:
-            raise OSError(errno.ENODEV)
-        self._i2c.writeto_mem(self._address, _SET_PERIOD, b"\x01")  # DS section 9.2.5: recommended
-        self._i2c.writeto_mem(self._address, _CONTROL_1, _CONTINUOUS)
-        self._ready = True
 
 
 def _nt(raw: bytearray, at: int) -> int:

@@ -6,9 +6,8 @@ UM = PNI RM3100 user manual r09.0: section 5 for the registers, table 3-1 for 75
 table 5-4 for the rates. Four of them fit one bus (addresses 0x20 to 0x23).
 """
 
-import errno
-
 from firmware.node.config import board_int
+from firmware.node.sensors._magnetometer import Magnetometer
 
 USE = "field"
 
@@ -19,34 +18,17 @@ _RATE_150_HZ = b"\x94"
 _CONTINUOUS = b"\x71"  # x, y and z
 
 
-class Rm3100:
+class Rm3100(Magnetometer):
     """*address* 0x20 to 0x23, as two pins say."""
 
     def __init__(self, i2c, address: int) -> None:
-        self._i2c = i2c
-        self._address = address
-        self._ready = False
-        self._raw = bytearray(9)
+        setup = (_CCX, _CYCLES), (_TMRC, _RATE_150_HZ), (_CMM, _CONTINUOUS)
+        super().__init__(i2c, address, (_REVID, _REVISION), setup, (_OUT, 9))
 
     def field_nt(self) -> tuple:
         """Return (x, y, z) in nanotesla. Raises OSError when the chip does not answer."""
-        if not self._ready:
-            self._begin()
-        raw = self._raw
-        try:
-            self._i2c.readfrom_mem_into(self._address, _OUT, raw)
-        except OSError:
-            self._ready = False
-            raise
+        raw = self.read()
         return (_nt(raw, 0), _nt(raw, 3), _nt(raw, 6))
-
-    def _begin(self) -> None:
-        if self._i2c.readfrom_mem(self._address, _REVID, 1)[0] != _REVISION:
-            raise OSError(errno.ENODEV)
-        self._i2c.writeto_mem(self._address, _CCX, _CYCLES)
-        self._i2c.writeto_mem(self._address, _TMRC, _RATE_150_HZ)
-        self._i2c.writeto_mem(self._address, _CMM, _CONTINUOUS)
-        self._ready = True
 
 
 def _nt(raw: bytearray, at: int) -> int:
