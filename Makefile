@@ -30,7 +30,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: scenarios ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -72,6 +72,11 @@ hil: ## every test of a device in the hand: virtual ones, or those of RIG=lab.to
 	@tools/venv.sh run test
 	@$(BIN)/python -m pytest -m "" -s --timeout 600 --rig $(RIG) --report build/hil --junitxml build/hil/junit.xml \
 	  $(if $(filter hil_tests%,$(ARGS)),,hil_tests $(if $(filter virtual,$(RIG)),tests/test_hil_lab.py)) $(ARGS)
+
+scenarios: ## what the city receives of each kind in each scenario, faults too, and a day of a bin in deep sleep (half an hour)
+	@tools/venv.sh run test
+	@tools/system_packages.sh
+	@$(BIN)/python -m pytest hil_tests/roles tests/test_node_deep_sleep.py tests/test_role_on_micropython.py -m "" -s --timeout 1200 $(ARGS)
 
 deb: ## the Debian packages, for bookworm and trixie, into dist/
 	@tools/venv.sh run

@@ -124,7 +124,7 @@ def _go(head: list, room: bytearray, state_end: int, end: int) -> None:
     struct.pack_into(_HEAD, room, 0, state_end - _HEAD_BYTES, end - state_end, binascii.crc32(whole[_HEAD_BYTES:end]))
     machine.RTC().memory(whole[:end])  # type: ignore[attr-defined]  # asked for before
     _hold(pins[1], True)
-    if pins[0] is not None:
+    if pins[0] is not None and not Pin(pins[0], Pin.IN).value():  # one that is stuck would end every sleep at once
         options = {"trigger": getattr(Pin, "WAKE_HIGH", 0), "wake": getattr(machine, "DEEPSLEEP", 0)}
         Pin(pins[0], Pin.IN).irq(**options)  # type: ignore[arg-type]
     machine.deepsleep(max(_LEAST_MS, until_ms - now_ms))
