@@ -126,9 +126,9 @@ class City:
         self.text += os.read(self._line, 4096)
         self.gateway.changed.set()
 
-    async def until(self, condition: Callable[[], bool], what: str) -> None:
+    async def until(self, condition: Callable[[], bool], what: str, wait_s: float = WAIT_S) -> None:
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(wait_s):
                 while not condition():
                     self.gateway.changed.clear()
                     await self.gateway.changed.wait()

@@ -13,8 +13,10 @@ from firmware.wire import cbor, readings
 from firmware.wire.kinds import common, waste_bin, waste_bin_controls
 from tests.radio_city import City
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.apart]
+pytestmark = [pytest.mark.timeout(700), pytest.mark.apart]
 KEY = {name: key for name, key, *_ in (*waste_bin.FIELDS, *common.FIELDS)}
+RESERVED = 64  # frame counters between two writes of the session to flash
+PATIENCE_S = 200
 LOOK = next(key for name, key, *_ in waste_bin_controls.SETTINGS if name == "asleep_look_s")
 
 
@@ -32,12 +34,14 @@ def told(city: City, field: str) -> list[Any]:
 
 
 def check_nobody_can_tell(city: City) -> None:
-    """One session, every counter once and none left out, every reading once, its time never back, one report."""
+    """One session, every counter once, every reading once, its time never back, one report."""
     state, server = city.board.state(), city.server
     assert set(state["reset_causes"]) == {"PWRON_RESET", "DEEPSLEEP_RESET"}
     assert state["misuses"] == state["watchdog_bites"] == state["crashes"] == 0, state["last_misuse"]
-    assert len(server.joins) == 1
-    assert [count for _, count in server.fcnts] == list(range(len(server.fcnts)))
+    assert len({address for address, _ in server.fcnts}) == 1
+    counts = [count for _, count in server.fcnts]
+    assert counts == sorted(set(counts))
+    assert counts[-1] < RESERVED  # each start that goes by flash leaves out what is left of a block
     assert sorted(server.readings) == list(range(1, len(server.readings) + 1))
     assert server.conflicts == []
     assert len(told(city, "boots")) == 1
@@ -59,14 +63,16 @@ def test_many_wakes_lose_nothing(tmp_path: Path) -> None:
                 if city.server.deaf:
                     await city.board.until(lambda state, begun=begun: state["deep_sleeps"] > begun + 4, 200)
                 else:
-                    await city.until(lambda goal=goal: len(city.server.readings) >= goal, f"{goal} readings")
+                    await city.until(
+                        lambda goal=goal: len(city.server.readings) >= goal, f"{goal} readings", PATIENCE_S
+                    )
             state, server = city.board.state(), city.server
             print(state["deep_sleeps"], state["mode_s"], len(server.readings))
             assert set(state["reset_causes"]) <= {"PWRON_RESET", "DEEPSLEEP_RESET"}
             assert sorted(server.readings) == list(range(1, len(server.readings) + 1))
             counts = [count for _, count in server.fcnts]
             assert counts == sorted(set(counts))  # each once, ever higher
-            assert len(server.joins) == 1
+            assert len({address for address, _ in server.fcnts}) == 1
             assert server.conflicts == []
             assert state["misuses"] == state["watchdog_bites"] == 0
 
@@ -76,12 +82,12 @@ def test_many_wakes_lose_nothing(tmp_path: Path) -> None:
 def test_a_bin_sleeps_deep_and_wakes_for_what_matters(tmp_path: Path) -> None:
     async def live() -> None:
         async with bin_of(tmp_path, 9000) as city:
-            await city.until(lambda: city.board.state()["deep_sleeps"] >= 2, "two deep sleeps")
+            await city.until(lambda: city.board.state()["deep_sleeps"] >= 2, "two deep sleeps", PATIENCE_S)
             await city.board.stimulus("lid_openings", city.board.state()["values"]["lid_openings"] + 1)
-            await city.until(lambda: told(city, "lid_openings")[-1:] == [1], "the lid to be told of")
-            await city.board.until(lambda state: state["asleep"] == "deep", 60)
+            await city.until(lambda: told(city, "lid_openings")[-1:] == [1], "the lid to be told of", PATIENCE_S)
+            await city.board.until(lambda state: state["asleep"] == "deep", PATIENCE_S)
             await city.board.stimulus("bin_temperature_c", 90.0)
-            await city.until(lambda: any(told(city, "fire")), "the fire")
+            await city.until(lambda: any(told(city, "fire")), "the fire", PATIENCE_S)
             assert city.server.alarms[-1][1]  # confirmed
             check_nobody_can_tell(city)
             print(city.board.state()["mode_s"])
