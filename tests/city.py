@@ -137,11 +137,19 @@ class City:
 
     def stats(self) -> dict[str, Any]:
         """Return what `lykta-gateway stats` says."""
-        command = [sys.executable, "-m", "gateway.cli", "stats", "--config", str(self.config), "--json"]
-        done = subprocess.run(command, env=_ENV, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, f"stats: {done.returncode}\n{done.stdout}{done.stderr}"
-        found: dict[str, Any] = json.loads(done.stdout)
+        found: dict[str, Any] = self._gateway_says("stats")
         return found
+
+    def commands(self) -> list[dict[str, Any]]:
+        """Return what `lykta-gateway commands` lists, newest first."""
+        found: list[dict[str, Any]] = self._gateway_says("commands")
+        return found
+
+    def _gateway_says(self, word: str) -> Any:
+        command = [sys.executable, "-m", "gateway.cli", word, "--config", str(self.config), "--json"]
+        done = subprocess.run(command, env=_ENV, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, f"{word}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
 
     def counted(self, group: str, name: str) -> int:
         """Return how often the daemon has counted this; a running one writes its counts down each second."""

@@ -11,6 +11,7 @@ import pytest
 from tests.city import City, running, wait_until
 from tests.conftest import Mosquitto
 from tests.lora_city import LoraCity
+from tests.test_end_to_end_ble_board import BleCity
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.apart]
 
@@ -46,10 +47,10 @@ def joined(city: City) -> None:
 
 def test_a_lamp_obeys_and_its_settings_outlive_its_power(tmp_path: Path, mosquitto: Mosquitto, seed: int) -> None:
     with running(City(tmp_path, mosquitto.port, seed=seed)) as city:
-        room = Room(city)
         city.start_verifier()
         city.start_gateway()
         city.start_board()
+        room = Room(city)  # while the board joins
         joined(city)
         *_, done, summary = room.order("command", "dim", "lamp 1", "40", "--for", "1h")
         assert (done["state"], done["device"], summary["done"]) == ("done", city.dev_eui, True)
@@ -72,8 +73,8 @@ def test_a_lamp_on_the_air_obeys_and_a_lost_gateway_forgets_nothing(
     tmp_path: Path, mosquitto: Mosquitto, seed: int
 ) -> None:
     with running(LoraCity(tmp_path, mosquitto.port, seed=seed)) as city:
-        room = Room(city, ("dim", "report_status"))
         city.start_all()
+        room = Room(city, ("dim", "report_status"))  # while the board joins
         joined(city)
         *_, done, summary = room.order("command", "dim", "lamp 1", "40", "--for", "1h")
         assert (done["state"], done["device"], summary["done"]) == ("done", city.dev_eui, True)
@@ -85,3 +86,25 @@ def test_a_lamp_on_the_air_obeys_and_a_lost_gateway_forgets_nothing(
         *_, refused, _summary = room.order("command", "restart", "lamp 1", code=1)
         assert refused["state"] == "refused"
         assert refused["left_out"][city.dev_eui].startswith("not_allowed")
+
+
+@pytest.mark.slow
+def test_a_lamp_on_bluetooth_obeys_and_a_lost_gateway_forgets_nothing(
+    tmp_path: Path, mosquitto: Mosquitto, seed: int
+) -> None:
+    with running(BleCity(tmp_path, mosquitto.port, seed=seed, interval_ms=1000)) as city:
+        city.start_verifier()
+        city.start_air()
+        city.start_gateway()
+        city.start_board()
+        room = Room(city, ("dim",))
+        joined(city)
+        *_, done, summary = room.order("command", "dim", "lamp 1", "40", "--for", "1h")
+        assert (done["state"], done["device"], summary["done"]) == ("done", city.dev_eui, True)
+        city.kill("gateway")
+        room.order("command", "dim", "lamp 1", "70", "--for", "1h", "--wait", "0s", code=1)
+        city.start_gateway()
+        wait_until(lambda: city.verified()[-1]["values"].get("dim") == 0.7, "a reading at 70 %", 150)
+        wait_until(lambda: all(each["over"] for each in city.commands()), "the end of both commands", 150)
+        assert [each["devices"][0]["state"] for each in city.commands()] == ["done", "done"]
+        assert city.log("gateway").count('"command_queued"') == 2
