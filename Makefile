@@ -93,7 +93,7 @@ ble-vm-test: ## the packaged gateway on the real BlueZ of Debian 13, in an emula
 ble-test: ## every test of Bluetooth, the long ones too, but for the one in the emulated machine
 	@tools/venv.sh run test
 	@tools/system_packages.sh
-	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "" tests/test_*ble*.py $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "" tests/test_*ble*.py tests/test_end_to_end_commands.py $(ARGS)
 
 fuzz: ## INPUTS=10000000 mutated inputs over each of serial, UDP, MQTT and authentic payloads, guided by coverage
 	@tools/venv.sh run test fuzz
