@@ -6,7 +6,7 @@ Prints one JSON object. Bytes are those of the 64-bit Unix port, where a word is
 simulated ``machine`` module lives in the same heap and is counted against the node. ``used`` is what is alive after a
 collection while readings flow; ``smallest_heap`` is the least in which the board still starts and delivers. ``lora`` is
 the same for a board with a radio, in the virtual air and in a session; ``steps`` are single steps of LoRaWAN: time as
-a multiple of AES-CMAC over 51 bytes on the same interpreter, and garbage.
+a multiple of AES-CMAC over 51 bytes on the same interpreter, and garbage. ``bluetooth``: a board whose gateway is near.
 """
 
 import asyncio
@@ -24,11 +24,12 @@ sys.path.insert(0, str(ROOT))
 
 from boards.build import board_sources, build_tree  # noqa: E402
 from boards.virtual.image import make_image  # noqa: E402
-from tests.heap_probe import radio_heap  # noqa: E402
+from tests.heap_probe import bluetooth_heap, radio_heap  # noqa: E402
 from tests.node_rig import Rig, identity, identity_files  # noqa: E402
 
 READINGS = 200
 HEAP = 256 * 1024
+BLE_HEAP = 272 * 1024
 STEP = 8 * 1024
 STATUS = re.compile(rb"heap: (\d+) bytes used, (\d+) free")
 BARE = "import gc\ngc.collect()\nprint('heap: %d bytes used, %d free' % (gc.mem_alloc(), gc.mem_free()))\n"
@@ -107,6 +108,17 @@ def radio() -> dict[str, object]:
         }
 
 
+def bluetooth() -> dict[str, object]:
+    """Measure boards with Bluetooth, alone and beside LoRa: in more heap, for the chip is simulated in the same one."""
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        return {
+            "heap": BLE_HEAP,
+            "used": bluetooth_heap(scratch / "ble", BLE_HEAP),
+            "used_with_lora": bluetooth_heap(scratch / "lora_ble", BLE_HEAP, "lora_ble"),
+        }
+
+
 def steps() -> dict[str, dict[str, float]]:
     """Return time and garbage of single steps under MicroPython."""
     environment = {**os.environ, "MICROPYPATH": f"{ROOT}:.frozen"}
@@ -150,6 +162,7 @@ def main() -> None:
             "used_when_compiled_on_the_board": source_used,
             "bytecode_on_flash": sum(path.stat().st_size for path in bytecode.rglob("*") if path.is_file()),
             "lora": radio(),
+            "bluetooth": bluetooth(),
         }
     print(json.dumps(result, indent=2))
 

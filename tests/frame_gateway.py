@@ -106,6 +106,8 @@ class RadioGateway:
         """Frames that carried something of a queue."""
         self.planned: dict[bytes, bytes] = {}
         """The DevEUI for which each downlink was sealed."""
+        self.missed: list[Planned] = []
+        """Those that found no way."""
         self._timeline = timeline
         self._clock = clock
         self._start = (clock.wall, clock.monotonic)
@@ -128,6 +130,10 @@ class RadioGateway:
         passed_s = self._timeline.now_us / SECOND_US
         self._clock.wall, self._clock.monotonic = self._start[0] + passed_s, self._start[1] + passed_s
         return self._clock.monotonic
+
+    def moment_us(self, monotonic_s: float) -> int:
+        """Return the timeline's moment of the gateway's clock."""
+        return round((monotonic_s - self._start[1]) * SECOND_US)
 
     def _forward(self, eui: bytes, concentrator: Concentrator, event: Event) -> None:
         if not isinstance(event, FrameHeard) or (rxpk := concentrator.rxpk(event)) is None:
@@ -172,6 +178,8 @@ class RadioGateway:
         try:
             step.send(None)
         except StopIteration as done:
+            if not done.value:
+                self.missed.append(planned)
             if planned.item is not None:
                 self.items_sent += bool(done.value)
                 self._stages.server.settle(planned, self.set_clock(), sent=done.value)

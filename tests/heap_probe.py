@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""How much of its heap a board with a radio uses at work, from its own status lines."""
+"""How much of its heap a board with a radio, or with Bluetooth, uses at work, from its own status lines."""
 
 import asyncio
 import re
 from pathlib import Path
 from typing import Any
 
+from tests.ble_air_rig import BOARD, Central, Gateway, ble_air
 from tests.radio_city import City
 
 INTERVAL_MS = 400
@@ -31,14 +32,34 @@ def radio_heap(
         async with City(
             folder, 1, lorawan, {"heap_bytes": heap_bytes} | own, kind=kind, interval_ms=INTERVAL_MS
         ) as city:
-
-            def done() -> bool:
-                enough = city.server.base >= readings and len(STATUS.findall(city.text)) > 1
-                return enough or b"MemoryError" in city.text or b"memory allocation failed" in city.text
-
-            await city.until(done, f"{readings} receipted readings and two status lines")
-            if b"emory" in city.text:
-                raise MemoryError(city.text.decode(errors="replace"))
-            return int(STATUS.findall(city.text)[-1][0])
+            return await _used(city, readings)
 
     return asyncio.run(live())
+
+
+def bluetooth_heap(folder: Path, heap_bytes: int, link: str = "ble", readings: int = 4) -> int:
+    """As ``radio_heap``, for a street light whose gateway is near; *link*: "ble" or "lora_ble". MemoryError."""
+    folder.mkdir(exist_ok=True)
+
+    async def live() -> int:
+        async with ble_air(folder) as (_, air):
+            board = {"board": BOARD, "ble_air": air, "heap_bytes": heap_bytes}
+            async with (
+                City(folder, 1, None, board, link=link, interval_ms=INTERVAL_MS) as city,
+                Central(air) as central,
+                Gateway(central, city.server),
+            ):
+                return await _used(city, readings)
+
+    return asyncio.run(live())
+
+
+async def _used(city: City, readings: int) -> int:
+    def done() -> bool:
+        enough = city.server.base >= readings and len(STATUS.findall(city.text)) > 1
+        return enough or b"MemoryError" in city.text or b"memory allocation failed" in city.text
+
+    await city.until(done, f"{readings} receipted readings and two status lines")
+    if b"emory" in city.text:
+        raise MemoryError(city.text.decode(errors="replace"))
+    return int(STATUS.findall(city.text)[-1][0])

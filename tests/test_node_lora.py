@@ -12,7 +12,7 @@ import pytest
 pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
 
 HERE = Path(__file__).parent
-SCRIPTS = [HERE / "upy" / name for name in ("node_lora.py", "node_lora_ts009.py")]
+SCRIPTS = [HERE / "upy" / name for name in ("node_lora.py", "node_lora_hostile.py", "node_lora_ts009.py")]
 SCENARIOS = {
     scenario: script
     for script in SCRIPTS
