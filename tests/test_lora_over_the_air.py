@@ -39,7 +39,7 @@ def test_a_board_with_the_other_radio_chip_joins_and_delivers(tmp_path: Path) ->
 
 @pytest.mark.parametrize("after_uplink_ms", [1300, 2300], ids=["between_the_windows", "after_the_windows"])
 def test_a_class_c_board_is_reached_outside_its_windows(tmp_path: Path, after_uplink_ms: int) -> None:
-    """Not before RX1: at SF12 the shortest frame takes 991 ms. Nor with ``imme``, which a forwarder sends after a second:
+    """Not before RX1: at SF12 the shortest frame takes 991 ms. Nor with ``imme``, sent a second later:
     it would begin with RX1, whose window at SF11 or SF12 hides the preamble, always.
 
     Nothing but the calls is sent, so that they meet no other downlink; each is scheduled on the gateway's own clock.

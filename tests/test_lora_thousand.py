@@ -239,7 +239,7 @@ def test_a_downlink_that_was_not_sent_had_no_way(hour: Hour) -> None:
     """In both windows, at every gateway that heard the uplink: sending already, or its share of the hour used up.
 
     Reckoned from what was on air, not from the gateway's books. How many that are, the seed decides: 5 to 43 % of the
-    receipts in the hour in which all devices join. A Join-Accept in RX2 is on air for as long as ten receipts there, and
+    receipts in the hour in which all devices join. A Join-Accept in RX2 is on air for as long as ten receipts, and
     160 of them use up the 288 s that one gateway has for receipts.
     """
     sent = {radio: [each for each in hour.downlinks if each.sender.id == radio] for radio in hour.radios}
