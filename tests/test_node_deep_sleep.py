@@ -3,20 +3,25 @@
 """A bin that sleeps deep, over the air: each wake is a new start of the shipped firmware, and nobody can tell."""
 
 import asyncio
+import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from boards.virtual.clock import MEMORY_BYTES
 from firmware.node import slots
 from firmware.wire import cbor, readings
 from firmware.wire.kinds import common, waste_bin, waste_bin_controls
 from tests.radio_city import City
+from tests.sim_bench import Bench, play
 
 pytestmark = [pytest.mark.timeout(700), pytest.mark.apart]
 KEY = {name: key for name, key, *_ in (*waste_bin.FIELDS, *common.FIELDS)}
 RESERVED = 64  # frame counters between two writes of the session to flash
 PATIENCE_S = 200
+NODE_BYTES = 1300  # of what a young node knows; names are short ones
+GROWS_BYTES = MEMORY_BYTES - NODE_BYTES
 LOOK = next(key for name, key, *_ in waste_bin_controls.SETTINGS if name == "asleep_look_s")
 
 
@@ -86,6 +91,8 @@ def test_a_bin_sleeps_deep_and_wakes_for_what_matters(tmp_path: Path) -> None:
             await city.board.stimulus("lid_openings", city.board.state()["values"]["lid_openings"] + 1)
             await city.until(lambda: told(city, "lid_openings")[-1:] == [1], "the lid to be told of", PATIENCE_S)
             await city.board.until(lambda state: state["asleep"] == "deep", PATIENCE_S)
+            print(len(city.board._rtc.memory()))
+            assert 0 < len(city.board._rtc.memory()) <= NODE_BYTES
             await city.board.stimulus("bin_temperature_c", 90.0)
             await city.until(lambda: any(told(city, "fire")), "the fire", PATIENCE_S)
             assert city.server.alarms[-1][1]  # confirmed
@@ -93,3 +100,36 @@ def test_a_bin_sleeps_deep_and_wakes_for_what_matters(tmp_path: Path) -> None:
             print(city.board.state()["mode_s"])
 
     asyncio.run(live())
+
+
+def test_what_a_bin_knows_after_days_fits_beside_what_the_node_knows() -> None:
+    """And comes back as it was: the trend with all its points, alarms, what was told."""
+
+    async def script(bench: Bench) -> None:
+        slumber = importlib.import_module("firmware.node.slumber")
+
+        def kept() -> list[dict[str, Any]]:
+            return [slumber._plain(each) for each in bench.role.kept()]
+
+        young = sum(len(cbor.dumps(each)) for each in kept())
+        await bench.run(30)
+        assert len(bench.role._trend._trend.points()) > 16
+        old = kept()
+        grown = sum(len(cbor.dumps(each)) for each in old) - young
+        print(grown)
+        assert grown <= GROWS_BYTES
+        before = [dict(vars(each)) for each in bench.role.kept()]
+        for packed, was in zip(old, before, strict=True):
+            thawed = slumber._thawed(cbor.loads(cbor.dumps(packed), 8, 1024))
+            assert set(thawed) <= set(was)
+            for name, value in thawed.items():
+                assert value == pytest.approx(was[name], rel=1e-5) if isinstance(value, float) else True
+                if isinstance(value, int | str | set):
+                    assert value == was[name]
+        speed = bench.role._trend.speed_pct_d()
+        trend = slumber._thawed(slumber._plain(bench.role._trend._trend))
+        for name, value in trend.items():
+            setattr(bench.role._trend._trend, name, value)
+        assert bench.role._trend.speed_pct_d() == pytest.approx(speed, rel=1e-3)
+
+    play("virtual_waste_bin", "waste_bin", "week", 7, script)

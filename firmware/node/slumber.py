@@ -183,9 +183,9 @@ def _frozen(value):
         return [_frozen(each) for each in value]
     if isinstance(value, dict):
         return {name: _frozen(value[name]) for name in value}
-    if value is None or isinstance(value, (bool, int, str, bytes)):
+    if value is None or isinstance(value, (bool, int, bytes)):
         return value
-    raise TypeError
+    raise TypeError  # also for a text: names do not change
 
 
 def _thawed(value):
