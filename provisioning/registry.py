@@ -39,6 +39,7 @@ from provisioning.register.credentials import Keys
 from provisioning.register.log import Change, changing
 from provisioning.register.registration import register_bench
 from provisioning.register.stock import DatabaseStock, object_of
+from provisioning.register.version import FileVersion
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -55,6 +56,8 @@ class Registry:
         self._engine = engine
         self._box = keys
         self._keys: Keys | None = None
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._version = None if file is None else FileVersion(Path(file))
         self.actor = os.environ.get("LYKTA_ACTOR") or getpass.getuser()
         """Who the log says it was."""
 
@@ -98,12 +101,18 @@ class Registry:
 
     def close(self) -> None:
         """Close all connections to the database."""
+        if self._version is not None:
+            self._version.close()
         self._engine.dispose()
 
     def city(self) -> str:
         """The name of the city."""
         with self._transaction() as connection:
             return str(connection.execute(select(tables.city.c.name)).scalar_one())
+
+    def version(self) -> object | None:
+        """What stays equal as long as nothing in the register changes; None where that takes reading it."""
+        return None if self._version is None else self._version.token()
 
     def device(self, dev_eui: bytes) -> Device | None:
         """The device with this DevEUI, None where the register holds none."""

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The register's short memory: what a flood of strangers cannot do, and the one form that refusals have."""
 
+import contextlib
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,6 +28,8 @@ class Listed:
 
     devices: dict[bytes, Entry] = field(default_factory=dict)
     asked: list[bytes] = field(default_factory=list)
+    changes: int | None = None
+    """None: a database that cannot tell."""
 
     def device(self, dev_eui: bytes) -> Entry | None:
         self.asked.append(dev_eui)
@@ -34,6 +37,9 @@ class Listed:
 
     def app_key(self, dev_eui: bytes) -> bytes:
         raise AssertionError(dev_eui)
+
+    def version(self) -> object | None:
+        return self.changes
 
 
 def eui(number: int) -> bytes:
@@ -77,6 +83,48 @@ def test_both_answers_are_asked_for_again_in_time_and_at_once_when_told_to() -> 
     clock.sleep(16)
     with pytest.raises(errors.RetiredDevice):
         known.active(eui(1))
+
+
+def test_what_has_not_changed_is_not_read_again() -> None:
+    clock, listed = TestClock(), Listed({eui(number): Entry(eui(number)) for number in (1, 2)}, changes=1)
+    known = KnownDevices(listed, clock)
+    known.active(eui(1))
+    known.active(eui(2))
+    listed.asked.clear()
+    for _ in range(100):
+        clock.sleep(3600)
+        known.active(eui(1))
+        known.active(eui(2))
+    assert listed.asked == []
+    listed.devices[eui(1)], listed.changes = Entry(eui(1), state="retired"), 2
+    clock.sleep(16)
+    with pytest.raises(errors.RetiredDevice):
+        known.active(eui(1))
+    known.active(eui(2))
+    assert listed.asked == [eui(1), eui(2)]
+    listed.changes = None
+    for _ in range(3):
+        clock.sleep(16)
+        known.active(eui(2))
+    assert len(listed.asked) == 5, "whoever cannot tell is asked again"
+
+
+def test_a_change_just_before_or_just_after_a_record_was_read_is_heard() -> None:
+    for before in (True, False):
+        clock, listed = TestClock(), Listed({eui(1): Entry(eui(1)), eui(2): Entry(eui(2))}, changes=1)
+        known = KnownDevices(listed, clock)
+        for _ in range(2):
+            clock.sleep(16)
+            known.active(eui(2))  # version 1 is known, and looked at just now
+        for step in (before, not before):
+            if step:
+                listed.devices[eui(1)], listed.changes = Entry(eui(1), state="retired"), 2
+            else:
+                with contextlib.suppress(errors.RetiredDevice):
+                    known.active(eui(1))
+        clock.sleep(16)
+        with pytest.raises(errors.RetiredDevice):
+            known.active(eui(1))
 
 
 def _kinds(root: type[errors.Refused]) -> list[type[errors.Refused]]:
