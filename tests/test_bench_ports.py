@@ -5,8 +5,10 @@
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,6 +178,32 @@ def test_the_console_prints_what_a_board_says_and_frames_as_dots(
     assert "good morning\n" in said
     assert "..[2J." in said
     assert "\x1b" not in said
+
+
+def test_the_console_is_a_terminal_where_there_is_one(tmp_path: Path) -> None:
+    with one_board(tmp_path) as board:
+        command = [sys.executable, "-m", "provisioning.cli", "console", board.port]
+        master, slave = pty.openpty()
+        with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as talk:
+            os.close(slave)
+            try:
+                _until(master, b"Miniterm on")
+                os.write(master, b"\r\nprint(6*7)\r\n")
+                _until(master, b"\n42")
+                os.write(master, b"\x1d")
+                assert talk.wait(60) == 0
+            finally:
+                talk.kill()
+        os.close(master)
+
+
+def _until(descriptor: int, words: bytes) -> None:
+    seen = b""
+    deadline = time.monotonic() + 90
+    while words not in seen:
+        assert time.monotonic() < deadline, seen
+        if select.select([descriptor], [], [], 0.5)[0]:
+            seen += os.read(descriptor, 4096)
 
 
 def test_the_doctor_looks_into_a_board_that_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

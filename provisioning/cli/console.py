@@ -42,7 +42,7 @@ def console(
                     _reset(line)
             # pyserial's own terminal, in the place of this process: it owns keyboard and screen.
             command = [sys.executable, "-m", "serial.tools.miniterm", chosen.path, str(baud)]
-            os.execv(sys.executable, [*command, "--raw", "--exclusive"])  # noqa: S606
+            os.execv(sys.executable, command)  # noqa: S606
         with Line(chosen.path, baud) as line:
             if reset:
                 _reset(line)
