@@ -27,6 +27,7 @@ from tests.bench_rig import Faults, control, one_board, until
 pytestmark = pytest.mark.apart
 
 _WAIT_S = 60.0
+_NEVER = 1_000_000_000
 
 
 def put(
@@ -118,6 +119,14 @@ def _fault(board: VirtualBoard, faults: Faults, rng: random.Random) -> str:
     return kind
 
 
+def _mended(board: VirtualBoard) -> None:
+    """Cable in, no cut of the power in store, and the board as a person finds it who switches it on."""
+    control(board, "replug")
+    control(board, "power_cut")
+    control(board, "power_cut", after_flash_operations=_NEVER)
+    control(board, "power_on")
+
+
 def _booted(at: Board, _repl: RawRepl) -> tuple[str | None, dict[str, str]]:
     """The slot that the board boots into, and the SHA-256 of all that lies in it."""
     slot = at.facts().launcher.slot
@@ -138,23 +147,23 @@ def _interrupted_install(
     count = {"cable": 0, "power": 0, "reset": 0}
     versions = [bench_rig.package(n) for n in (1, 2)]
     running: Package | None = None
-    for number in range(rounds):
-        new = versions[number % 2]
-        with one_board(folder) as board:
+    with one_board(folder) as board:
+        for number in range(rounds):
+            new = versions[number % 2]
             count[_fault(board, faults, rng)] += 1
             try:
                 put(board, new, attempts=1)
             except Exception as error:  # noqa: BLE001  whatever it was, the board counts
                 assert getattr(error, "retry", False), error
             faults.clear()
-        with one_board(folder) as board:
-            slot, found = Session(board.port).do(_booted)
+            _mended(board)
+            slot, found = Session(board.port, wait_s=_WAIT_S).do(_booted)
             whole = next((each for each in versions if found == _complete(each)), None)
             assert whole is not None or (slot is None and running is None), (number, slot, sorted(found))
             assert whole in (new, running)
             put(board, new)
             assert restart(board).endswith(b"runs %d\r\n" % (number % 2 + 1))
-        running = new
+            running = new
     return count
 
 
