@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning.bench import esp_image, flash
-from provisioning.bench.errors import FlashFailed, NoImage
+from provisioning.bench.errors import NoImage
 from tests.esp_images import ESP32, FIRST_DATA
 from tests.esp_images import esp_image as made
 
@@ -52,12 +52,12 @@ def test_no_changed_byte_goes_unnoticed(at: int, change: int) -> None:
         esp_image.check(data, 0, "esp32s3")
 
 
+@pytest.mark.slow
 def test_esptool_says_the_same(tmp_path: Path) -> None:
-    """esptool exits with 0 for an image whose checksum is wrong: what counts is what it says."""
-    try:
-        command = flash.esptool_command()
-    except FlashFailed as error:
-        pytest.skip(f"not run: {error.state} {error.next_step}")
+    """esptool comes as source only, so it is not among what is installed here: pip install esptool, then -m slow.
+
+    It exits with 0 for an image whose checksum is wrong: what counts is what it says."""
+    command = flash.esptool_command()
     samples = {"good": GOOD, "no hash": made(hashed=False), **{name: data for name, (data, _) in BAD.items() if data}}
     for name, data in samples.items():
         path = tmp_path / "image.bin"
