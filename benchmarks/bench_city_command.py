@@ -4,7 +4,7 @@
 
 Prints one JSON object: for one and for three gateways, after how many seconds half, 90 % and 99 % of the lamps had
 obeyed and had said so, and the share of the law's hour of 869.4-869.65 MHz that the busiest gateway had used then.
-LAMPS and SEED are taken from the environment. ``--picture FILE`` draws it as SVG.
+LAMPS, SEED and GATEWAYS (`1,3`) are taken from the environment. ``--pictures FOLDER`` draws each.
 """
 
 from __future__ import annotations
@@ -100,12 +100,14 @@ def _steps(moments: list[float]) -> list[tuple[float, float]]:
 def main() -> None:
     """Simulate, print, draw."""
     nights = []
-    for gateways in (1, 3):
+    for gateways in map(int, os.environ.get("GATEWAYS", "1,3").split(",")):
         with tempfile.TemporaryDirectory() as folder:
             nights.append(simulate(Path(folder) / "night", Scene(lamps=LAMPS, gateways=gateways, seed=SEED)))
     print(json.dumps({"lamps": LAMPS, "seed": SEED, "nights": [figures(each) for each in nights]}, indent=2))
-    if "--picture" in sys.argv:
-        Path(sys.argv[sys.argv.index("--picture") + 1]).write_text(picture(nights))
+    if "--pictures" in sys.argv:
+        folder = Path(sys.argv[sys.argv.index("--pictures") + 1])
+        for each in nights:
+            (folder / f"city_command_{each.scene.gateways}.svg").write_text(picture([each]))
 
 
 if __name__ == "__main__":

@@ -71,12 +71,16 @@ def test_the_pause_is_as_long_as_the_answer_and_only_there() -> None:
     assert pace.wait_s(100.0, 1.0) == 1.0
     pace.sends(here[0], 30, heard_at(7), 100.0)
     fast_s = pace.wait_s(100.0, 10.0)
-    assert not pace.may(here, 100.0 + fast_s - 0.001)
-    assert pace.may(there, 100.0)
+    assert not pace.may(there, 100.0 + fast_s - 0.001), "two at one moment would destroy each other"
+    assert pace.may(there, 100.0 + fast_s)
+    assert not pace.may(here, 100.0 + fast_s), "it listens"
     assert pace.may(line, 100.0)
-    assert pace.may(here, 100.0 + fast_s)
+    heard_s = fast_s + pace.wait_s(100.0 + fast_s, 10.0)
+    assert not pace.may(here, 100.0 + heard_s - 0.001)
+    assert pace.may(here, 100.0 + heard_s)
     pace.sends(here[0], 30, heard_at(12), 200.0)
-    assert pace.wait_s(200.0, 10.0) > fast_s + 1
-    pace.sends(there[0], 30, None, 200.0)
-    pace.sends(line[0], 30, None, 200.0)
-    assert pace.may(line, 200.0)
+    assert not pace.may(here, 200.0 + heard_s + 1), "a slower answer takes longer"
+    pace.sends(there[0], 30, None, 201.0)
+    assert not pace.may(there, 201.0 + heard_s + 1), "nobody knows how fast it will answer"
+    pace.sends(line[0], 30, None, 300.0)
+    assert pace.may(here, 300.0)

@@ -4,7 +4,8 @@
 
 A gateway does not hear while it sends. A command for a thousand lamps, sent without pauses, is obeyed by all of them
 and answered into deaf ears; then each is asked again. So the gateway that sent a frame to be confirmed listens as long
-as the answer takes, at the data rate of that device, before it sends the next one.
+as the answer takes, at the data rate of that device, before it sends the next one. Meanwhile another gateway may send,
+but no two at one moment: all use the one channel of RX2, and a lamp between them would hear neither.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _REACTION_S = 0.25
 """From the end of the frame to the beginning of its answer: a board decrypts, obeys and turns its radio around."""
+_APART_S = 0.06
+"""Frames of two gateways reach them by ways of different length."""
 _ANSWER_BYTES = 24
 """Of a frame that confirms and says "done"."""
 _SLOWEST = (12, 125_000)
@@ -31,10 +34,13 @@ class Pace:
 
     def __init__(self) -> None:
         self._hears_until_s: dict[str, float] = {}
+        self._sent_until_s = float("-inf")
 
     def may(self, ways: Sequence[Opportunity], now_s: float) -> bool:
         """Tell whether a frame may go now by the first of *ways*. A line has no pauses."""
-        return ways[0].when is None or now_s >= self._hears_until_s.get(ways[0].address, now_s)
+        if ways[0].when is None:
+            return True
+        return now_s >= max(self._sent_until_s, self._hears_until_s.get(ways[0].address, now_s))
 
     def sends(self, way: Opportunity, size: int, answers: Uplink | None, now_s: float) -> None:
         """A frame of *size* bytes goes; *answers*: the device's last uplink, None where it was not heard yet."""
@@ -42,10 +48,13 @@ class Pace:
             return
         radio = None if answers is None else answers.radio
         sf, bw_hz = _SLOWEST if radio is None else (radio.sf, radio.bw_hz)
-        busy_s = (way.airtime_us(size) + time_on_air_us(sf, bw_hz, _ANSWER_BYTES)) / 1_000_000
-        self._hears_until_s[way.address] = now_s + busy_s + _REACTION_S
+        sent_s = now_s + way.airtime_us(size) / 1_000_000
+        self._sent_until_s = sent_s + _APART_S
+        answer_s = time_on_air_us(sf, bw_hz, _ANSWER_BYTES) / 1_000_000
+        self._hears_until_s[way.address] = sent_s + _REACTION_S + answer_s
 
     def wait_s(self, now_s: float, at_most_s: float) -> float:
         """Return how long until the next gateway may send again, *at_most_s* at most."""
-        ahead = [until_s - now_s for until_s in self._hears_until_s.values() if until_s > now_s]
+        ends = [self._sent_until_s, *self._hears_until_s.values()]
+        ahead = [until_s - now_s for until_s in ends if until_s > now_s]
         return min([at_most_s, *ahead])
