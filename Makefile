@@ -23,6 +23,9 @@ export PYTHON
 # The releases of Debian that `make deb` packs for.
 SUITES ?= bookworm trixie
 
+# How often `make powercut-test` cuts the power.
+CUTS ?= 5
+
 # How many inputs `make fuzz` tries against each target.
 INPUTS ?= 10000000
 
@@ -94,6 +97,11 @@ ble-test: ## every test of Bluetooth, the long ones too, but for the one in the 
 	@tools/venv.sh run test
 	@tools/system_packages.sh
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "" tests/test_*ble*.py tests/test_end_to_end_commands.py $(ARGS)
+
+powercut-test: ## the power of an emulated machine is cut CUTS=5 times while it stores readings: what was told is there (needs root once)
+	@tools/venv.sh run test
+	@tools/ble_vm/build.sh
+	@LYKTA_POWER_CUTS=$(CUTS) $(BIN)/python -m pytest -s -m "" -n0 -p no:cacheprovider tests/powercut $(ARGS)
 
 fuzz: ## INPUTS=10000000 mutated inputs over each of serial, UDP, MQTT and authentic payloads, guided by coverage
 	@tools/venv.sh run test fuzz
