@@ -4,7 +4,7 @@
 
 Prints one JSON object: bytes on flash by role and link, each with the drivers of its virtual board and what it borrows
 for a moment; ``resident`` is without the latter. ``test_port`` is what a laboratory needs, where a board's file opens
-it; ``everything`` is all that an image holds, for any role.
+it; ``update`` what is loaded while an update comes; ``everything`` is all that an image holds, for any role.
 """
 
 import ast
@@ -25,12 +25,20 @@ BOARDS = {"street_light": "virtual", "waste_bin": "virtual_waste_bin", "traffic"
 DALI = "virtual_dali"
 GOAL_BYTES = 96 * 1024
 _LAMP, _SENSORS = "firmware.node.lamp.", "firmware.node.sensors."
-ELSEWHERE = {  # what lamp/opening.py opens on other boards
-    "virtual": {_LAMP + "dali_bus", _LAMP + "dali_lamp", _LAMP + "dali_frames", _LAMP + "extras"},
-    DALI: {_LAMP + "output", _SENSORS + "bl0942"},
+ELSEWHERE = {  # what lamp/opening.py opens on other boards; and what a lamp on mains never does: sleep
+    "virtual": {
+        "firmware.node.slumber",
+        _LAMP + "dali_bus",
+        _LAMP + "dali_lamp",
+        _LAMP + "dali_frames",
+        _LAMP + "extras",
+    },
+    DALI: {"firmware.node.slumber", _LAMP + "output", _SENSORS + "bl0942"},
 }
 EXTRA = {"lora": ["radio.sx126x"], "serial": []}
 TEST_PORT = "firmware.node.lorawan.certification"
+UPDATE = {f"firmware.{name}" for name in ("node.update_desk", "node.update_stage", "node.update_trial", "node.p256")}
+UPDATE |= {"firmware.wire.update", "firmware.wire.fragments", "firmware.node.defragmenter"}
 
 
 def modules() -> dict[str, Path]:
@@ -98,15 +106,18 @@ def measure() -> dict[str, object]:
                 first = begin(role, link, board)
                 controls = [f"firmware.wire.kinds.{name}_controls" for name in (role, "common")]
                 there = {
-                    name: path for name, path in known.items() if name not in {TEST_PORT, *ELSEWHERE.get(board, ())}
+                    name: path
+                    for name, path in known.items()
+                    if name not in {TEST_PORT, *UPDATE, *ELSEWHERE.get(board, ())}
                 }
                 whole = closure([*first, *controls], there, True)
                 row = {
                     "flash": sum(size[n] for n in whole),
-                    "resident": sum(size[n] for n in closure(first, known, False)),
+                    "resident": sum(size[n] for n in closure(first, there, False)),
                 }
                 result[f"{role}{' with DALI' if board == DALI else ''} on {link}"] = row
         result["test_port"] = size[TEST_PORT]
+        result["update"] = sum(size[name] for name in sorted(UPDATE & size.keys()))
         result["everything"] = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
     return result
 

@@ -14,6 +14,9 @@ def test_each_role_fits_its_budget() -> None:
     assert all(bytes_over <= 8192 for bytes_over in over.values()), (
         over
     )  # with all that hangs on a pole: README says it
+    update = measured["update"]
+    assert isinstance(update, int)
+    assert 0 < update <= 20 * 1024, "what is loaded for a while when an update comes"
     assert all(0 < row["resident"] < row["flash"] for row in rows.values())
 
 

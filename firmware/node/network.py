@@ -22,7 +22,7 @@ _HURRIES = 24  # so often a sign of life may cut a long wait short; one comes ba
 _HURRY_REFILL_MS = 3600000
 _MAX_FOPTS = 15
 _PROPRIETARY = b"\xe0"
-_REQUESTS = (readings.FPORT_COMMANDS, readings.FPORT_SETTINGS)
+_REQUESTS = (readings.FPORT_COMMANDS, readings.FPORT_SETTINGS, readings.FPORT_UPDATE)
 
 
 class Network:
@@ -54,6 +54,7 @@ class Network:
         self.rest_end = 0  # when the uplink has something to do again, if nothing else happens before
         self._hurry_at = -_HURRY_EVERY_MS
         self.refused = 0
+        self.receipts = 0  # since the start
         self.contact_ms = clock.monotonic_ms()  # when an authentic frame came the last time, or the start
         self.outgoing = []  # type: list[tuple[int, bytes]]  # FPort and payload of answers that wait
         self.on_request = None  # what takes FPort and payload of a request
@@ -326,6 +327,7 @@ class Network:
 
     def _receipt(self, payload: bytes) -> None:
         contiguous, above = readings.decode_receipt(payload)
+        self.receipts += 1
         if contiguous >= self._queue.next_seq:
             made = self._queue.next_seq - 1
             log("downlink", "the gateway holds readings up to %d, this board made %d; renumbered" % (contiguous, made))

@@ -22,7 +22,13 @@ _PROMPT_FEEDS = 1800  # a board that was forgotten at the prompt goes back to wo
 
 
 def explain(board, error) -> None:
-    """Say again and again what is wrong, until somebody asks for the prompt."""
+    """Say again and again what is wrong, until somebody asks for the prompt. A build on trial is undone instead."""
+    from firmware.node import update_trial as trial
+
+    if trial.under_way():
+        log.log_error("start: this build does not work", error)
+        reset_in(board, _EXPLAIN_MS)
+        return
     while True:
         log.log_error("start: this board does not work", error)
         if _wait(board, _EXPLAIN_MS):

@@ -18,6 +18,8 @@ import machine
 from firmware.node.lazy import borrowed
 from firmware.node.log import log, log_error
 from firmware.node.settings import Settings
+from firmware.node.store import Slots, decode
+from firmware.wire.readings import FPORT_UPDATE
 
 TYPE_CHECKING = False  # MicroPython has no typing module
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ _MAX_ANSWERS = 12
 _FIRST_REPORT_MS = 3000  # after the start: let the first readings go, and the session come
 _ASLEEP_MS = 60000
 _GRACE_MS = 30000
+_UPDATE_LOOK_MS = 5000
+_TRIAL = 4  # the phase, of wire.update
 
 
 class Service:
@@ -55,6 +59,8 @@ class Service:
         self.latest = None  # type: bytes | None  # the last reading, where somebody can ask for it
         self._console = None  # type: Any
         self.boots = boots or (0,) * 6
+        self._updates = None  # type: Any  # while one is coming, or on trial
+        self._lent = None  # type: Any  # its code
         if hasattr(role, "attach"):
             role.attach(self)
 
@@ -83,6 +89,10 @@ class Service:
 
     async def obey(self, fport: int, payload: bytes) -> list:
         """Do what a request asks; return the payloads that answer it."""
+        if fport == FPORT_UPDATE:
+            if self._updates is None:
+                self._keep_updates()
+            return await self._updates.take(payload)
         names = "node.tables", "wire.requests", "wire.shapes", "wire.kinds.common_controls", self._controls
         with borrowed("desk", *names) as desk:
             return await desk.Desk(self).answer(fport, payload)
@@ -138,11 +148,16 @@ class Service:
 
     async def serve(self) -> None:
         """Task: obey what the network asks, and report: soon after the start, once a day, and when asked to."""
+        settled = Slots(self.files, "release").payload
+        if settled and decode(settled)[1] == _TRIAL and self._updates is None:
+            self._keep_updates()  # else nothing of it is loaded: even its names would stay
         if self._due_ms is None:
             self._due_ms = self.clock.monotonic_ms() + _FIRST_REPORT_MS
         while True:
-            self.rest_end = 0 if self._restart is not None else self._due_ms
-            left_ms = min(max(self._due_ms - self.clock.monotonic_ms(), 0), _ASLEEP_MS)
+            awake = self._restart is not None or self._updates is not None
+            self.rest_end = 0 if awake else self._due_ms  # deep sleep ends in a start, and a trial has only one
+            longest_ms = _ASLEEP_MS if self._updates is None else _UPDATE_LOOK_MS
+            left_ms = min(max(self._due_ms - self.clock.monotonic_ms(), 0), longest_ms)
             self._watchdog.expect("service", left_ms + _GRACE_MS)
             try:
                 await asyncio.wait_for_ms(self._asked.wait(), left_ms)
@@ -156,10 +171,26 @@ class Service:
                     if len(self._network.outgoing) < _MAX_ANSWERS:
                         self._network.outgoing.append((fport, each))
                 self._network.wake()
+            if self._updates is not None and await self._updates.is_over():
+                self._updates = None
+                self._lent.__exit__()
             if self._reports or self.clock.monotonic_ms() >= self._due_ms:
                 self._reports = False
                 await self.make_report()
                 self._due_ms = self.clock.monotonic_ms() + self.settings["status_every_h"] * 3600000
+
+    async def breathe(self) -> None:
+        """Say that a long job goes on, and let others work for a moment."""
+        self._watchdog.expect("service", _GRACE_MS)
+        await asyncio.sleep_ms(0)
+
+    def answered(self) -> bool:
+        """Tell whether the network has receipted something since the start."""
+        return self._network is not None and self._network.receipts > 0
+
+    def _keep_updates(self) -> None:
+        self._lent = borrowed("update_desk", "node.update_stage", "wire.update")
+        self._updates = self._lent.__enter__().Keeper(self)
 
     async def make_report(self) -> None:
         """Ask, give the code for it back, then store: there may be no room for both at once."""

@@ -29,6 +29,7 @@ from provisioning.city import City
 from provisioning.errors import NotInstalled, UnknownDevice
 from provisioning.images import DEFAULT_INTERVAL_MS, identity_map
 from provisioning.registry import Device, Registry
+from provisioning.updates import keys
 
 BENCH_INTERVAL_MS: Final = 1000
 _HEALTH_S: Final = 30.0
@@ -208,7 +209,8 @@ class Enrolment:
             )
         self._note("proved", device, self_test=proof.self_test, dev_nonce=proof.dev_nonce)
         self._step("finish", self._wanted.link)
-        self._session.do(lambda at, repl: _leave(at, repl, final_record))
+        vendors = keys.trusted(self._bench.city)
+        self._session.do(lambda at, repl: _leave(at, repl, final_record, vendors))
         self._note("finished", device, link=self._wanted.link)
         return proof
 
@@ -297,8 +299,10 @@ def _install(board: Board, package: Package, report: install.Report | None) -> i
     return install.Installer(board, package, report).install(board.facts())
 
 
-def _leave(board: Board, repl: RawRepl, final: bytes) -> None:
+def _leave(board: Board, repl: RawRepl, final: bytes, vendors: list[bytes]) -> None:
     identity.forget_the_bench(board)
+    for path in keys.VENDOR_FILES:  # whose updates it takes
+        board.put(path, keys.record(vendors))
     identity.write(board, final)
     repl.soft_reset_and_leave()
     problem = health.watch(repl.line, _HEALTH_S)

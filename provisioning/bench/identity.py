@@ -17,8 +17,11 @@ from provisioning.bench.errors import DamagedTransfer
 FOLDER: Final = "/data"
 FILES: Final = ("/data/identity.a", "/data/identity.b")
 _KEY_BYTES: Final = 64
-_KEPT: Final = frozenset({"identity.a", "identity.b", "nonce.a", "nonce.b", "pins.a", "pins.b", "boots.a", "boots.b"})
-"""What outlives the bench: who it is, and DevNonces, of which none is used twice (TS001 section 6.2.5)."""
+_KEPT: Final = frozenset(
+    f"{name}.{copy}" for name in ("identity", "nonce", "pins", "boots", "release", "vendor") for copy in "ab"
+)
+"""What outlives the bench: who it is, DevNonces, of which none is used twice (TS001 section 6.2.5), and below which
+sequence number it takes no update."""
 
 
 def record(identity: dict[str, Any], generation: int) -> bytes:

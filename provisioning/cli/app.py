@@ -44,6 +44,7 @@ from provisioning.cli import (
     reports,
     rules,
     search,
+    updates,
     upkeep,
     verify,
 )
@@ -145,7 +146,7 @@ app.command("install")(bench.install)
 app.command("doctor")(bench.doctor)
 app.command("enroll")(enroll.enroll)
 app.command("flash")(flash.flash_board)
-app.command("update")(flash.update_boards)
+app.add_typer(updates.app, name="update")
 app.command("console")(console.console)
 app.command("monitor")(monitor.monitor)
 app.command("enrolled")(enroll.enrolled)

@@ -109,13 +109,19 @@ class Server:
                 self.alarms.append(([item[0] for item in items], received.confirmed))
             if oldest is not None and self.receipts:
                 receipt = self._receipt(oldest)
-        elif received.fport in (readings.FPORT_COMMANDS, readings.FPORT_SETTINGS):
-            self.answers.append((received.fport, requests.decode(received.payload)))
+        elif received.fport:
+            self._answered(received.fport, received.payload)
         if receipt is None and not fopts and not received.confirmed:
             return []
         port = None if receipt is None else readings.FPORT_RECEIPTS
         ack = received.confirmed
         return [self.session.seal_downlink(port, receipt or b"", confirmed=self.confirm, ack=ack, fopts=fopts)]
+
+    def _answered(self, fport, payload):
+        if fport == readings.FPORT_UPDATE:
+            self.answers.append((fport, payload))
+        elif fport in (readings.FPORT_COMMANDS, readings.FPORT_SETTINGS):
+            self.answers.append((fport, requests.decode(payload)))
 
     def ask(self, fport, payload):
         """Return the frame that brings a request to the device."""

@@ -1,0 +1,305 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Takes an update in blocks, over whichever link: see ``wire.update``. Loaded with the first message, given back after.
+
+Everything that has arrived is on flash: after a reset the status says how far it is, and blocks go on from there.
+"""
+
+import hashlib
+import os
+import struct
+import sys
+
+import machine
+
+from firmware.node import update_stage as stage
+from firmware.node.errors import StoreCorrupt
+from firmware.node.lazy import borrowed
+from firmware.node.log import log, log_error
+from firmware.node.store import Slots, decode
+from firmware.wire import cbor, update
+from firmware.wire.errors import Malformed
+
+_SPARE_BYTES = 8192  # for readings, and for littlefs to move
+_QUIET_S = 600  # then the code is given back; what has arrived is on flash
+_RESTART_MS = 5000  # the answer goes first
+_ENOSPC = 28  # the errno module of a board does not name it
+_IMPLEMENTATION = getattr(sys, "implementation")  # noqa: B009  the stubs do not know _mpy
+_HEAD = {update.OFFER: 5, update.BLOCK: 7, update.ASK: 1, update.INSTALL: 3, update.ABORT: 1}
+
+
+class Keeper:
+    """What the node's service has of updates, while one is coming or on trial."""
+
+    def __init__(self, service) -> None:
+        self._service = service
+        self._busy = False
+        self._desk = None  # type: Desk | None
+        self._until_s = service.clock.uptime_s() + _QUIET_S
+        with borrowed("update_trial") as trial:
+            self._trial = trial.begin(service.files)
+
+    async def take(self, payload: bytes) -> list:
+        """Take a message; return what answers it. One at a time: the network and a console may both ask."""
+        if self._busy:
+            return []
+        self._busy = True
+        try:
+            if self._desk is None:
+                self._desk = Desk(self._service.files, self._service.breathe)
+            self._until_s = self._service.clock.uptime_s() + _QUIET_S
+            if payload[:1] == bytes([update.INSTALL]):
+                await self._service.self_test()  # so that the trial knows what was broken already
+            answers = await self._desk.take(payload, self._service.failed)
+            if self._desk.restart:
+                self._desk.restart = False
+                self._service.restart(_RESTART_MS)
+            return answers
+        finally:
+            self._busy = False
+
+    async def is_over(self) -> bool:
+        """Settle a trial: confirmed, or a reset undoes it. Tell whether nothing is left, so that this code may go."""
+        service = self._service
+        now_s = service.clock.uptime_s()
+        if self._busy:
+            return False
+        if self._trial is None:
+            return self._desk is None or self._desk.idle() or now_s > self._until_s
+        allowed_s, before = self._trial
+        if service.answered():
+            await service.self_test()
+            if not service.failed & ~before:
+                with borrowed("update_trial") as trial:
+                    trial.confirm(service.files)
+                self._trial = self._desk = None
+                return True
+        if now_s > allowed_s:
+            log("update", "not healthy within %d s; the build before runs again" % allowed_s)
+            machine.reset()
+        return False
+
+
+class Desk:
+    """*breathe* lets other tasks work for a moment."""
+
+    def __init__(self, files, breathe, root: str = "", runs: "str | None" = None) -> None:
+        self._files = files
+        self._breathe = breathe
+        self._root = root
+        self._runs = stage.running() if runs is None else runs
+        self._collected = bytearray()
+        self._problem = update.NONE
+        self._gap = -1  # for this offset it was told already that something is missing
+        self._signed = files.read(stage.OFFER)
+        self._size = 0
+        self._have = stage.have(files)
+        self.restart = False  # the next start is to try what was installed
+
+    async def take(self, payload: bytes, failed: int = 0) -> list:
+        """Do what a message asks; return the payloads that answer it."""
+        what = payload[0] & ~update.ANSWER if payload else 0
+        if len(payload) < _HEAD.get(what, 1 << 16):
+            return []
+        try:
+            if stage.Record(self._files).phase == update.TRIAL:
+                return [self.status()]  # the build before, and the bundle, are needed until that is settled
+            await self._known()
+            if what == update.OFFER:
+                answer = await self._offer(payload)
+            elif what == update.BLOCK:
+                answer = self._block(payload)
+            elif what == update.INSTALL:
+                answer = await self._install(payload[1:], failed)
+            else:
+                if what == update.ABORT:
+                    self._drop()
+                answer = True
+            if not answer:
+                return []
+        except StoreCorrupt:
+            self._problem = update.STORE_LOST
+        except OSError as error:
+            log_error("update", error)
+            self._problem = update.NO_ROOM if error.args[0] == _ENOSPC else update.FLASH
+        return [self.status()]
+
+    def idle(self) -> bool:
+        """Tell whether nothing is under way, so that this code may go."""
+        return self._signed is None and not self._collected
+
+    def status(self) -> bytes:
+        """Return how it stands."""
+        try:
+            record = stage.Record(self._files)
+            phase, problem, counter = record.phase, record.problem, record.counter
+        except StoreCorrupt:
+            phase, problem, counter = update.IDLE, update.STORE_LOST, 0
+        if self._signed is not None and phase != update.TRIAL:
+            phase, problem = update.COMPLETE if self._size and self._have >= self._size else update.RECEIVING, 0
+        try:
+            build = stage.describes(self._root, self._runs)[0]
+        except OSError:
+            build = b""
+        return cbor.dumps(
+            {
+                update.S_PHASE: phase,
+                update.S_PROBLEM: self._problem or problem,
+                update.S_SESSION: stage.session(self._signed) if self._signed else b"",
+                update.S_HAVE: self._have,
+                update.S_SIZE: self._size,
+                update.S_COUNTER: counter,
+                update.S_BUILD: build,
+            }
+        )
+
+    async def _offer(self, payload: bytes) -> bool:
+        _, offset, total = struct.unpack(">BHH", payload[:5])
+        if total > update.MAX_MANIFEST or offset > len(self._collected):
+            self._problem = update.MALFORMED
+            return True
+        self._collected = self._collected[:offset] + payload[5:]
+        if len(self._collected) < total:
+            return False
+        signed, self._collected = bytes(self._collected), bytearray()
+        wanted = await self._judged(signed)
+        if wanted is None:
+            return True
+        if signed != self._signed:
+            self._drop()
+            room = os.statvfs(self._root or "/")
+            if room[0] * room[3] < wanted[update.M_SIZE] + _SPARE_BYTES:
+                self._problem = update.NO_ROOM
+                return True
+            self._files.write(stage.OFFER, signed)
+            self._signed = signed
+            log("update", "build %s is coming, %d bytes" % (wanted[update.M_BUILD].hex(), wanted[update.M_SIZE]))
+        self._size = wanted[update.M_SIZE]
+        return True
+
+    async def _judged(self, signed: bytes):
+        """Return the manifest when it may be installed here; else None, and why in ``_problem``."""
+        try:
+            runs = stage.describes(self._root, self._runs)
+        except OSError:
+            self._problem = update.NO_SLOT
+            return None
+        counter = stage.Record(self._files).counter
+        self._problem, wanted = await judge(self._files, signed, counter, runs, self._breathe)
+        if wanted is None:
+            log("update", "refused: %d" % self._problem)
+        return wanted
+
+    async def _known(self) -> None:
+        """After a reset: how long the bundle is that was coming."""
+        if self._signed is not None and not self._size:
+            wanted = await self._judged(self._signed)
+            if wanted is None:
+                self._forget()
+            else:
+                self._size = wanted[update.M_SIZE]
+
+    def _block(self, payload: bytes) -> bool:
+        kind, session, offset = struct.unpack(">B2sI", payload[:7])
+        if self._signed is None or session != stage.session(self._signed):
+            self._problem = update.NO_SESSION
+            return True
+        data = payload[7:]
+        if offset == self._have and offset + len(data) <= self._size:
+            self._files.append(stage.BUNDLE, data)
+            self._have += len(data)
+            self._gap = -1
+            self._problem = update.NONE
+        elif offset > self._have and self._gap != self._have:
+            self._gap = self._have
+            return True
+        return bool(kind & update.ANSWER) or self._have == self._size
+
+    async def _install(self, session: bytes, failed: int) -> bool:
+        if self._signed is None or session != stage.session(self._signed):
+            self._problem = update.NO_SESSION
+            return True
+        wanted = await self._judged(self._signed)  # once more: what lies on flash counts
+        if wanted is None:
+            self._forget()
+            return True
+        if not stage.is_whole(self._files, wanted[update.M_SIZE], wanted[update.M_SHA256]):
+            self._problem = update.DAMAGED
+            if self._have >= wanted[update.M_SIZE]:
+                self._files.remove(stage.BUNDLE)
+                self._have = 0
+            return True
+        slot = "b" if self._runs == "a" else "a"
+        self._problem = await stage.fill(self._files, self._root, slot, self._runs, self._breathe)
+        if self._problem != update.NONE:
+            self._forget()
+            return True
+        self._note(wanted, slot, failed)
+        stage.start_trial(self._files, self._root, slot, self._runs)
+        log("update", "installed in slot %s; the next start tries it" % slot)
+        self.restart = True
+        return True
+
+    def _note(self, wanted: dict, slot: str, failed: int) -> None:
+        record = stage.Record(self._files)
+        record.sequence, record.build = wanted[update.M_SEQUENCE], wanted[update.M_BUILD]
+        record.slot, record.health_s, record.failed = slot, wanted[update.M_HEALTH_S], failed
+        record.end(update.TRIAL, update.NONE)
+
+    def _forget(self) -> None:
+        problem = self._problem
+        self._drop()
+        self._problem = problem
+
+    def _drop(self) -> None:
+        stage.clear(self._files)
+        self._signed, self._size, self._have, self._problem = None, 0, 0, update.NONE
+
+
+def vendors(files) -> dict:
+    """Return the public keys that may sign, 64 bytes each, by their ids. Written by provisioning."""
+    payload = Slots(files, "vendor").payload
+    keys = decode(payload) if payload else []
+    return {hashlib.sha256(key).digest()[: update.KEY_ID_BYTES]: key for key in keys}
+
+
+async def judge(files, signed: bytes, counter: int, runs: tuple, breathe) -> tuple:
+    """Return (problem, manifest); the manifest is None unless the problem is NONE.
+
+    *runs*: build, board, kind and links of the node that runs; *breathe* lets the others work for a moment.
+    """
+    try:
+        header, key_id, payload, signature = update.parse(signed)
+    except Malformed:
+        return update.MALFORMED, None
+    public = vendors(files).get(key_id)
+    if public is None:
+        return update.UNKNOWN_KEY, None
+    digest = hashlib.sha256(update.to_be_signed(header, payload)).digest()
+    good = False
+    with borrowed("p256") as p256:
+        for each in p256.steps(public, digest, signature):
+            good = each is True
+            await breathe()
+    if not good:
+        return update.BAD_SIGNATURE, None
+    try:
+        wanted = update.manifest(payload)
+    except Malformed:
+        return update.MALFORMED, None
+    problem = _fits(wanted, counter, runs)
+    return problem, (wanted if problem == update.NONE else None)
+
+
+def _fits(wanted: dict, counter: int, runs: tuple) -> int:
+    if wanted[update.M_SEQUENCE] <= counter:
+        return update.NOT_NEWER
+    if wanted[update.M_BOARD] != runs[1]:
+        return update.OTHER_BOARD
+    if (wanted[update.M_KIND], wanted[update.M_LINKS]) not in (runs[2:], ("", "")):
+        return update.OTHER_PURPOSE
+    if wanted[update.M_MPY] != getattr(_IMPLEMENTATION, "_mpy", 0) & 0xFF:
+        return update.OTHER_BYTECODE
+    if wanted.get(update.M_BASE, runs[0]) != runs[0]:
+        return update.OTHER_BASE
+    return update.NONE

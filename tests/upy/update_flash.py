@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A signed update on the real littlefs: the power goes at every single flash operation, one after the other.
+
+micropython tests/upy/update_flash.py FOLDER STEP      each STEP-th operation; prints how many cuts, then "ok"
+
+FOLDER has ``offer``, ``bundle``, ``vendor`` and ``old.<path>`` files of the build that runs. After each cut the board
+boots into the complete old build or the complete new one, and the update goes on to its end.
+"""
+
+import asyncio
+import gc
+import hashlib
+import os
+import sys
+
+import vfs
+
+from firmware.node import update_desk as desk
+from firmware.node import update_stage as stage
+from firmware.node import update_trial as trial
+from firmware.node.files import Files
+from firmware.node.store import Slots
+from firmware.wire import cbor, update
+from tests.upy.node_world import RamFlash
+
+BLOCKS = 64
+BLOCK_BYTES = 700
+ROOT = "/flash"
+FOLDER, STEP = sys.argv[1], int(sys.argv[2])
+
+
+def read(name):
+    with open(FOLDER + "/" + name, "rb") as file:
+        return file.read()
+
+
+OFFER, BUNDLE, VENDOR = read("offer"), read("bundle"), read("vendor")
+OLD = {name[4:].replace("!", "/"): read(name) for name in os.listdir(FOLDER) if name.startswith("old.")}
+SESSION = hashlib.sha256(OFFER).digest()[:2]
+
+
+async def breathe():
+    pass
+
+
+def mount(flash):
+    try:
+        vfs.umount(ROOT)
+    except OSError:
+        pass
+    vfs.mount(vfs.VfsLfs2(flash, progsize=256, readsize=256), ROOT)
+    return Files(ROOT + "/data")
+
+
+def fresh(flash):
+    vfs.VfsLfs2.mkfs(flash)
+    files = mount(flash)
+    for path, data in OLD.items():
+        where = ROOT + path if path[0] == "/" else ROOT + "/a/" + path
+        stage._folders(ROOT, where[len(ROOT) + 1 :])
+        with open(where, "wb") as file:
+            file.write(data)
+    Slots(files, "vendor").write(cbor.dumps([VENDOR]))
+    return files
+
+
+def content(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def boots_into():
+    """What /main.py does: which slot runs at this start; the token of a trial goes first."""
+    slot, _, on_trial = trial.launcher(ROOT)
+    if not on_trial:
+        return slot
+    try:
+        os.remove(ROOT + "/trial")
+    except OSError:
+        head = content(ROOT + "/main.py").split(b"\n")[0]
+        return head.split(b"else ")[1][:1].decode()
+    return slot
+
+
+def expect_whole(files, slot):
+    """The slot holds one complete build."""
+    if slot == "a":
+        for path, data in OLD.items():
+            if path[0] != "/":
+                assert content(ROOT + "/a/" + path) == data, path
+        return
+    names = [path for path in NEW if path[0] != "/"]
+    for path in names:
+        assert hashlib.sha256(content("%s/b/%s" % (ROOT, path)) or b"").digest() == NEW[path], path
+    assert sorted(stage._walk(ROOT + "/b", "")) == sorted(names)
+
+
+async def send(files, runs):
+    """What a gateway does: ask, then offer, blocks from where the board is, install. Returns the last status."""
+    at = desk.Desk(files, breathe, ROOT, runs)
+    (told,) = await at.take(bytes([update.ASK]))
+    told = update.status(told)
+    if told[update.S_SESSION] != SESSION:
+        half = len(OFFER) // 2
+        assert await at.take(update.offer(0, len(OFFER), OFFER[:half])) == []
+        (told,) = await at.take(update.offer(half, len(OFFER), OFFER[half:]))
+        told = update.status(told)
+    have = told[update.S_HAVE]
+    while told[update.S_PROBLEM] == 0 and have < len(BUNDLE):
+        answer = await at.take(update.block(SESSION, have, BUNDLE[have : have + BLOCK_BYTES]))
+        have += BLOCK_BYTES
+        if answer:
+            told = update.status(answer[0])
+            have = told[update.S_HAVE]
+    if told[update.S_PROBLEM] == 0 and told[update.S_PHASE] == update.COMPLETE:
+        (told,) = await at.take(update.install(SESSION), 2)
+        told = update.status(told)
+    return told
+
+
+def life(files, healthy, flash):
+    """Boot, update, restart, and be well or not; until it is settled. Returns what runs."""
+    for _ in range(4):
+        runs = boots_into()
+        expect_whole(files, runs)
+        begun = trial.begin(files, ROOT, runs)
+        if flash.cut is not None and flash.writes > flash.cut:
+            raise OSError(5)
+        if begun is not None:
+            assert begun == (900, 2) and runs == "b"
+            if not healthy:
+                continue  # a reset, a hang that the watchdog ends
+            trial.confirm(files, ROOT)
+            return "b"
+        record = stage.Record(files)
+        if record.phase in (update.CONFIRMED, update.ROLLED_BACK):
+            return runs
+        told = asyncio.run(send(files, runs))
+        assert told[update.S_PROBLEM] in (0, update.FLASH), told
+        if told[update.S_PROBLEM]:
+            raise OSError(5)
+    raise AssertionError("never settled")
+
+
+def one(flash, cut, healthy):
+    """Return whether the cut came after the end."""
+    for i in range(0, len(flash.content), 4096):
+        flash.content[i : i + 4096] = b"\xff" * 4096
+    flash.cut = None
+    files = fresh(flash)
+    flash.writes = 0
+    flash.cut = cut
+    try:
+        life(files, healthy, flash)
+    except OSError:
+        pass
+    through = flash.writes <= cut
+    flash.cut = None
+    files = mount(flash)
+    settled = life(files, healthy, flash)
+    expect_whole(files, settled)
+    record = stage.Record(files)
+    if healthy:  # a trial that the power ended is no proof: then the old build is right, and the same again is possible
+        assert (settled, record.phase) in (("b", update.CONFIRMED), ("a", update.ROLLED_BACK))
+        assert record.counter == (7 if settled == "b" else 0)
+        if settled == "b":
+            assert trial.launcher(ROOT)[2] is False
+            assert content(ROOT + "/boot.py") == b"# new boot\n"
+    else:
+        assert (settled, record.phase, record.counter) == ("a", update.ROLLED_BACK, 0)
+    assert stage.have(files) == 0, (cut, healthy, record.phase)
+    return through
+
+
+def main():
+    for healthy in (True, False):
+        flash = RamFlash(BLOCKS)
+        cut = 0
+        while not one(flash, cut, healthy):
+            gc.collect()
+            cut += STEP
+        print("%d operations, healthy: %s" % (cut, healthy))
+        assert cut > 60
+    print("ok")
+
+
+files = fresh(RamFlash(BLOCKS))
+with open(ROOT + "/data/bundle", "wb") as file:
+    file.write(BUNDLE)
+NEW = {path: digest for path, _, digest, _, _ in stage.entries(files)}
+main()
