@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
+from boards import kept
 from boards.errors import BuildError
 from boards.schema import BoardFile, load_board
 from boards.shorten import shorten
@@ -80,9 +81,12 @@ def smaller_sources(sources: Mapping[str, Path], short_names: bool = True) -> tu
 
 
 @lru_cache(maxsize=4)
-def _small(sources: tuple[tuple[str, str], ...], short_names: bool) -> Texts:
-    texts = move_texts(shrink(dict(sources)))
-    return Texts(shorten(texts.sources), texts.file) if short_names else texts
+def _small(sources: kept.Sources, short_names: bool) -> Texts:
+    def made() -> Texts:
+        texts = move_texts(shrink(dict(sources)))
+        return Texts(shorten(texts.sources), texts.file) if short_names else texts
+
+    return kept.texts(sources, short_names, made)
 
 
 def _dotted(source: Path, firmware: Path) -> str:
