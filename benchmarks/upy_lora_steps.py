@@ -3,18 +3,37 @@
 """Runs under MicroPython for bench_heap.py: time and garbage of a join, an uplink, a downlink, all in LoRaWAN's layer.
 
 Prints one line per step: name, microseconds (median), bytes it leaves for the collector. What is written goes nowhere:
-the flash of a board takes a time of its own.
+the flash of a board takes a time of its own. Code that a board borrows stays loaded: here it would be compiled each
+time, and a board has it as bytecode.
 """
 
 import gc
 import time
 
-from firmware.node.ecb import ecb
-from firmware.node.lorawan.layer import Layer
-from firmware.node.mac import Mac
-from firmware.wire.crypto import cmac
-from tests.upy.node_world import settings
-from tests.upy.small_network import KEY, Server
+from firmware.node import lazy
+
+
+class Kept:
+    """``lazy.borrowed`` without giving anything back."""
+
+    def __init__(self, name, *_also):
+        self._module = __import__("firmware.node." + name, None, None, ["__name__"])
+
+    def __enter__(self):
+        return self._module
+
+    def __exit__(self, *_error):
+        pass
+
+
+lazy.borrowed = Kept  # before anything takes it from there
+
+from firmware.node.ecb import ecb  # noqa: E402
+from firmware.node.lorawan.layer import Layer  # noqa: E402
+from firmware.node.mac import Mac  # noqa: E402
+from firmware.wire.crypto import cmac  # noqa: E402
+from tests.upy.node_world import settings  # noqa: E402
+from tests.upy.small_network import KEY, Server  # noqa: E402
 
 ROUNDS = 15
 PAYLOAD = bytes(30)
@@ -67,8 +86,9 @@ def main():
     for _ in range(ROUNDS):
         note("cmac", lambda: cmac(ecb(KEY), bytes(51)))
     for name in ("cmac", "join_request", "join_accept", "uplink", "downlink", "downlink_obeyed"):
-        times = sorted(took for took, _ in figures[name])
-        print(name, times[len(times) // 2], max(size for _, size in figures[name]))
+        later = figures[name][1:]  # the first time is the one that loads code
+        times = sorted(took for took, _ in later)
+        print(name, times[len(times) // 2], max(size for _, size in later))
 
 
 main()
