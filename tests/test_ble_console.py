@@ -104,12 +104,12 @@ def test_a_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
             found = []
             while not found:
                 found = await radio.scan(1)
-            known = Directory([_known(b"another key     "), _known(KEY)]).who(found[0])
-            assert known is not None and Directory([_known(b"another key     ")]).who(found[0]) is None
+            who = Directory([known(b"another key     "), known(KEY)]).who(found[0])
+            assert who is not None and Directory([known(b"another key     ")]).who(found[0]) is None
             async with radio.connected(found[0]) as line:
                 with pytest.raises(BluetoothError, match="has not begun"):
-                    await Talk(line, known).now()
-                talk = Talk(line, known)
+                    await Talk(line, who).now()
+                talk = Talk(line, who)
                 await talk.begin()
                 await talk.listen(True)
                 assert await talk.command("maintenance", {"minutes": 1}) == {}
@@ -131,12 +131,12 @@ def test_a_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
                     await talk.settings({"interval_s": 99_999_999})
             async with radio.connected(found[0]) as line:
                 with pytest.raises(BluetoothError, match="does not prove"):
-                    await Talk(line, _known(b"another key     ")).begin()
+                    await Talk(line, known(b"another key     ")).begin()
 
     asyncio.run(live())
 
 
-def _known(app_key: bytes) -> Known:
+def known(app_key: bytes) -> Known:
     device = Device(bytes(8), bytes(8), "street_light", "lamp", None, "registered", datetime.now(UTC))
     encrypt = ecb(app_key)
     return Known(device, ecb(gatt.hint_key(encrypt)), console.key(encrypt))

@@ -39,7 +39,7 @@ def on_disk(folder: Path, old: Package, new: release.Release) -> Path:
     return folder
 
 
-def board_image(folder: Path, node: Package, identity: dict[str, bytes]) -> Path:
+def board_image(folder: Path, node: Package, identity: dict[str, bytes], board: str = "virtual") -> Path:
     """A virtual board whose slot a holds a node, as `lykta enroll` leaves it, with the key of the releases."""
     tree = folder / "tree"
     files = {f"a/{path}": data for path, data in node.content.items()}
@@ -49,5 +49,5 @@ def board_image(folder: Path, node: Package, identity: dict[str, bytes]) -> Path
         (tree / path).write_bytes(data)
     vendor = slots.pack(1, cbor.dumps([release.public_bytes(KEY.public_key())]))
     image = folder / "image"
-    make_image(image, tree, {**identity, "/data/vendor.a": vendor, "/data/vendor.b": vendor}, "virtual")
+    make_image(image, tree, {**identity, "/data/vendor.a": vendor, "/data/vendor.b": vendor}, board)
     return image

@@ -7,8 +7,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ import typer
 from firmware.wire import gatt
 from firmware.wire.errors import WireError
 from provisioning.bench.enrolment import Bench
-from provisioning.bluetooth import jobs
+from provisioning.bluetooth import jobs, updating
 from provisioning.bluetooth.console import Talk
 from provisioning.bluetooth.nearby import Directory, Known
 from provisioning.bluetooth.radio import Found, Radio
@@ -24,6 +25,7 @@ from provisioning.cli.output import note, of, say, say_json, say_table, stop_sig
 from provisioning.entries import Device
 from provisioning.errors import BluetoothError
 from provisioning.registry import Registry
+from provisioning.updates.sender import TRIAL, Sender
 
 app = typer.Typer(no_args_is_help=True, help="Boards in reach by Bluetooth.", rich_markup_mode=None)
 
@@ -146,6 +148,39 @@ async def _enroll(radio: Radio, bench: Bench, device: Device, without: frozenset
         return await jobs.enroll(
             talk, bench, device, without, lambda what, remark: note(f"{device.name}: {what} {remark}".rstrip())
         )
+
+
+@app.command("update")
+def update(
+    ctx: typer.Context,
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Its DevEUI or its name.")],
+    file: Annotated[Path, typer.Argument(metavar="RELEASE", exists=True, dir_okay=False, help="A .lyktaup file.")],
+    backend: Backend = "bluez",
+    adapter: AdapterName = None,
+) -> None:
+    """Bring a signed release to a board. It goes on where it stopped; the same again says what became of the trial."""
+    city = of(ctx).city()
+    release = updating.checked(city, file)
+    with city.registry() as registry:
+        directory = Directory.of(registry, [_named(registry, device)])
+    sender = Sender(release.signed, release.bundle)
+    asyncio.run(updating.carry(lambda: _talking(Radio(backend, adapter), directory), sender, _tenths(device)))
+    if sender.state == TRIAL:
+        say(f"{release.name} is on trial: it stays when the gateway has sent it a receipt")
+        note("next: the same command again, in some minutes, says whether it stayed")
+    else:
+        say(f"{release.name} runs")
+
+
+def _tenths(device: str) -> Callable[[int, int], None]:
+    shown = [-1]
+
+    def report(done: int, total: int) -> None:
+        if total and (tenth := 10 * done // total) > shown[0]:
+            shown[0] = tenth
+            note(f"{device}: {10 * tenth} % of {total} bytes")
+
+    return report
 
 
 def _named(registry: Registry, name: str) -> Device:

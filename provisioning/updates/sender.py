@@ -19,6 +19,8 @@ WINDOW: Final = 3
 _OFFER_HEAD: Final = 5
 _BLOCK_HEAD: Final = 7
 
+_PASSING: Final = (update.NONE, update.NO_SESSION, update.UNHEALTHY, update.DAMAGED)
+"""Problems after which a release can still arrive."""
 RUNNING: Final = "running"
 TRIAL: Final = "trial"
 DONE: Final = "done"
@@ -36,6 +38,7 @@ class Sender:
         self._build: bytes = manifest[update.M_BUILD]
         self._sequence: int = manifest[update.M_SEQUENCE]
         self.installed = installed
+        self._offered = False
         self.state = RUNNING
         self.problem = ""
         self.have = 0
@@ -67,12 +70,17 @@ class Sender:
             self.state, self.have = DONE, len(self._bundle)
         elif self.installed and phase == update.ROLLED_BACK:
             self.state, self.problem = FAILED, update.PROBLEM[update.UNHEALTHY]
-        elif problem not in (update.NONE, update.NO_SESSION, update.UNHEALTHY, update.DAMAGED):
+        elif problem not in _PASSING and self._is_about_us(status):
             self.state, self.problem = FAILED, update.PROBLEM[problem]
         else:
             self.state = RUNNING
 
+    def _is_about_us(self, status: dict[int, Any]) -> bool:
+        """Whether a problem is this release's: a board tells that of the one before until it is offered another."""
+        return self._offered or self.installed or status[update.S_SESSION] == self._session
+
     def _offer(self, room: int) -> list[bytes]:
+        self._offered = True
         step = room - _OFFER_HEAD
         total = len(self._signed)
         return [update.offer(at, total, self._signed[at : at + step]) for at in range(0, total, step)]

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A signed release to a board by Bluetooth, over as many connections as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final
+
+from firmware.wire import update
+from provisioning.bluetooth import jobs
+from provisioning.bluetooth.console import Talk
+from provisioning.city import City
+from provisioning.errors import BluetoothError
+from provisioning.updates import keys, release
+from provisioning.updates.sender import ASK, FAILED, Sender
+
+_CONNECTIONS: Final = 5
+_REST_S: Final = 1.0
+_NO_KEY: Final = bytes(64)
+
+
+def checked(city: City, file: Path) -> release.Release:
+    """Read a release and check its signature by the city's keys. Raises BoardError, PkiError."""
+    found = release.read(file.read_bytes(), str(file))
+    trusted = {release.sha256(each)[: update.KEY_ID_BYTES]: each for each in keys.trusted(city)}
+    release.check(found, trusted.get(update.parse(found.signed)[1], _NO_KEY))
+    return found
+
+
+async def carry(
+    talking: Callable[[], AbstractAsyncContextManager[Talk]], sender: Sender, report: Callable[[int, int], None]
+) -> None:
+    """Connect, send, connect again where the line was lost, until the board runs the release or has it on trial.
+
+    Raises BluetoothError when the board refuses it, or gets no further over several connections.
+    """
+    tries, furthest = 0, -1
+    while True:
+        try:
+            async with talking() as talk:
+                state = await jobs.send(talk, sender, ASK, report)
+            break
+        except BluetoothError:
+            tries, furthest = (tries + 1, furthest) if sender.have <= furthest else (1, sender.have)
+            if tries >= _CONNECTIONS:
+                raise
+            await asyncio.sleep(_REST_S)
+    if state == FAILED:
+        raise BluetoothError(
+            "The board does not take this release, or did not stay with it.",
+            value=sender.problem,
+            reason="It judges signature, board, kind, sequence number and base itself, and undoes what does not work.",
+            next_step="lykta update show RELEASE tells whom it is for",
+        )
