@@ -39,17 +39,17 @@ def test_the_way_changes_and_nothing_is_lost_or_used_twice(tmp_path: Path) -> No
                 async with Central(air) as central:
                     central.wanted = _waits  # a gateway leaves those alone that have nothing to say
                     async with Gateway(central, server) as gateway:
-                        await gateway.until(lambda: gateway.frames >= 6, "frames over Bluetooth")
+                        await gateway.until(lambda: gateway.frames >= 3, "frames over Bluetooth")
                         on_air = len(city.gateway.uplinks)
-                        await gateway.until(lambda: gateway.frames >= 10, "more of them")
+                        await gateway.until(lambda: gateway.frames >= 5, "more of them")
                         assert len(city.gateway.uplinks) <= on_air + 1  # one may have been on its way
                         before = server.base
-                await city.until(lambda: server.base >= before + 4, "receipts over LoRa again")
+                await city.until(lambda: server.base >= before + 2, "receipts over LoRa again")
                 for number in (2, 3):  # the second under another address: it is not believed any more
                     async with Central(air, number) as stranger:
                         await _pretend(stranger)
                 before = server.base
-                await city.until(lambda: server.base >= before + 4, "receipts after a stranger")
+                await city.until(lambda: server.base >= before + 2, "receipts after a stranger")
                 assert city.text.count(b"a gateway is near") == 2
                 assert len(server.joins) == 1
                 assert not server.conflicts
