@@ -41,6 +41,13 @@ class Files:
         """Add to the end; the file is made when there is none."""
         self._put(name, "ab", data)
 
+    def write_at(self, name: str, offset: int, data: bytes) -> None:
+        """Replace bytes in the middle. Raises OSError."""
+        with open(self._root + "/" + name, "r+b") as file:
+            file.seek(offset)
+            file.write(data)
+            file.flush()
+
     def remove(self, name: str) -> None:
         """Delete the file. That it is gone already is fine."""
         try:
