@@ -15,7 +15,7 @@ from tests.conftest import Mosquitto
 from tests.lora_city import LoraCity
 from tests.test_end_to_end_ble_board import BACKEND
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.apart]
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.apart]
 
 _PATIENCE_S = 150
 
