@@ -22,7 +22,7 @@ from hil_tests.rigs import Rig
 from hil_tests.semtech_end import Uplink
 
 FRESH_S = 0.35  # an uplink that waited longer is not answered any more: RX1 must be met
-UPLINK_WAIT_S = 60
+UPLINK_WAIT_S = 120
 TRIES = 3  # of what a test begins with, and is not about
 NET_ID = 0x000001
 FASTEST = 5  # DR5: SF7 at 125 kHz

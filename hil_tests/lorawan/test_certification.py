@@ -39,11 +39,12 @@ def _tell(network: Network, command: bytes) -> None:
 
 def _ask(network: Network, command: bytes) -> bytes:
     """Return the answer: what comes on the test port next, within a few frames."""
-    _tell(network, command)
-    for _ in range(3):
-        heard = network.exchange()
-        if heard.data.fport == FPORT:
-            return heard.data.payload
+    for _ in range(TRIES):  # the question may be missed
+        _tell(network, command)
+        for _ in range(3):
+            heard = network.exchange()
+            if heard.data.fport == FPORT:
+                return heard.data.payload
     raise AssertionError(f"no answer to {command.hex()} on FPort 224")
 
 
