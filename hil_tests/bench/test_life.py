@@ -26,7 +26,7 @@ from provisioning.bench.package import Purpose, package_for
 from provisioning.demo.broker import running_broker
 from tests.city import ROOT, wait_until
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.apart]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.apart, pytest.mark.slow]
 _ENV = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 PATIENCE_S = 120
 HEALTH_S = 60
