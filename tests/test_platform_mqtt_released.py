@@ -5,6 +5,10 @@ only where the register lets them go."""
 
 import asyncio
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +95,21 @@ def test_open_readings_are_cut_down_signed_and_survive_an_outage(tmp_path: Path,
         assert {"lamp_on", "power", "lon", "lat"} >= set(reading.values) - {"dim"}
         assert reading.units["lat"] == "lat"
         assert b"0000000000000001" not in message.payload, "a DevEUI"
+    assert "TRK-000" in _run_example(tmp_path, listener.under("/released/")[0].payload)
+
+
+def _run_example(folder: Path, message: bytes) -> str:
+    """What the example of the page prints of a message."""
+    page = (Path(__file__).parent.parent / "docs/platforms.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (folder / "ca.cert.pem").write_bytes(pki.certificate_pem(CA))
+    (folder / "gateway.cert.pem").write_bytes(PEM)
+    (folder / "reading.cose").write_bytes(message)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-W", "error", "-c", example]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _await_retained(listener: Listener, count: int) -> list[Any]:
