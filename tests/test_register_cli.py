@@ -143,7 +143,7 @@ def test_what_is_stale_is_listed(cli: Cli, tmp_path: Path) -> None:
     cli("org", "add", "trafiknamnden", "--name", "Trafiknämnden", "--kind", "namnd")
     key = _person(cli, tmp_path)
     now = datetime.now(UTC)
-    ended = {"issued": now - timedelta(days=0, hours=2), "expires": now - timedelta(hours=1)}
+    ended = {"issued": now - timedelta(seconds=2), "expires": now - timedelta(seconds=1)}  # a key is valid from today
     cli("waiver", "add", _waiver(tmp_path, "W-1", **ended), "--as", "ciso-1", "--key", key)
     far = {"expires": now + timedelta(days=300), "scope": {"batch_id": "BINS"}}
     cli("waiver", "add", _waiver(tmp_path, "W-2", **far), "--as", "ciso-1", "--key", key)
