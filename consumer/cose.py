@@ -24,6 +24,7 @@ CRIT: Final = 2
 CONTENT_TYPE: Final = 3
 CWT_CLAIMS: Final = 15
 X5T: Final = 34
+SHA_256: Final = -16
 
 # Algorithms (RFC 9053; RFC 9864 makes -19 and -9 take the place of -8 and -7)
 ED25519: Final = -19
@@ -72,6 +73,14 @@ def parse(message: bytes) -> Sign1:
         raise Malformed(f"COSE header label {sorted(both, key=str)[0]!r} stands in both headers (RFC 9052, 3)")
     # An empty map is signed as a byte string of length zero, however it was sent (RFC 9052, 3 and 4.4).
     return Sign1(protected, protected_bytes if protected else b"", unprotected, payload, signature)
+
+
+def fingerprint(sign1: Sign1) -> bytes:
+    """SHA-256 of the signer's certificate, from the protected header x5t (RFC 9360); raises Malformed."""
+    x5t = sign1.protected.get(X5T)
+    if not isinstance(x5t, list) or len(x5t) != 2 or x5t[0] != SHA_256 or not isinstance(x5t[1], bytes):
+        raise Malformed("the certificate fingerprint x5t is not [-16, SHA-256] (RFC 9360)")
+    return x5t[1]
 
 
 def check_critical(sign1: Sign1, understood: frozenset[int]) -> None:

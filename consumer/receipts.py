@@ -35,7 +35,6 @@ MAX_RANGES: Final = 64
 MAX_BYTES: Final = 8192
 _TYP: Final = 16  # header `typ`, RFC 9596: no other signed message can pass for a receipt
 _ISS, _AUD, _IAT = 1, 3, 6
-_SHA_256: Final = -16
 _STREAM, _HELD, _DIGEST = 1, 2, 3
 _MAX_RECORD: Final = (1 << 63) - 1
 _MAX_NAME: Final = 64
@@ -79,7 +78,7 @@ class ReceiptSigner:
                 cose.ALG: algorithm,
                 cose.CWT_CLAIMS: {_ISS: self.platform, _AUD: receipt.gateway, _IAT: receipt.iat_s},
                 _TYP: TYPE,
-                cose.X5T: [_SHA_256, self._fingerprint],
+                cose.X5T: [cose.SHA_256, self._fingerprint],
             },
             canonical=True,
         )
@@ -117,7 +116,7 @@ class ReceiptReader:
         cose.check_critical(sign1, _UNDERSTOOD)
         if sign1.protected.get(_TYP) != TYPE:
             raise Malformed(f"type {str(sign1.protected.get(_TYP))[:60]!r}; {TYPE} is expected")
-        certificate, key = self._find(sign1.protected.get(cose.X5T))
+        certificate, key = self._find(cose.fingerprint(sign1))
         cose.check_signature(sign1, key)
         platform, gateway, iat_s = _claims(sign1.protected)
         begins, ends = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
@@ -127,10 +126,8 @@ class ReceiptReader:
             raise UntrustedCertificate(f"the receipt is for {gateway[:60]}, not for {self._gateway}")
         return _payload(sign1.payload, platform, gateway, iat_s)
 
-    def _find(self, x5t: object) -> tuple[x509.Certificate, cose.PublicKey]:
-        if not isinstance(x5t, list) or len(x5t) != 2 or x5t[0] != _SHA_256 or not isinstance(x5t[1], bytes):
-            raise Malformed("the certificate fingerprint x5t is not [-16, SHA-256] (RFC 9360)")
-        found = self._certificates.get(x5t[1])
+    def _find(self, fingerprint: bytes) -> tuple[x509.Certificate, cose.PublicKey]:
+        found = self._certificates.get(fingerprint)
         if found is None:
             raise UntrustedCertificate("the receipt is signed with a certificate that nobody pinned")
         return found

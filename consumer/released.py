@@ -25,7 +25,6 @@ SENML_JSON: Final = 110
 RECORD: Final = -65539
 """Private-use label: [stream id, record number]."""
 MAX_BYTES: Final = 16_384
-_SHA_256: Final = -16
 _UNDERSTOOD: Final = frozenset({cose.ALG, cose.CONTENT_TYPE, cose.CWT_CLAIMS, cose.X5T, TYP, RECORD})
 
 
@@ -74,10 +73,7 @@ def read(message: bytes, trust: TrustStore) -> ReleasedReading:
     cose.check_critical(sign1, _UNDERSTOOD)
     if sign1.protected.get(TYP) != TYPE or sign1.protected.get(cose.CONTENT_TYPE) != SENML_JSON:
         raise Malformed(f"type {str(sign1.protected.get(TYP))[:60]!r}; {TYPE} with SenML in JSON is expected")
-    x5t = sign1.protected.get(cose.X5T)
-    if not isinstance(x5t, list) or len(x5t) != 2 or x5t[0] != _SHA_256 or not isinstance(x5t[1], bytes):
-        raise Malformed("the certificate fingerprint x5t is not [-16, SHA-256] (RFC 9360)")
-    certificate = trust.find(x5t[1])
+    certificate = trust.find(cose.fingerprint(sign1))
     if certificate is None:
         raise UnknownGateway("no gateway certificate with the fingerprint of this reading is known")
     cose.check_signature(sign1, certificate.public_key)

@@ -26,7 +26,6 @@ FINAL: Final = frozenset({"refused", "allowed", "done", "failed", "expired", "un
 """States after which nothing more comes; `queued` is the other one."""
 STATES: Final = FINAL | {"queued"}
 MAX_BYTES: Final = 131_072
-_SHA_256: Final = -16
 _UNDERSTOOD: Final = frozenset({cose.ALG, cose.CWT_CLAIMS, cose.X5T, TYP})
 
 
@@ -66,10 +65,7 @@ def read(message: bytes, trust: TrustStore) -> Result:
     cose.check_critical(sign1, _UNDERSTOOD)
     if sign1.protected.get(TYP) != TYPE:
         raise Malformed(f"type {str(sign1.protected.get(TYP))[:60]!r}; {TYPE} is expected")
-    x5t = sign1.protected.get(cose.X5T)
-    if not isinstance(x5t, list) or len(x5t) != 2 or x5t[0] != _SHA_256 or not isinstance(x5t[1], bytes):
-        raise Malformed("the certificate fingerprint x5t is not [-16, SHA-256] (RFC 9360)")
-    certificate = trust.find(x5t[1])
+    certificate = trust.find(cose.fingerprint(sign1))
     if certificate is None:
         raise UnknownGateway("no gateway certificate with the fingerprint of this result is known")
     cose.check_signature(sign1, certificate.public_key)

@@ -49,6 +49,23 @@ def place(message: bytes) -> list[tuple[str, str]]:
     return [("gateway", str(protected[15][1])), ("stream", stream.hex()), ("records", f"{first}-{last}")]
 
 
+class Newest:
+    """Which reading of a device a broker may retain: the newest. Remembers the devices that spoke last."""
+
+    def __init__(self) -> None:
+        self._seq: dict[str, int] = {}
+
+    def is_newest(self, device: str, seq: int) -> bool:
+        """Whether this reading is not older than what is retained; it is the newest from then on."""
+        if seq < self._seq.get(device, 0):
+            return False  # from the catch-up lane
+        self._seq.pop(device, None)
+        self._seq[device] = seq
+        if len(self._seq) > _MAX_NEWEST:
+            del self._seq[next(iter(self._seq))]
+        return True
+
+
 class DeviceTopics:
     """Each reading as JSON under ``devices/<owner>/<kind>/<DevEUI>``, the newest of each device retained.
 
@@ -59,7 +76,7 @@ class DeviceTopics:
         self._platform = platform
         self._topic = topic
         self._context = context
-        self._newest: dict[str, int] = {}
+        self._newest = Newest()
         self._log = EventLog("platforms.mqtt")
         self._seldom = Seldom()
 
@@ -80,21 +97,12 @@ class DeviceTopics:
             mid = connection.publish(
                 f"{self._topic}/devices/{owner}/{kind}/{item.dev_eui}",
                 _reading(item),
-                retain=self._is_newest(item),
+                retain=self._newest.is_newest(item.dev_eui, item.seq),
                 content_type=JSON,
                 expiry_s=expiry_s,
                 often=True,
             )
             sent(mid)
-
-    def _is_newest(self, item: Item) -> bool:
-        if item.seq < self._newest.get(item.dev_eui, 0):
-            return False  # from the catch-up lane: what is retained is newer
-        self._newest.pop(item.dev_eui, None)
-        self._newest[item.dev_eui] = item.seq
-        if len(self._newest) > _MAX_NEWEST:
-            del self._newest[next(iter(self._newest))]
-        return True
 
 
 def _reading(item: Item) -> bytes:

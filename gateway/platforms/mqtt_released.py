@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, model_validator
 from consumer import released
 from gateway import plugins
 from gateway.errors import CannotSign, NotTaken, PlatformError
-from gateway.platforms._beside import NOBODY
+from gateway.platforms._beside import NOBODY, Newest
 from gateway.platforms._delivery import Delivery, Rejected
 from gateway.platforms._paho import COSE_SIGN1, Target, TlsSocket
 from gateway.platforms._publisher import Message, Publisher
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from gateway.platforms import Context
     from gateway.releases.release import Released
 
-_MAX_NEWEST = 20_000
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9._-]")
 """Neither a level nor a wildcard of a topic, nor anything that SenML does not take in a name."""
 
@@ -66,7 +65,7 @@ class MqttReleased:
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings = settings
         self._context = context
-        self._newest: dict[str, int] = {}
+        self._newest = Newest()
         self._publisher = Publisher(self._target(), settings.protocol)
 
     async def open(self) -> None:
@@ -101,7 +100,7 @@ class MqttReleased:
             f"{self._settings.topic_prefix}/{self._context.eui}/released/{owner}/{reading.kind}/{device}",
             self._seal(reading, released.payload(f"urn:ngsi-ld:Device:{device}:", reading.time_s, values, units)),
             COSE_SIGN1,
-            retain=self._is_newest(reading),
+            retain=self._newest.is_newest(reading.device, reading.seq),
             expiry_s=self._settings.message_expiry_s,
         )
 
@@ -115,15 +114,6 @@ class MqttReleased:
         if len(message) > released.MAX_BYTES:
             raise NotTaken(f"a released reading has at most {released.MAX_BYTES} bytes, this one {len(message)}")
         return message
-
-    def _is_newest(self, reading: Released) -> bool:
-        if reading.seq < self._newest.get(reading.device, 0):
-            return False  # from the catch-up lane: what is retained is newer
-        self._newest.pop(reading.device, None)
-        self._newest[reading.device] = reading.seq
-        if len(self._newest) > _MAX_NEWEST:
-            del self._newest[next(iter(self._newest))]
-        return True
 
     def _target(self) -> Target:
         settings, context = self._settings, self._context
