@@ -10,6 +10,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ class Technician:
         os._exit(found)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_technician_sees_and_asks_and_sets_and_the_session_does_not_notice(
     tmp_path: Path, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,7 +71,9 @@ def test_a_technician_sees_and_asks_and_sets_and_the_session_does_not_notice(
         stranger = make_board(tmp_path / "stranger")  # its key is in no register
         where = ["--board", "virtual_ble", "--port", str(tmp_path / "s.tty"), "--ble-air", str(tmp_path / "ble.air")]
         city._start("stranger", ["boards.virtual", "run", str(stranger), *where])
-        rows = {row["device"]: row for row in json.loads(technician.lykta("ble", "scan", "--for", "6", "--json"))}
+        rows: dict[str, dict[str, Any]] = {}
+        while len(rows) < 2:  # a busy machine starts a board in its own time
+            rows = {row["device"]: row for row in json.loads(technician.lykta("ble", "scan", "--for", "6", "--json"))}
         assert set(rows) == {"lamp 1", "not registered"}
         assert -95 <= rows["lamp 1"]["dBm"] <= 0
         assert rows["lamp 1"]["says"] in ("readings wait", "nothing new", "alarm")

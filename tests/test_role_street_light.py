@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The street light's role and drivers on simulated chips: what can go wrong with one, hours in a moment."""
 
+import asyncio
 import itertools
 import math
 from collections.abc import Callable
@@ -231,6 +232,35 @@ def test_self_test_names_what_is_broken(board: str) -> None:
     assert set(found[0].values()) == {0}
     broken = {name for name, result in found[1].items() if result == 1}
     assert broken == ({"thermometer", "gear", "tilt"} if board == DALI else {"thermometer", "meter"})
+
+
+@pytest.mark.parametrize(("late", "known"), [(0, True), (3, True), (8, True), (1000, False)])
+def test_an_answer_that_nobody_listened_to_is_no_silence(
+    late: int, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor that comes too late for the answer again and again has learnt nothing: that is no dead gear."""
+    told: list[int | None] = []
+
+    async def script(bench: Bench) -> None:
+        await bench.run(hours(20))
+        left, sleep_ms = late, asyncio.sleep_ms  # type: ignore[attr-defined]
+
+        async def slowly(ms: int) -> None:
+            nonlocal left
+            left -= 1
+            await sleep_ms(ms + (20 if left >= 0 else 0))
+
+        monkeypatch.setattr(asyncio, "sleep_ms", slowly, raising=False)
+        for _ in range(3):
+            told.append(await bench.role.extras.gear.look())
+            await sleep_ms(2000)
+            left = late
+        await bench.run(hours(60))
+        monkeypatch.undo()
+
+    bench = light(DALI, script)
+    assert [status is not None and status >= 0 for status in told] == [known] * 3
+    assert "gear_failure" not in raised(bench)
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -169,6 +169,23 @@ def test_self_test_names_what_is_broken() -> None:
     assert results[1] == {"ultrasonic": 1, "optical": 0, "thermometer": 0, "tilt": 1, "battery": 1}
 
 
+@pytest.mark.parametrize("ahead_ms", [0, 50, 150, 250, 400, 600])
+def test_a_self_test_in_the_middle_of_a_measurement_spoils_neither(ahead_ms: int) -> None:
+    """Both use the same range finders, which one of them would switch off under the other."""
+    found: list[dict[str, float]] = []
+
+    async def script(bench: Bench) -> None:
+        measuring = asyncio.create_task(bench.role.measure())
+        await asyncio.sleep(ahead_ms / 1000)
+        found.append(await bench.role.self_test())
+        found.append(await measuring)
+        assert not bench.role.failures
+
+    play("virtual_waste_bin", "waste_bin", "still", SEED, script)
+    assert set(found[0].values()) == {0}
+    assert "fill_pct" in found[1]
+
+
 def test_settings_take_effect_at_once() -> None:
     async def script(bench: Bench) -> None:
         bench.environment.hold("content_mm", 550.0)

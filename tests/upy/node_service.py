@@ -196,6 +196,28 @@ async def scenario_commands(seed):
     assert "firmware.node.desk" not in sys.modules and "firmware.node.status" not in sys.modules
 
 
+class FlakyRole(Role):
+    """Its range finder misses so many answers."""
+
+    def __init__(self, misses):
+        super().__init__()
+        self.left, self.asked = misses, 0
+
+    async def self_test(self):
+        self.left, self.asked = self.left - 1, self.asked + 1
+        part = common_controls.BROKEN if self.left >= 0 else common_controls.WORKS
+        return {"lamp": common_controls.WORKS, "meter": part}
+
+
+async def scenario_a_part_that_misses_an_answer_or_two_is_not_broken(seed):
+    for misses, asked_times, verdict in ((0, 1, 0), (1, 2, 0), (2, 3, 0), (3, 3, 1), (9, 3, 1)):
+        role = FlakyRole(misses)
+        world = World(seed, role=role)
+        results = await world.node.service.self_test()
+        assert (results[10], results[8], role.asked) == (verdict, 0, asked_times), (misses, results, role.asked)
+        assert world.node.service.failed & 1 << 10 == verdict << 10
+
+
 async def scenario_alarms_do_not_wait_and_maintenance_holds_them_back(seed):
     role = AlarmingRole()
     world = World(seed, role=role, interval_ms=3600000)

@@ -20,6 +20,7 @@ _ANSWER_US = 12500  # an answer begins within 10.5 ms, and not before 2.9 ms, in
 _LATE_US = 2500  # listening later than this it could be cut
 _REST_US = 1300  # longer than two halves: the frame is over
 _TRIES = 3
+_LATE_TRIES = 8  # what was not listened to in time says nothing
 BROKEN = -1  # something answered, and could not be understood: two at once, or noise
 
 
@@ -50,13 +51,18 @@ class DaliBus:
         time.sleep_ms(max(0, self._left_ms(1)))
 
     async def ask(self, frame: int, tries: int = _TRIES):
-        """Return the answer to a query, 0 to 255, None when nothing answers, or BROKEN."""
+        """Return the answer to a query, 0 to 255, None when nothing answers, or BROKEN; that too when never in time."""
         answer = None
-        for _ in range(tries):
+        late = 0
+        while tries > 0:
             await self.send(frame)
             await asyncio.sleep_ms(max(0, self._left_ms(0)))
             if time.ticks_diff(time.ticks_us(), self._ended_us) > _LATE_US:
+                late += 1
+                if late > _LATE_TRIES:
+                    return BROKEN
                 continue
+            tries -= 1
             heard = self._listen()
             if heard is not None:
                 answer = heard

@@ -66,7 +66,7 @@ class Extras:
         """Add a result for each."""
         if self.gear is not None:
             status = await self.gear.look()
-            broken = status is None or (status is not False and status & _GEAR_FAILURE)
+            broken = status is None or status == _BROKEN_ANSWER or status & _GEAR_FAILURE
             found["gear"] = _BROKEN if broken else _WORKS
         for _, use, driver in self._sensors:
             if use == "tilt":

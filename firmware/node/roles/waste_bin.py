@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waste bin: how full, how fast, how hot, how straight. On a battery: it looks now and then, and sleeps between."""
 
+import asyncio
 import math
 import time
 
@@ -55,6 +56,7 @@ class WasteBin:
         self._moved_ms: "Any" = None
         self._tilted_looks = 0
         self._apart = 0
+        self._ranging = asyncio.Lock()
 
     def attach(self, service) -> None:
         """Take the node's clock and settings."""
@@ -146,7 +148,7 @@ class WasteBin:
 
     async def _works(self, use: str, driver) -> bool:
         if use == "range":
-            found = await driver.ranges_mm(5)
+            found = await self._ranges_mm(driver, 5)
             return sum([self._geometry.plausible(mm, driver.nearest_mm) for mm in found]) >= 3
         if use == "temperature":
             return -45 < driver.temperature_c() < 125
@@ -154,6 +156,10 @@ class WasteBin:
             x, y, z = driver.gravity_mg()
             return 800 <= math.sqrt(x * x + y * y + z * z) <= 1200
         return driver.voltage_mv() > _DEAD_MV
+
+    async def _ranges_mm(self, driver, count: int) -> list:
+        async with self._ranging:  # who is done switches it off, in the middle of what another one asks
+            return await driver.ranges_mm(count)
 
     async def _range(self) -> float | None:
         """Return the distance to the content in millimetres, or None; look after the sensors' health."""
@@ -165,7 +171,7 @@ class WasteBin:
                 continue
             asked += self.settings["samples"]
             try:
-                found = await driver.ranges_mm(self.settings["samples"])
+                found = await self._ranges_mm(driver, self.settings["samples"])
             except OSError as error:
                 self._failed(chip, error)
                 continue
