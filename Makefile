@@ -46,7 +46,7 @@ test: ## every test (installs mosquitto, libfaketime and Node.js if it may; othe
 	@tools/venv.sh run test
 	@tools/system_packages.sh
 	@tools/independent_codec.sh
-	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -p tests.second_look $(ARGS)
 
 torture: ## FOR=3600 seconds of random faults against the daemon, judged by an oracle; SEED=n replays one episode
 	@tools/venv.sh run test
