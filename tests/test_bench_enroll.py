@@ -170,12 +170,26 @@ def test_the_ledger_survives_a_torn_line(tmp_path: Path) -> None:
     assert ledger.device_of("u2") is None
 
 
-def test_a_batch_goes_on_when_a_board_fails(city: City, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_batch_from_a_file_goes_on_when_a_board_fails(
+    city: City, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = tmp_path / "boards.csv"
     with virtual_boards(2, folder=tmp_path / "boards", seed=40) as (one, two):
-        dead = str(tmp_path / "nothing")
-        arguments = ["-C", str(city.home), "enroll", one.port, dead, two.port, "--kind", "street_light"]
-        assert main([*arguments, "--board", "virtual", "--json", "--yes"]) == 1
+        dead = tmp_path / "nothing"
+        lines = [f"{one.port},street_light,Kungsgatan 1", f"{dead},street_light,Kungsgatan 2"]
+        arguments = ["-C", str(city.home), "enroll", "--batch", str(plan), "--board", "virtual", "--json", "--yes"]
+        plan.write_text("\n".join(["port,kind,name", *lines, f"{two.port},lamp_post,Kungsgatan 3"]))
+        assert main(arguments) == 1
+        told = capsys.readouterr()
+        assert "line 4: kind 'lamp_post'" in told.err, told
+        with city.registry() as registry:
+            assert registry.devices() == [], "a batch is checked whole before it begins"
+        plan.write_text("\n".join(["port,kind,name", *lines, f"{two.port},street_light,Kungsgatan 3"]))
+        assert main(arguments) == 1
         rows = json.loads(capsys.readouterr().out)
+    with city.registry() as registry:
+        named = {device.dev_eui.hex(): device.name for device in registry.devices()}
+    assert [named[rows[at]["dev_eui"]] for at in (0, 2)] == ["Kungsgatan 1", "Kungsgatan 3"]
     assert [row["done"] for row in rows] == [True, False, True]
     assert "no such port" in rows[1]["error"]
     assert rows[0]["dev_eui"] != rows[2]["dev_eui"]

@@ -92,6 +92,29 @@ def test_a_new_version_goes_into_the_other_slot_and_copies_what_it_has_there(tmp
         assert restart(board).endswith(b"runs 1\r\n")
 
 
+def test_a_third_version_needs_room_for_what_it_adds_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with one_board(tmp_path) as board:
+        put(board, bench_rig.package(1))
+        put(board, bench_rig.package(2))
+        facts = Session(board.port).do(lambda at, _repl: at.facts())
+        spare = facts.free_bytes - facts.block_bytes  # what is replaced is no more, but each beside the one before
+        monkeypatch.setattr(install, "_ROOM_TO_SPARE_BYTES", spare + 1)
+        with pytest.raises(
+            NoRoom, match=f"{2 * facts.block_bytes} bytes more, {facts.free_bytes + facts.block_bytes} free"
+        ):
+            put(board, bench_rig.package(3))
+        monkeypatch.setattr(install, "_ROOM_TO_SPARE_BYTES", spare)
+        third = put(board, bench_rig.package(3))
+        assert (third.slot, third.sent_files, third.kept_files) == ("a", 2, 5)
+        assert Session(board.port).do(lambda at, _repl: at.facts()).free_bytes == facts.free_bytes
+        Session(board.port).do(lambda at, _repl: at.put("/data/queue", bytes(3 * facts.block_bytes)))
+        room = Session(board.port).do(lambda at, _repl: at.room("/b", "/data", facts.block_bytes))
+        assert room.kept_bytes == 3 * facts.block_bytes, "readings that are there already need no room to spare"
+        assert room.sizes["/manifest"] == len(bench_rig.package(2).manifest)
+        monkeypatch.setattr(install, "_ROOM_TO_SPARE_BYTES", room.free_bytes)
+        put(board, bench_rig.package(4))
+
+
 def test_a_version_on_trial_runs_once_and_stays_only_when_confirmed(tmp_path: Path) -> None:
     old, new = bench_rig.package(1), bench_rig.package(2)
     with one_board(tmp_path) as board:

@@ -47,6 +47,16 @@ class Facts:
         return ".".join(map(str, self.version))
 
 
+@dataclass(frozen=True)
+class Room:
+    """What is free on a board's file system, and what could be. `sizes`: bytes by path of a folder's files."""
+
+    free_bytes: int
+    kept_bytes: int
+    """What the files of another folder take, in whole blocks."""
+    sizes: dict[str, int]
+
+
 class Board:
     """Files of a board, by its prompt. Each operation is whole or not at all, and may be repeated."""
 
@@ -92,6 +102,15 @@ class Board:
         printed = self._run(f"_lt({folder!r},'')").decode()
         pairs = (line.split(" ", 1) for line in printed.splitlines())
         return {path: digest for digest, path in pairs}
+
+    def room(self, folder: str, kept: str, block_bytes: int) -> Room:
+        """What is free now, the sizes of the files below `folder`, and what those below `kept` take."""
+        printed = self._run(f"{onboard.SIZES}\n_ls({folder!r},'')\n_ls({kept!r},'')\n{onboard.FREE}").decode()
+        *rows, free = printed.splitlines()
+        listed = [(path, int(size)) for size, path in (row.split(" ", 1) for row in rows)]
+        below = {path.removeprefix(folder): size for path, size in listed if path.startswith(folder + "/")}
+        taken = sum(-(-size // block_bytes) * block_bytes for path, size in listed if path.startswith(kept + "/"))
+        return Room(int(free), taken, below)
 
     def names(self, folder: str) -> list[str]:
         """The names in one folder; those of folders end with a slash."""

@@ -21,7 +21,8 @@ from provisioning.bench.errors import NoRoom, Shadowed, WrongBoard, WrongBytecod
 from provisioning.bench.package import MANIFEST, TRIAL, Package
 
 _ROOM_TO_SPARE_BYTES: Final = 40_000
-"""For readings, sessions and the directory itself."""
+"""For readings, sessions and the directory itself; what of them is there already counts."""
+_LEAST_ROOM_BYTES: Final = 8192
 _SHADOWS: Final = frozenset(
     {"asyncio", "binascii", "collections", "errno", "firmware", "gc", "hashlib", "io", "json", "machine", "math"}
     | {"micropython", "os", "random", "select", "struct", "sys", "time", "bluetooth", "cryptolib"}
@@ -158,22 +159,31 @@ class Installer:
         for path in surplus:
             board.remove(f"/{slot}{path}")
             self._removed.append(f"/{slot}{path}")
-        self._refuse_too_large(facts, wrong)
+        self._refuse_too_large(facts, slot, wrong)
         if wrong:
             self._send(slot, wrong, other)
         if not manifest_ok:
             self._verify(slot, wanted)
             board.put(f"/{slot}/{MANIFEST}", package.manifest)
 
-    def _refuse_too_large(self, facts: Facts, wrong: dict[str, str]) -> None:
+    def _refuse_too_large(self, facts: Facts, slot: str, wrong: dict[str, str]) -> None:
+        """Raise NoRoom; an earlier build in the slot gives its room back, and readings have theirs already."""
         if not wrong:  # what is there already needs no room
             return
-        block = facts.block_bytes
-        needed = sum(-(-len(self._package.content[path[1:]]) // block) * block for path in wrong)
-        if needed + _ROOM_TO_SPARE_BYTES > facts.free_bytes:
+        room = self._board.room(f"/{slot}", "/data", facts.block_bytes)
+
+        def blocks(size: int) -> int:
+            return -(-size // facts.block_bytes) * facts.block_bytes
+
+        new = {path: blocks(len(self._package.content[path[1:]])) for path in wrong}
+        replaced = sum(blocks(room.sizes.get(path, 0)) for path in wrong)
+        # Each is written beside the one before; the manifest was removed.
+        needed = max(0, sum(new.values()) - replaced) + max(new.values()) + blocks(len(self._package.manifest))
+        spare = max(_LEAST_ROOM_BYTES, _ROOM_TO_SPARE_BYTES - room.kept_bytes)
+        if needed + spare > room.free_bytes:
             raise NoRoom(
                 "The node does not fit beside what is on the board.",
-                value=f"{needed} bytes to send, {facts.free_bytes} free, {_ROOM_TO_SPARE_BYTES} must stay free",
+                value=f"{needed} bytes more, {room.free_bytes} free, {spare} must stay free",
                 next_step="remove what is not Lykta's, or lykta flash PORT --erase for an empty board",
             )
 

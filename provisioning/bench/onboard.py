@@ -105,6 +105,18 @@ gc.collect()
 """
 """Functions that later pieces call; a reset forgets them. FAT cannot rename over a file: there it is removed first."""
 
+SIZES: Final = """
+def _ls(p,q):
+ for e in _ll(p+q):
+  n=q+'/'+e[0]
+  if e[1]&0x4000:
+   _ls(p,n)
+  else:
+   print(os.stat(p+n)[6],p+n)
+"""
+"""Prints size and path of all files below a folder."""
+FREE: Final = "v=os.statvfs('/')\nprint(v[0]*v[3])"
+
 FEED: Final = """
 import machine
 _ld=machine.WDT(timeout={timeout_ms})

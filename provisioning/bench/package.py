@@ -138,11 +138,11 @@ def package_for(board: str, purpose: Purpose | None = None) -> Package:
 
     With a purpose only the files that it needs are in it: each takes a block of flash, and two copies have to fit.
     """
-    with _building:
+    with _building:  # also because CPython 3.11 cannot parse in two threads at once
         whole = _built(board)
-    if purpose is None:
-        return whole
-    wanted = needed(load_board(board), purpose.kind, purpose.links)
+        if purpose is None:
+            return whole
+        wanted = needed(load_board(board), purpose.kind, purpose.links)
     # What is no module is data that a module reads.
     chosen = {path: data for path, data in whole.files.items() if path in wanted or not path.endswith(".mpy")}
     return replace(whole, files=chosen, made_for=purpose)
