@@ -152,3 +152,7 @@ class ReceiverError(ProvisioningError, OSError):
 
 class BluetoothError(ProvisioningError, OSError):
     """Bluetooth is not there, a board is not in reach, or it does not answer as its device would."""
+
+
+class ContactLost(BluetoothError):
+    """A connection to a board did not come about or ended, or an answer did not come: another try may do better."""

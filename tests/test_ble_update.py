@@ -3,8 +3,6 @@
 """A signed release comes to the shipped firmware over its Bluetooth console, through a lost line, and is confirmed."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from boards.schema import load_board
 from provisioning.bench.package import Package, Purpose, package_for
 from provisioning.bluetooth import updating
-from provisioning.bluetooth.console import Talk
+from provisioning.bluetooth.contact import Contact
 from provisioning.bluetooth.nearby import Directory
 from provisioning.bluetooth.radio import Radio
 from provisioning.errors import BluetoothError
@@ -39,19 +37,6 @@ def newer() -> Package:
     return replace(node(), files={**node().files, "firmware/newer.mpy": node().files["firmware/__init__.mpy"]})
 
 
-@asynccontextmanager
-async def talking() -> AsyncIterator[Talk]:
-    """A conversation with the one board that is there, once it is heard."""
-    radio, directory = Radio(BACKEND), Directory([known(APP_KEY)])
-    found = None
-    while found is None:
-        found = next(((each, who) for each in await radio.scan(1) if (who := directory.who(each))), None)
-    async with radio.connected(found[0]) as line:
-        talk = Talk(line, found[1])
-        await talk.begin()
-        yield talk
-
-
 def test_a_release_over_the_console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LYKTA_BLE_AIR", str(tmp_path / "ble.air"))
     values = identity(link="ble", board=load_board(BOARD).node.as_map(), queue_bytes=8192, interval_ms=2000)
@@ -59,10 +44,12 @@ def test_a_release_over_the_console(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     good = release.make(newer(), 1, KEY, base=release.Base.of(node()), health_s=300)
     forged = release.make(newer(), 1, ec.generate_private_key(ec.SECP256R1()), base=release.Base.of(node()))
 
+    contact = Contact(Radio(BACKEND), Directory([known(APP_KEY)]), print)
+
     async def live() -> None:
         async with ble_air(tmp_path) as (_, air), BleBoard(image, air) as board:
             with pytest.raises(BluetoothError, match="does not take this release") as caught:
-                await updating.carry(talking, Sender(forged.signed, forged.bundle), lambda *_: None)
+                await updating.carry(contact, Sender(forged.signed, forged.bundle), lambda *_: None)
             assert caught.value.value == "unknown key"
 
             seen: list[int] = []
@@ -74,7 +61,7 @@ def test_a_release_over_the_console(tmp_path: Path, monkeypatch: pytest.MonkeyPa
                     raise BluetoothError("the technician walks away")
 
             sender = Sender(good.signed, good.bundle)
-            await updating.carry(talking, sender, report)
+            await updating.carry(contact, sender, report)
             assert sender.state == TRIAL
             at = seen.index(-1)
             assert seen[at + 1] >= seen[at - 1] > 0  # it went on, and did not begin again
@@ -85,7 +72,7 @@ def test_a_release_over_the_console(tmp_path: Path, monkeypatch: pytest.MonkeyPa
                 await gateway.until(lambda: server.base > 0, "a receipt")
                 await board.until_says(b"is confirmed")
             again = Sender(good.signed, good.bundle)
-            await updating.carry(talking, again, lambda *_: None)
+            await updating.carry(contact, again, lambda *_: None)
             assert again.state == DONE
 
     asyncio.run(live())

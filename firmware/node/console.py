@@ -28,6 +28,8 @@ class Console:
         self._lines = []  # type: list[str]
         self._said = asyncio.Event()
         self._talking = None  # type: asyncio.Task | None
+        self._obeyed = b""  # the last command, and what was said to it: whoever did not hear the answer asks again
+        self._answers = []  # type: list[bytes]
 
     async def take(self, phy: bytes) -> bool:
         """Take a proprietary frame; return whether it is authentic, and then answer it."""
@@ -54,7 +56,13 @@ class Console:
         await self._link.answer(console.challenge(encrypt, theirs, ours))
 
     async def _obey(self, port: int, payload: bytes) -> None:
-        if port in (FPORT_COMMANDS, FPORT_SETTINGS, FPORT_UPDATE):
+        if port == FPORT_COMMANDS:
+            if payload != self._obeyed:
+                self._answers = await self._service.obey(port, payload)
+                self._obeyed = payload
+            for answer in self._answers:
+                await self._say(port, answer)
+        elif port in (FPORT_SETTINGS, FPORT_UPDATE):
             for answer in await self._service.obey(port, payload):
                 await self._say(port, answer)
         elif port == console.PORT_LOG:

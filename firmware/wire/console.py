@@ -12,7 +12,9 @@ has with its gateway. Keys and frames, nonces of 8 bytes, codes of 8 bytes at th
 
 Two keys for the frames come from both nonces, CMAC(console key, 1 or 2 | nonces): one encrypts, as LoRaWAN does, the
 other makes the codes. A recorded hello earns a fresh challenge and nothing else; a counter that does not grow is
-refused. Ports 3 and 5 are those of ``wire.requests``; the others are here.
+refused. Ports 3 and 5 are those of ``wire.requests``; the others are here. A command (port 3) that is the last one
+again, number and all, is not obeyed again but answered as it was, on this connection or the next: who lost the answer
+asks again. A device that starts anew forgets it; its uptime tells.
 """
 
 import struct

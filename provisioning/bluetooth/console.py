@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from firmware.wire import cbor, console, kinds, readings, requests
@@ -15,11 +17,13 @@ from firmware.wire.kinds import common_controls
 from firmware.wire.shapes import describe, fits
 from provisioning.bluetooth.nearby import Known, ecb
 from provisioning.bluetooth.radio import Line
-from provisioning.errors import BluetoothError
+from provisioning.errors import BluetoothError, ContactLost
 
 _ANSWER_S: Final = 10.0
 _SELF_TEST_S: Final = 60.0
-_MORE_S: Final = 1.0
+_MORE_S: Final = 2.0
+"""For another part of an answer, where nobody knows how many there are."""
+_UPTIME_STEP_S: Final = 1.0
 _RESULTS: Final = {
     common_controls.WORKS: "works",
     common_controls.BROKEN: "broken",
@@ -27,28 +31,47 @@ _RESULTS: Final = {
 }
 
 
-class Talk:
-    """Call `begin` first. Every method raises BluetoothError when no authentic answer comes."""
+_REPEATABLE: Final = ("self_test", "report_status")
+"""Commands that may be obeyed twice by a board that forgot the first time."""
 
-    def __init__(self, line: Line, known: Known) -> None:
+
+@dataclass
+class Asked:
+    """The numbers of a job's requests, over however many connections: the same request has the same number again."""
+
+    start: int = field(default_factory=lambda: secrets.randbelow(requests.MAX_ID))
+    first_s: dict[int, float] = field(default_factory=dict)
+    """When a command was sent for the first time, by its number."""
+
+
+class Talk:
+    """Call `begin` first. Every method raises ContactLost when no authentic answer comes.
+
+    A job that is done anew over another connection asks the same in the same order, and passes the same *asked*: a
+    board that has obeyed the last command of it already repeats its answer.
+    """
+
+    def __init__(self, line: Line, known: Known, asked: Asked | None = None) -> None:
         self.kind = known.device.kind
         self._line = line
         self._key = known.console_key
         self._channel: console.Channel | None = None
-        self._number = secrets.randbelow(requests.MAX_ID)
+        self._asked = asked or Asked()
+        self._number = self._asked.start
 
     async def begin(self) -> None:
         """Say hello; the answer proves that it is the device."""
         encrypt, ours = ecb(self._key), secrets.token_bytes(console.NONCE_BYTES)
         await self._line.send(console.hello(encrypt, ours))
-        while (phy := await self._line.receive(_ANSWER_S)) is not None:
-            try:
-                theirs = console.open_challenge(encrypt, phy, ours)
-            except WireError:  # a frame for its network, or somebody else's
-                continue
-            self._channel = console.Channel(ecb, self._key, ours, theirs, console.DOWN, console.UP)
-            return
-        raise BluetoothError(
+        with suppress(ContactLost):  # a board that does not know us ends the connection
+            while (phy := await self._line.receive(_ANSWER_S)) is not None:
+                try:
+                    theirs = console.open_challenge(encrypt, phy, ours)
+                except WireError:  # a frame for its network, or somebody else's
+                    continue
+                self._channel = console.Channel(ecb, self._key, ours, theirs, console.DOWN, console.UP)
+                return
+        raise ContactLost(
             "The board does not prove that it is this device.",
             reason="It answers a console only when it holds the same key as the register.",
             next_step="lykta ble scan shows which boards are in reach",
@@ -56,8 +79,7 @@ class Talk:
 
     async def now(self) -> dict[str, Any]:
         """Contact with its network, readings that wait, uptime, and the latest reading's values."""
-        _, payload = (await self._ask(console.PORT_NOW, b""))[0]
-        found = _decoded(payload)
+        found = _decoded(await anext(self._said(console.PORT_NOW, b"")))
         values = {}
         if isinstance(item := found.get(console.NOW_READING), dict):
             item[readings.KEY_SEQ] = 1
@@ -75,9 +97,19 @@ class Talk:
         keys: dict[int, object] = {}
         for argument, value in arguments.items():
             keys[_key_of(table, argument, value)] = value
-        request = requests.command(self._next(), key, keys)
-        _, payload = (await self._ask(readings.FPORT_COMMANDS, request, _SELF_TEST_S))[0]
-        answer = _accepted(payload, name)
+        number = self._next()
+        request = requests.command(number, key, keys)
+        if number not in self._asked.first_s:
+            self._asked.first_s[number] = time.monotonic()
+        elif name not in _REPEATABLE and await self._began_anew_since(self._asked.first_s[number]):
+            if name == "restart":
+                return {}
+            raise BluetoothError(
+                "The board has started anew since it was told; nobody knows whether it obeyed before.",
+                value=name,
+                next_step="look, and give the command again if it is still needed",
+            )
+        answer = _accepted(await anext(self._said(readings.FPORT_COMMANDS, request, number, _SELF_TEST_S)), name)
         results = answer.get(requests.RESULTS, {})
         components = {key: name for module in kinds.controls(self.kind) for name, key in module.COMPONENTS}
         return {components.get(key, str(key)): _RESULTS.get(value, str(value)) for key, value in results.items()}
@@ -93,14 +125,16 @@ class Talk:
             request = requests.ask(number, [])
         names = {key: name for name, key, _shape in named}
         found: dict[str, Any] = {}
-        for _, payload in await self._ask(readings.FPORT_SETTINGS, request, more=True):
+        async for payload in self._said(readings.FPORT_SETTINGS, request, number):
             for key, value in _accepted(payload, "settings").get(requests.VALUES, {}).items():
                 found[names.get(key, str(key))] = value
+            if changes and found.keys() >= changes.keys():
+                break
         return found
 
     async def listen(self, on: bool) -> None:
         """Have it send each line of its log, or no more."""
-        await self._ask(console.PORT_LOG, b"\x01" if on else b"\x00")
+        await anext(self._said(console.PORT_LOG, b"\x01" if on else b"\x00"))
 
     async def line(self, within_s: float) -> str | None:
         """The next line of its log."""
@@ -138,21 +172,25 @@ class Talk:
         self._number = (self._number + 1) % (requests.MAX_ID + 1)
         return self._number
 
-    async def _ask(
-        self, port: int, payload: bytes, within_s: float = _ANSWER_S, *, more: bool = False
-    ) -> list[tuple[int, bytes]]:
+    async def _began_anew_since(self, moment_s: float) -> bool:
+        """Whether it runs for less time than has passed: then it does not remember what it was told."""
+        uptime_s = (await self.now())["uptime_s"]
+        return isinstance(uptime_s, int) and uptime_s + _UPTIME_STEP_S < time.monotonic() - moment_s
+
+    async def _said(
+        self, port: int, payload: bytes, number: int | None = None, within_s: float = _ANSWER_S
+    ) -> AsyncIterator[bytes]:
+        """Send it; give what the board says to it, one after another, until it has said no more for a while."""
         if self._channel is None:
             raise BluetoothError("The conversation has not begun.")
         await self._line.send(self._channel.seal(port, payload))
-        found: list[tuple[int, bytes]] = []
-        while (answer := await self._next_answer(_MORE_S if found else within_s)) is not None:
-            if answer[0] == port and (answer[1] or port == console.PORT_LOG):
-                found.append(answer)
-                if not more:
-                    break
-        if not found:
-            raise BluetoothError("The board does not answer any more.", next_step="go nearer and try again")
-        return found
+        end_s, silent = time.monotonic() + within_s, True
+        while (answer := await self._next_answer(max(0.0, end_s - time.monotonic()))) is not None:
+            if answer[0] == port and (number is None or _decoded(answer[1]).get(requests.ID) == number):
+                yield answer[1]
+                end_s, silent = time.monotonic() + _MORE_S, False
+        if silent:
+            raise ContactLost("The board does not answer any more.", next_step="go nearer and try again")
 
     async def _next_answer(self, within_s: float) -> tuple[int, bytes] | None:
         while (phy := await self._line.receive(within_s)) is not None:
@@ -175,7 +213,10 @@ def _key_of(table: tuple[tuple[str, int, object], ...], name: str, value: object
 
 
 def _decoded(payload: bytes) -> dict[Any, Any]:
-    found = cbor.loads(payload)
+    try:
+        found = cbor.loads(payload)
+    except WireError as error:
+        raise BluetoothError("The board's answer is malformed.", value=str(error)) from error
     if not isinstance(found, dict):
         raise BluetoothError("The board answers something else than was asked.", value=repr(found)[:80])
     return found

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from firmware.wire import gatt
 from firmware.wire.segment import Reassembler, Segmenter
-from provisioning.errors import BluetoothError
+from provisioning.errors import BluetoothError, ContactLost
 
 if TYPE_CHECKING:
     from bleak.backends.device import BLEDevice
@@ -44,22 +44,30 @@ class Radio:
     backend: str = "bluez"
     adapter: str | None = None
 
-    async def scan(self, seconds: float) -> list[Found]:
-        """Listen for so long; the strongest first. Raises BluetoothError when there is no adapter."""
+    async def scan(self, seconds: float, enough: Callable[[Found], bool] = lambda _found: False) -> list[Found]:
+        """Listen for so long, or until one is *enough*; the strongest first.
+
+        Raises BluetoothError when there is no adapter.
+        """
         from bleak import BleakScanner
 
         found: dict[str, Found] = {}
+        done = asyncio.Event()
 
         def heard(device: BLEDevice, said: AdvertisementData) -> None:
             hint = said.manufacturer_data.get(gatt.COMPANY_ID)
             if hint is not None and (device.address in found or len(found) < _MAX_FOUND):
-                found[device.address] = Found(device.address, bytes(hint), said.rssi, device)
+                one = found[device.address] = Found(device.address, bytes(hint), said.rssi, device)
+                if enough(one):
+                    done.set()
 
         scanner = BleakScanner(heard, [gatt.SERVICE_UUID], **self._options("scanner"))
         try:
             async with asyncio.timeout(_CONNECT_S):
                 await scanner.start()
-            await asyncio.sleep(seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await done.wait()
         except _failures() as error:
             raise BluetoothError("Bluetooth cannot be listened to.", value=_text(error), next_step=_NEXT) from error
         finally:
@@ -71,7 +79,10 @@ class Radio:
         """A line to the board for as long as the block lasts. Raises BluetoothError."""
         from bleak import BleakClient
 
-        client = BleakClient(found.device, None, [gatt.SERVICE_UUID], timeout=_CONNECT_S, **self._options("client"))
+        def gone(_client: object) -> None:
+            line.end()
+
+        client = BleakClient(found.device, gone, [gatt.SERVICE_UUID], timeout=_CONNECT_S, **self._options("client"))
         line = Line(client)
         try:
             async with asyncio.timeout(_CONNECT_S):
@@ -79,7 +90,7 @@ class Radio:
                 await line.open()
         except _failures() as error:
             await _quietly(client.disconnect)
-            raise BluetoothError(
+            raise ContactLost(
                 "The board does not take a connection.",
                 value=f"{found.address}: {_text(error)}",
                 reason="It may be connected to its gateway, or too far away.",
@@ -108,7 +119,8 @@ class Line:
         self._client = client
         self._cutter = Segmenter()
         self._pieces = Reassembler()
-        self._frames: asyncio.Queue[bytes] = asyncio.Queue(_MAX_FRAMES)
+        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_FRAMES)
+        self._ended = False
 
     async def open(self) -> None:
         """Find the characteristics and subscribe. Raises what bleak raises."""
@@ -128,14 +140,26 @@ class Line:
                 for piece in self._cutter.split(phy, size):
                     await self._client.write_gatt_char(self._downlink, piece, response=True)
         except _failures() as error:
-            raise BluetoothError("The connection to the board was lost.", value=_text(error)) from error
+            raise ContactLost("The connection to the board was lost.", value=_text(error)) from error
 
     async def receive(self, within_s: float) -> bytes | None:
-        """Return the next frame, None when none came in time."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                return await self._frames.get()
-        return None
+        """Return the next frame, None when none came in time. Raises ContactLost when none can come any more."""
+        frame = None
+        if not self._ended or not self._frames.empty():
+            try:
+                async with asyncio.timeout(within_s):
+                    frame = await self._frames.get()
+            except TimeoutError:
+                return None
+        if frame is None:
+            raise ContactLost("The connection to the board was lost.", next_step="go nearer and try again")
+        return frame
+
+    def end(self) -> None:
+        """Note that the connection is no more."""
+        self._ended = True
+        with suppress(asyncio.QueueFull):  # then nobody waits
+            self._frames.put_nowait(None)
 
     def _heard(self, _characteristic: object, data: bytearray) -> None:
         frame = self._pieces.feed(bytes(data))

@@ -6,20 +6,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
 from firmware.wire import update
 from provisioning.bluetooth import jobs
-from provisioning.bluetooth.console import Talk
+from provisioning.bluetooth.contact import Contact
 from provisioning.city import City
 from provisioning.errors import BluetoothError
 from provisioning.updates import keys, release
 from provisioning.updates.sender import ASK, FAILED, Sender
 
 _CONNECTIONS: Final = 5
-_REST_S: Final = 1.0
+_REST_S: Final = 2.0
+"""Longer after each that brought nothing: a board does not let in for 10 s whom it has thrown off."""
 _NO_KEY: Final = bytes(64)
 
 
@@ -31,9 +31,7 @@ def checked(city: City, file: Path) -> release.Release:
     return found
 
 
-async def carry(
-    talking: Callable[[], AbstractAsyncContextManager[Talk]], sender: Sender, report: Callable[[int, int], None]
-) -> None:
+async def carry(contact: Contact, sender: Sender, report: Callable[[int, int], None]) -> None:
     """Connect, send, connect again where the line was lost, until the board runs the release or has it on trial.
 
     Raises BluetoothError when the board refuses it, or gets no further over several connections.
@@ -41,14 +39,18 @@ async def carry(
     tries, furthest = 0, -1
     while True:
         try:
-            async with talking() as talk:
+            async with contact.talking() as talk:
                 state = await jobs.send(talk, sender, ASK, report)
             break
-        except BluetoothError:
-            tries, furthest = (tries + 1, furthest) if sender.have <= furthest else (1, sender.have)
+        except BluetoothError as error:
+            if sender.have > furthest:
+                tries, furthest = 0, sender.have
+                contact.failed.clear()
+            tries += 1
+            contact.lost(error)
             if tries >= _CONNECTIONS:
-                raise
-            await asyncio.sleep(_REST_S)
+                raise contact.given_up(error) from error
+            await asyncio.sleep(_REST_S * tries)
     if state == FAILED:
         raise BluetoothError(
             "The board does not take this release, or did not stay with it.",

@@ -7,8 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from firmware.wire.errors import WireError
 from provisioning.bench.enrolment import Bench
 from provisioning.bluetooth import jobs, updating
 from provisioning.bluetooth.console import Talk
+from provisioning.bluetooth.contact import Contact
 from provisioning.bluetooth.nearby import Directory, Known
 from provisioning.bluetooth.radio import Found, Radio
 from provisioning.cli.output import note, of, say, say_json, say_table, stop_signals
@@ -30,7 +30,6 @@ from provisioning.updates.sender import TRIAL, Sender
 app = typer.Typer(no_args_is_help=True, help="Boards in reach by Bluetooth.", rich_markup_mode=None)
 
 _VERBS = "now, self_test, settings [NAME=VALUE...], log, or a command of its kind [NAME=VALUE...]"
-_SCAN_S = 15.0
 
 Backend = Annotated[
     str,
@@ -77,19 +76,17 @@ async def _scan(radio: Radio, directory: Directory, seconds: float, ask: bool) -
             "last contact": None,
         }
         if ask and known:
-            row |= await _more(radio, found, known)
+            row |= await _more(radio, directory, found, known)
         rows.append(row)
     return rows
 
 
-async def _more(radio: Radio, found: Found, known: Known) -> dict[str, Any]:
+async def _more(radio: Radio, directory: Directory, found: Found, known: Known) -> dict[str, Any]:
+    name = known.device.name
     try:
-        async with radio.connected(found) as line:
-            talk = Talk(line, known)
-            await talk.begin()
-            now = await talk.now()
+        now = await Contact(radio, directory, lambda text: note(f"{name}: {text}")).hold(Talk.now, found)
     except (BluetoothError, WireError) as error:
-        note(f"{known.device.name}: {error}")
+        note(f"{name}: {error}")
         return {}
     values = now["values"]
     battery = ", ".join(
@@ -144,10 +141,12 @@ def enroll(
 
 
 async def _enroll(radio: Radio, bench: Bench, device: Device, without: frozenset[str]) -> jobs.Proved:
-    async with _talking(radio, Directory.of(bench.registry, [device])) as talk:
-        return await jobs.enroll(
-            talk, bench, device, without, lambda what, remark: note(f"{device.name}: {what} {remark}".rstrip())
-        )
+    def step(what: str, remark: str) -> None:
+        note(f"{device.name}: {what} {remark}".rstrip())
+
+    return await Contact(radio, Directory.of(bench.registry, [device]), note).hold(
+        lambda talk: jobs.enroll(talk, bench, device, without, step)
+    )
 
 
 @app.command("update")
@@ -164,7 +163,7 @@ def update(
     with city.registry() as registry:
         directory = Directory.of(registry, [_named(registry, device)])
     sender = Sender(release.signed, release.bundle)
-    asyncio.run(updating.carry(lambda: _talking(Radio(backend, adapter), directory), sender, _tenths(device)))
+    asyncio.run(updating.carry(Contact(Radio(backend, adapter), directory, note), sender, _tenths(device)))
     if sender.state == TRIAL:
         say(f"{release.name} is on trial: it stays when the gateway has sent it a receipt")
         note("next: the same command again, in some minutes, says whether it stayed")
@@ -190,31 +189,13 @@ def _named(registry: Registry, name: str) -> Device:
     return found
 
 
-@asynccontextmanager
-async def _talking(radio: Radio, directory: Directory) -> AsyncIterator[Talk]:
-    """A conversation with the board that *directory* knows, once it is heard."""
-    found = None
-    end_s = time.monotonic() + _SCAN_S
-    while found is None and time.monotonic() < end_s:
-        found = next(((each, known) for each in await radio.scan(2.0) if (known := directory.who(each))), None)
-    if found is None:
-        raise BluetoothError(
-            "The board is not in reach.",
-            reason="It was not heard in 15 s; while it is connected to its gateway it does not advertise.",
-            next_step="lykta ble scan",
-        )
-    async with radio.connected(found[0]) as line:
-        talk = Talk(line, found[1])
-        await talk.begin()
-        yield talk
-
-
 async def _console(radio: Radio, directory: Directory, words: list[str], seconds: float, as_json: bool) -> None:
-    async with _talking(radio, directory) as talk:
-        if words[0] == "log":
-            await _log(talk, seconds)
-            return
-        result = await _do(talk, words[0], _arguments(words[1:]))
+    contact = Contact(radio, directory, note)
+    if words[0] == "log":
+        await _log(contact, seconds)
+        return
+    arguments = _arguments(words[1:])
+    result = await contact.hold(lambda talk: _do(talk, words[0], arguments))
     if as_json:
         say_json(result)
     else:
@@ -233,15 +214,19 @@ async def _do(talk: Talk, verb: str, arguments: dict[str, object]) -> dict[str, 
     return await talk.command(verb, arguments)
 
 
-async def _log(talk: Talk, seconds: float) -> None:
+async def _log(contact: Contact, seconds: float) -> None:
     stopped = stop_signals()
-    await talk.listen(True)
     end_s = time.monotonic() + seconds
-    while not stopped and (left_s := end_s - time.monotonic()) > 0:
-        line = await talk.line(min(0.5, left_s))
-        if line:
-            say(line)
-    await talk.listen(False)
+
+    async def listen(talk: Talk) -> None:
+        await talk.listen(True)
+        while not stopped and (left_s := end_s - time.monotonic()) > 0:
+            line = await talk.line(min(0.5, left_s))
+            if line:
+                say(line)
+        await talk.listen(False)
+
+    await contact.hold(listen)
 
 
 def _arguments(words: list[str]) -> dict[str, object]:
