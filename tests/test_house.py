@@ -99,7 +99,7 @@ def test_every_host_module_can_be_imported_alone_and_without_a_warning() -> None
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, str(len(modules))), done.stderr
