@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests for a device in the hand: ``--rig virtual`` (the default) or the TOML file of a bench, the same on both."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,7 +55,7 @@ class Devices:
         """A device just switched on, without a session, and a network that knows nothing yet."""
         self._joined = None
         if self._failed:
-            time.sleep(QUEUE_S)
+            self._rig.semtech.clock.sleep(QUEUE_S)
             self._failed = False
         self._rig.fresh(Needs(device_class, certification))
         network = Network(self._rig)

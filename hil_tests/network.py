@@ -78,10 +78,11 @@ class Network:
 
     def next(self, timeout_s: float = UPLINK_WAIT_S, copies: bool = False) -> Heard:
         """Return the device's next frame, as it comes; AssertionError when none comes in time."""
-        end = time.monotonic() + timeout_s
-        while (left := end - time.monotonic()) > 0:
+        now_s = self.rig.semtech.clock.now_s
+        end_s = now_s() + timeout_s
+        while (left_s := end_s - now_s()) > 0:
             try:
-                uplink = self.rig.semtech.uplinks.get(timeout=left)
+                uplink = self.rig.semtech.next(left_s)
             except queue.Empty:
                 break
             heard = self._ours(uplink)
@@ -94,7 +95,7 @@ class Network:
         """Return the next frame that can still be answered in its windows."""
         while True:
             heard = self.next(timeout_s)
-            if time.monotonic() - heard.uplink.at_s < FRESH_S:
+            if self.rig.semtech.clock.now_s() - heard.uplink.at_s < FRESH_S:
                 return heard
 
     def next_data(self, timeout_s: float = UPLINK_WAIT_S) -> Heard:

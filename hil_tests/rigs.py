@@ -2,24 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the tests run: a rig is one device, hands that switch its power, and a packet forwarder that hears it."""
 
-import json
 import os
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import pytest
 
-from boards.build import build_tree
 from boards.schema import load_board
-from boards.virtual.image import make_image
-from firmware.node import slots
-from firmware.wire import cbor
 from hil_tests.lab import hands
 from hil_tests.lab.file import BoardTable, Foreign, LabFile
 from hil_tests.lab.file import load as load_lab
@@ -82,93 +72,8 @@ class Rig(Protocol):
 def power_cycle(rig: Rig, off_s: float = 0.3) -> None:
     """Take the power away and give it again."""
     rig.power(False)
-    time.sleep(off_s)  # capacitors of a real board
+    rig.semtech.clock.sleep(off_s)  # capacitors of a real board
     rig.power(True)
-
-
-class VirtualRig:
-    """A virtual board with the shipped firmware, the virtual air and its gateway; a new board for each ``fresh``."""
-
-    def __init__(self, folder: Path, interval_ms: int = 1500) -> None:
-        self.identity = _new_identity()
-        self.semtech = SemtechEnd()
-        self._folder = folder
-        # Paths of Unix sockets are short.
-        self._sockets = tempfile.TemporaryDirectory(prefix="hil-")
-        self._air_socket = Path(self._sockets.name, "air")
-        self._interval_ms = interval_ms
-        self._join_nonce = 0
-        self._boards = 0
-        self._board: subprocess.Popen[str] | None = None
-        self._tree = build_tree(folder / "tree")
-        self._air = self._start_air()
-
-    def fresh(self, needs: Needs) -> None:
-        self._stop_board()
-        self._boards += 1
-        image = self._folder / f"board-{self._boards}"
-        values = identity_values(self.identity, needs, "virtual", "street_light", self._interval_ms)
-        make_image(image, self._tree, {"/data/identity.a": slots.pack(1, cbor.dumps(values))})
-        self._start_board(image)
-
-    def power(self, on: bool) -> None:
-        self._control("power_on" if on else "power_cut")
-
-    def next_join_nonce(self) -> int:
-        self._join_nonce += 1
-        return self._join_nonce
-
-    def console(self) -> str:
-        return json.dumps(self._control("state"))
-
-    def air_log(self) -> list[dict[str, Any]]:
-        time.sleep(0.1)
-        lines = (self._folder / "air.jsonl").read_text().splitlines()
-        return [line for text in lines if (line := json.loads(text))["event"] == "frame"]
-
-    def close(self) -> None:
-        self._stop_board()
-        _end(self._air)
-        self.semtech.close()
-        self._sockets.cleanup()
-
-    def _start_air(self) -> subprocess.Popen[str]:
-        host, port = self.semtech.address
-        quiet = ("--shadowing-db", "0", "--fading-db", "0", "--slack-ms", "20", "--keepalive-s", "2")
-        place = ("--forwarder", f"{host}:{port}", "--gateway-eui", "aabbccddeeff0011", "--gateway-position", "300,0")
-        air = _start(
-            "boards.virtual.air", "--socket", self._air_socket, "--log", self._folder / "air.jsonl", *place, *quiet
-        )
-        if air.stdout is None or not air.stdout.readline() or not self.semtech.connected.wait(WAIT_S):
-            raise RuntimeError("the virtual air did not start")
-        return air
-
-    def _start_board(self, image: Path) -> None:
-        control, port = Path(self._sockets.name, f"c{self._boards}"), Path(self._sockets.name, "port")
-        radio = ("--air", self._air_socket, "--radio-id", image.name)
-        self._control_path = control
-        options = ("--port", port, "--control", control, "--scenario", "still", "--seed", "1", *radio)
-        self._board = _start("boards.virtual", "run", image, *options)
-        end = time.monotonic() + WAIT_S
-        while not control.exists():
-            if self._board.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"the virtual board did not start: {self._board.communicate()}")
-            time.sleep(0.02)
-
-    def _stop_board(self) -> None:
-        if self._board is not None:
-            _end(self._board)
-            self._board = None
-
-    def _control(self, command: str) -> dict[str, Any]:
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(WAIT_S)
-            line.connect(str(self._control_path))
-            line.sendall(json.dumps({"cmd": command}).encode() + b"\n")
-            answer: dict[str, Any] = json.loads(line.makefile("rb").readline())
-        if not answer["ok"]:
-            raise RuntimeError(f"{command}: {answer['error']}")
-        return answer
 
 
 class BenchRig:
@@ -181,7 +86,7 @@ class BenchRig:
         if lab.gateway is None:
             pytest.skip("not run: this lab has no LoRa gateway ([gateway])")
         self._table, self._folder = table, folder
-        self.identity = _new_identity() if table.device is None else _foreign(table.device, folder)
+        self.identity = new_identity() if table.device is None else _foreign(table.device, folder)
         self._join_nonce = 0
         host, _, port = lab.gateway.bind.rpartition(":")
         self.semtech = SemtechEnd(host, int(port), lab.gateway.address)
@@ -243,7 +148,8 @@ class BenchRig:
         Session(self._table.serial or "", wait_s=WAIT_S, attempts=6).do(give)
 
 
-def _new_identity() -> Identity:
+def new_identity() -> Identity:
+    """A device that no network has heard of."""
     return Identity(b"\x02" + os.urandom(7), bytes.fromhex("0200000000000002"), os.urandom(16))
 
 
@@ -273,6 +179,8 @@ def identity_values(who: Identity, needs: Needs, board: str, kind: str, interval
 def open_rig(name: str, folder: Path, board: str | None = None) -> Rig:
     """Return the rig that ``--rig`` names."""
     if name == "virtual":
+        from hil_tests.virtual_rig import VirtualRig  # which needs this module
+
         return VirtualRig(folder)
     lab = load_lab(Path(name))
     return BenchRig(lab, board_of(lab, board), Path(name).parent)
@@ -287,17 +195,3 @@ def board_of(lab: LabFile, board: str | None) -> BoardTable:
         known = ", ".join(table.name for table in lab.boards)
         raise pytest.UsageError(f"this lab has no board {board!r}; it has: {known}")
     return found[0]
-
-
-def _start(module: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.communicate(timeout=WAIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()

@@ -9,10 +9,11 @@ import queue
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from hil_tests.clocks import Clock, RealClock
 
 PUSH_DATA, PUSH_ACK, PULL_DATA, PULL_RESP, PULL_ACK, TX_ACK = range(6)
 ACK_WAIT_S = 10
@@ -22,16 +23,16 @@ _DATR = re.compile(r"SF(\d+)BW(\d+)")
 
 @dataclass(frozen=True)
 class Uplink:
-    """One frame as the forwarder heard it. ``at_s``: ``time.monotonic()`` of its arrival here."""
+    """One frame as the forwarder heard it. ``at_s``: its arrival here, on the rig's clock."""
 
     phy: bytes
     freq_hz: int
     sf: int
     bw_hz: int
     tmst: int
+    at_s: float
     rssi_dbm: float | None = None
     snr_db: float | None = None
-    at_s: float = field(default_factory=time.monotonic)
 
 
 class SemtechEnd:
@@ -39,6 +40,7 @@ class SemtechEnd:
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, only_from: str | None = None) -> None:
         """*only_from*: the forwarder's address; what comes from others is not heard."""
+        self.clock: Clock = RealClock()
         self.uplinks: queue.Queue[Uplink] = queue.Queue()
         self.tell: Callable[[Uplink], None] = lambda _uplink: None
         self._only_from = None if only_from is None else socket.gethostbyname(only_from)
@@ -70,6 +72,10 @@ class SemtechEnd:
         except queue.Empty:
             raise TimeoutError(f"the packet forwarder gave no TX_ACK within {ACK_WAIT_S} s to {body}") from None
 
+    def next(self, within_s: float) -> Uplink:
+        """Return the next uplink; queue.Empty when none comes in time."""
+        return self.clock.take(self.uplinks, within_s)
+
     def close(self) -> None:
         """End the thread and free the port."""
         self._closing = True
@@ -91,9 +97,9 @@ class SemtechEnd:
             self._socket.sendto(bytes((2, *token, PULL_ACK)), source)
             self.connected.set()
         elif kind == PUSH_DATA:
-            self._socket.sendto(bytes((2, *token, PUSH_ACK)), source)
             for packet in json.loads(body).get("rxpk", []):
                 self._uplink(packet)
+            self._socket.sendto(bytes((2, *token, PUSH_ACK)), source)
         elif kind == TX_ACK and token in self._outcomes:
             text = body.strip(b"\0 ")
             answer = json.loads(text)["txpk_ack"] if text else {}
@@ -106,7 +112,8 @@ class SemtechEnd:
         phy = base64.b64decode(packet["data"])
         sf, bw_hz = int(rate[1]), int(rate[2]) * 1000
         signal = packet.get("rssi"), packet.get("lsnr")
-        uplink = Uplink(phy, round(packet["freq"] * 1e6), sf, bw_hz, packet["tmst"], *signal)
+        uplink = Uplink(phy, round(packet["freq"] * 1e6), sf, bw_hz, packet["tmst"], self.clock.now_s(), *signal)
         self.heard.append(uplink)
         self.tell(uplink)
+        self.clock.came()
         self.uplinks.put(uplink)

@@ -38,9 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run a module's tests in one process, since they may share what is costly; those that are marked run anywhere."""
     for item in items:
         if item.get_closest_marker("apart") is None and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(
-                pytest.mark.xdist_group(item.path.parent.name if "hil_tests" in item.path.parts else item.path.stem)
-            )
+            together = "hil_tests" in item.path.parts and item.path.parent.name != "lorawan"
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name if together else item.path.stem))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from boards.virtual.protocol import Event, Phase, ResetCause, ResetKind
 from boards.virtual.repl import ReplTracker
 from boards.virtual.site import Site
 from boards.virtual.sleep import Sleep
+from boards.virtual.stepped import SteppedTime
 from boards.virtual.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,10 @@ CAUSES_KEPT = 64
 
 
 class VirtualBoard:
-    """A board made of an image file and a board file. All methods belong to the event loop that start() ran in."""
+    """A board made of an image file and a board file. All methods belong to the event loop that start() ran in.
+
+    *stepped*: the time of that loop, when it is a SteppedLoop.
+    """
 
     def __init__(
         self,
@@ -47,31 +51,28 @@ class VirtualBoard:
         heap_bytes: int | None = None,
         site: Site | None = None,
         console_log: BinaryIO | None = None,
+        stepped: SteppedTime | None = None,
     ) -> None:
+        self._now_s, self._stepped = (lambda: stepped.now_s) if stepped else time.monotonic, stepped is not None
         self.image, self.seed, self._site = image, seed, site
         self.board = board if isinstance(board, BoardFile) else load_board(board)
         self._heap_bytes = heap_bytes or self.board.board.heap_bytes
-        self._rng = random.Random(seed)
-        self._scenario = scenario.load(scenario_name, seed)
+        self._rng, self._scenario = random.Random(seed), scenario.load(scenario_name, seed)
         self.console = Console(port, self._on_input, console_log)
         self._keyboard = Keyboard(lambda: self._interpreter)
         self._typing: asyncio.Task[None] | None = None
         self._flash: NorFlash | None = None
         self._hardware: Hardware | None = None
         self._interpreter: Interpreter | None = None
-        self._repl = ReplTracker()
-        self._phase = Phase.BOOT
-        self._cause = ResetCause.PWRON_RESET
-        self._sleep = Sleep(time.monotonic)
+        self._repl, self._powered = ReplTracker(), False
+        self._phase, self._cause = Phase.BOOT, ResetCause.PWRON_RESET
         self._watchdog_ms: int | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._rtc = Rtc(time.monotonic)
-        self._interrupts = Interrupts(self._raise_line)
+        self._rtc, self._sleep = Rtc(self._now_s), Sleep(self._now_s)
+        self._interrupts = Interrupts(self._raise_line, self._now_s)
         self._waiting = Waiting(self.state)
-        self._powered = False
         self._counts = dict.fromkeys(("boots", "soft_resets", "watchdog_bites", "crashes", "power_cuts"), 0)
-        self._causes: deque[str] = deque(maxlen=CAUSES_KEPT)
-        self._faults: deque[str] = deque(maxlen=CAUSES_KEPT)
+        self._causes, self._faults = deque[str](maxlen=CAUSES_KEPT), deque[str](maxlen=CAUSES_KEPT)
 
     # What a person at the bench can do.
 
@@ -80,7 +81,8 @@ class VirtualBoard:
         flash = self.board.flash
         self._flash = NorFlash(self.image, flash.bytes, flash.block_bytes, flash.program_bytes, self._rng)
         try:
-            self._hardware = Hardware(self.board, self._flash, Environment(self._scenario, site=self._site), self)
+            environment = Environment(self._scenario, self._now_s, self._site)
+            self._hardware = Hardware(self.board, self._flash, environment, self)
             self.console.plug()
             await self.power_on()
         except BoardsError:
@@ -128,7 +130,8 @@ class VirtualBoard:
 
     async def reset(self) -> None:
         """The reset button."""
-        self._needs_power("a reset")
+        if not self._powered:
+            raise BoardStateError("the board has no power, so a reset does nothing. Switch it on first: power_on")
         self._boot(ResetCause.HARD_RESET)
 
     async def unplug(self) -> None:
@@ -276,10 +279,6 @@ class VirtualBoard:
             raise BoardStateError("the board is not running: start() it first")
         return self._flash
 
-    def _needs_power(self, what: str) -> None:
-        if not self._powered:
-            raise BoardStateError(f"the board has no power, so {what} does nothing. Switch it on first: power_on")
-
     def _boot(self, cause: ResetCause) -> None:
         self._stop_interpreter()
         self.hardware.hard_reset(asleep=cause is ResetCause.DEEPSLEEP_RESET)
@@ -300,7 +299,8 @@ class VirtualBoard:
         self._cause, self._phase = cause, Phase.BOOT
         self._sleep.go(None)
         self._causes.append(cause.name)
-        self._interpreter = Interpreter(self._heap_bytes, self.image, self._request, self._output, self._exited)
+        calls = (self._request, self._output, self._exited)
+        self._interpreter = Interpreter(self._heap_bytes, self.image, *calls, stepped=self._stepped)
         self._keyboard.interpreter_started()
         self._notify()
 
@@ -353,6 +353,11 @@ class VirtualBoard:
             old.cancel()
         self._timers[name] = asyncio.get_running_loop().call_later(delay_s, what)
 
+    @property
+    def resting(self) -> bool:
+        """Whether its program waits, has ended, or has no power: nothing happens before time goes on."""
+        return self._interpreter is None or self._phase is Phase.REPL or self._interpreter.waits
+
     def _request(self, op: int, unit: int, payload: bytes) -> bytes:
         answer = self.hardware.handle(op, unit, payload)
         self._notify()
@@ -368,17 +373,13 @@ class VirtualBoard:
 
     def _output(self, data: bytes) -> None:
         self.console.write(self._repl.output(data))
-        if self._interpreter is not None and self.console.full:
-            self._interpreter.pause_output(True)
-            self._after("output", 0.01, self._resume_output)
+        self._wait_while_full()
 
-    def _resume_output(self) -> None:
-        if self._interpreter is None:
-            return
-        if self.console.full:
-            self._after("output", 0.01, self._resume_output)
-        else:
-            self._interpreter.pause_output(False)
+    def _wait_while_full(self) -> None:
+        if self._interpreter is not None:
+            self._interpreter.pause_output(self.console.full)
+            if self.console.full:
+                self._after("output", 0.01, self._wait_while_full)
 
     def _exited(self, code: int) -> None:
         self._interpreter = None

@@ -5,7 +5,6 @@
 import asyncio
 import datetime
 import struct
-import time
 from collections.abc import Callable
 
 from boards.virtual.protocol import EVENT, Event, UnknownPart
@@ -54,8 +53,8 @@ class Rtc:
 class Interrupts:
     """Pending interrupts and the timers that raise them. `raise_line` is called until they are fetched."""
 
-    def __init__(self, raise_line: Callable[[], None]) -> None:
-        self._raise_line = raise_line
+    def __init__(self, raise_line: Callable[[], None], now_s: Callable[[], float]) -> None:
+        self._raise_line, self._now_s = raise_line, now_s
         self._pending: dict[tuple[Event, int], int] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._reminder: asyncio.TimerHandle | None = None
@@ -72,7 +71,7 @@ class Interrupts:
 
     def raise_event(self, kind: Event, number: int, at_us: int | None = None) -> None:
         """One interrupt, now or at at_us; one that still pends is not doubled, as with a flag in a register."""
-        self._pending.setdefault((kind, number), time.monotonic_ns() // 1000 if at_us is None else at_us)
+        self._pending.setdefault((kind, number), round(self._now_s() * 1e6) if at_us is None else at_us)
         self._remind()
 
     def take(self) -> bytes:

@@ -29,6 +29,10 @@ class Environment:
         """Monotonic seconds, the clock of models that add up over time."""
         return self._now_s()
 
+    def now_us(self) -> int:
+        """The same in whole microseconds: air time."""
+        return round(self._now_s() * 1e6)
+
     def elapsed_s(self) -> float:
         """Seconds since the board process started, whatever the scenario's speed."""
         return self._now_s() - self._since_s

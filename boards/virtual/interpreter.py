@@ -21,6 +21,7 @@ from pathlib import Path
 
 from boards.errors import BoardsError
 from boards.virtual.protocol import HEADER, Op, interrupted
+from boards.virtual.stepped import STEPPED, Pause
 
 _HAL = Path(__file__).parent / "hal"
 _LAUNCHER = Path(__file__).parent / "launcher.py"
@@ -42,7 +43,10 @@ def command(*arguments: str) -> list[str]:
 
 
 class Interpreter:
-    """One running interpreter. `on_request(op, unit, payload)` gives the answer; `on_exit` gets the return code."""
+    """One running interpreter. `on_request(op, unit, payload)` gives the answer; `on_exit` gets the return code.
+
+    *stepped*: it waits by asking, and `waits` tells whether it does (boards/virtual/stepped.py).
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Interpreter:
         on_request: Callable[[int, int, bytes], bytes],
         on_output: Callable[[bytes], None],
         on_exit: Callable[[int], None],
+        stepped: bool = False,
     ) -> None:
         self._on_request, self._on_output, self._on_exit = on_request, on_output, on_exit
         self._loop = asyncio.get_running_loop()
@@ -63,6 +68,8 @@ class Interpreter:
         hal, inner_hal = socket.socketpair()
         self._hal = hal
         hal.setblocking(False)
+        self._pause = Pause(hal.send) if stepped else None
+        self._line_up = False
         inner_in, self._stdin = os.pipe()
         self._stdout, inner_out = os.pipe()
         flash_fd = os.open(flash_image, os.O_RDONLY | os.O_CLOEXEC)
@@ -73,7 +80,7 @@ class Interpreter:
                 stdout=inner_out,
                 stderr=inner_out,
                 pass_fds=(inner_hal.fileno(), flash_fd),
-                env={"LYKTA_HAL_FD": str(inner_hal.fileno()), "LYKTA_FLASH_FD": str(flash_fd)},
+                env={"LYKTA_HAL_FD": str(inner_hal.fileno()), "LYKTA_FLASH_FD": str(flash_fd), STEPPED: "1" * stepped},
                 cwd=_HAL,
                 start_new_session=True,
             )
@@ -105,7 +112,18 @@ class Interpreter:
     def interrupt_line(self) -> None:
         """Raise the interrupt line; the board fetches what happened when its scheduler gets to it."""
         if self._alive:
+            self._line_up = True
             self._process.send_signal(signal.SIGUSR1)
+            self._wake()
+
+    @property
+    def waits(self) -> bool:
+        """Whether its program waits for stepped time to go on."""
+        return self._pause is not None and self._pause.waiting
+
+    def _wake(self) -> None:
+        if self._pause is not None:
+            self._pause.end()
 
     def type(self, data: bytes) -> None:
         """Bytes to the console; the rest of what does not fit waits its turn."""
@@ -113,6 +131,7 @@ class Interpreter:
             return
         self._typed += data
         self._write_typed()
+        self._wake()
 
     def pause_output(self, paused: bool) -> None:
         """Leave output in the pipe, so that the firmware waits when it is full."""
@@ -209,6 +228,12 @@ class Interpreter:
                 return
             payload = bytes(self._requests[HEADER.size : end])
             del self._requests[:end]
+            if op == Op.CLOCK and self._pause is not None:
+                self._pause.begin(payload)
+                if self._line_up:  # raised when it was about to wait
+                    self._pause.end()
+                continue
+            self._line_up = self._line_up and op != Op.EVENTS
             answer = self._on_request(op, unit, payload)
             if not self._alive:  # the request ended the process
                 return
@@ -247,6 +272,8 @@ class Interpreter:
 
     def _close(self) -> None:
         self._alive = False
+        if self._pause is not None:
+            self._pause.clear()
         for fd in (self._pidfd, self._stdout):
             self._loop.remove_reader(fd)
         self._loop.remove_reader(self._hal)

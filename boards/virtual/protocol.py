@@ -32,6 +32,7 @@ class Op(IntEnum):
     LIGHTSLEEP = 0x15
     FAULT = 0x16
     RTC_MEMORY = 0x17
+    CLOCK = 0x18
     PIN_INIT = 0x20
     PIN_WRITE = 0x21
     PIN_READ = 0x22

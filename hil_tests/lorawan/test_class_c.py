@@ -10,7 +10,6 @@ from firmware.wire import macnetwork, region
 from firmware.wire.maccommands import RX_PARAM_SETUP
 from hil_tests.network import ALL_OK, FASTEST, Heard, Network
 
-pytestmark = pytest.mark.slow
 BETWEEN_WINDOWS_S = 0.4  # after the end of an uplink, before RX1
 AFTER_WINDOWS_S = 3.0
 

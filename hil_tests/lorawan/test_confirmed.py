@@ -11,7 +11,6 @@ from firmware.wire import macnetwork
 from firmware.wire.frame import CONFIRMED_UP
 from hil_tests.network import FASTEST, Heard, Network
 
-pytestmark = pytest.mark.slow
 FPORT = 224
 TX_FRAMES_CTRL = 0x07
 UNCONFIRMED, CONFIRMED = 1, 2

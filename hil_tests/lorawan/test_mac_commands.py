@@ -3,7 +3,6 @@
 """MAC commands (TS001 section 5, RP002 section 2.4). Each test gives back what it has changed."""
 
 import itertools
-import time
 
 import pytest
 
@@ -95,7 +94,7 @@ def test_nbtrans_repeats_until_it_is_answered(joined: Network) -> None:
 @pytest.mark.slow
 def test_dutycycle_makes_the_device_rarer(joined: Network) -> None:
     assert joined.ask(macnetwork.duty_cycle_req(SHARE)) == [(DUTY_CYCLE, b"")]
-    heard = [joined.next_data().uplink for _ in range(3)]
+    heard = [joined.exchange().uplink for _ in range(3)]  # a device that nobody answers may become rarer by itself
     for before, after in itertools.pairwise(heard):
         silent_us = (after.tmst - before.tmst & 0xFFFFFFFF) - _air_us(after)
         assert silent_us >= ((1 << SHARE) - 1) * _air_us(before) - CLOCK_ERROR_US
@@ -225,9 +224,7 @@ def test_the_device_asks_for_the_time_and_is_content(joined: Network) -> None:
     heard = joined.next_data()
     assert (DEVICE_TIME, b"") in parse(heard.data.fopts, True)
     joined.answer(heard)
-    before = time.monotonic()
     assert (DEVICE_TIME, b"") not in parse(joined.next_data().data.fopts, True)
-    assert time.monotonic() - before < 60
 
 
 @pytest.mark.slow

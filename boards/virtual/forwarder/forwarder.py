@@ -91,6 +91,11 @@ class Forwarder:
         self._concentrator.join(self.config.x_m, self.config.y_m, self._air.now_us())
         self._air.attach(self._concentrator.radio_id, self._hear)
 
+    @property
+    def idle(self) -> bool:
+        """Whether the server has acknowledged all that it was sent."""
+        return not self._unacknowledged
+
     def close(self) -> None:
         """Close both sockets."""
         for transport in (self._up, self._down):

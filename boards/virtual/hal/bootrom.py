@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Mounts the flash, installs the board's machine module, runs boot.py and main.py; the REPL follows by itself.
 import gc
+import os
 import sys
 
 import board_machine
@@ -68,6 +69,11 @@ def run():
         del board_pulses
     except OSError:  # nor has every board something that speaks in pulses
         pass
+    if os.getenv("LYKTA_STEPPED"):
+        import board_clock
+
+        board_clock.install()
+        del board_clock
     for name in ("hal", "board_events", "board_machine", "board_micropython", "board_time", "bootrom"):
         del sys.modules[name]
     sys.path[:] = ["", ".frozen", "/lib"]

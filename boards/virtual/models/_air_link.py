@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import socket
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +14,6 @@ from boards.errors import PortError
 from boards.virtual.site import Site
 
 log = logging.getLogger(__name__)
-
-
-def monotonic_us() -> int:
-    """Air time."""
-    return time.monotonic_ns() // 1000
 
 
 class AirLink:

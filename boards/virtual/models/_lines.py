@@ -3,12 +3,11 @@
 """The wires of a radio chip beside SPI data: chip select, reset, BUSY and the interrupt line."""
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from boards.virtual.pins import OUT, PinBank
 
-RESET_PULSE_S = 100e-6  # the shortest that both families promise to notice
+RESET_PULSE_US = 100  # the shortest that both families promise to notice
 
 
 class InputLine:
@@ -30,16 +29,21 @@ class ResetLine:
     """NRESET: too short a pulse is a finding, not a reset."""
 
     def __init__(
-        self, pins: PinBank, number: int, on_reset: Callable[[bool], None], complain: Callable[[str], None]
+        self,
+        pins: PinBank,
+        number: int,
+        on_reset: Callable[[bool], None],
+        complain: Callable[[str], None],
+        now_us: Callable[[], int],
     ) -> None:
-        self._on_reset, self._complain = on_reset, complain
-        self._since_s = 0.0
+        self._on_reset, self._complain, self._now_us = on_reset, complain, now_us
+        self._since_us = 0
         InputLine(pins, number, self._edge)
 
     def _edge(self, low: bool) -> None:
         if low:
-            self._since_s = time.monotonic()
-        elif time.monotonic() - self._since_s < RESET_PULSE_S:
+            self._since_us = self._now_us()
+        elif self._now_us() - self._since_us < RESET_PULSE_US:
             self._complain("the radio's reset line was low for less than 100 us; the chip may not notice")
         self._on_reset(low)
 

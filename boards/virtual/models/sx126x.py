@@ -14,7 +14,6 @@ from pydantic import Field
 from boards.virtual.buses import Buses
 from boards.virtual.environment import Environment
 from boards.virtual.models import ModelConfig
-from boards.virtual.models._air_link import monotonic_us
 from boards.virtual.models._lines import BusyLine, InputLine, OutputLine, ResetLine
 from boards.virtual.models._lora_modem import Heard, LoraModem
 from boards.virtual.models._radio_faults import BUSY_STUCK, IRQ_LOST, TCXO_DEAD, Faults
@@ -60,7 +59,7 @@ class Chip:
 
     def __init__(self, config: Config, pins: PinBank, buses: Buses, environment: Environment) -> None:
         self._config, self._buses = config, buses
-        self.faults = Faults(environment)
+        self.faults, self._now_us = Faults(environment), environment.now_us
         self.modem = LoraModem(self, environment.site, buses.complain)
         self.registers, self.settings = Registers(), Settings()
         self.buffer = bytearray(BUFFER_BYTES)
@@ -74,7 +73,7 @@ class Chip:
         self._powered = False
         self._execution = Execution(self)
         self._select = InputLine(pins, config.cs, self._selected)
-        ResetLine(pins, config.reset, self._reset_line, buses.complain)
+        ResetLine(pins, config.reset, self._reset_line, buses.complain, environment.now_us)
         buses.spi[config.spi].devices[config.cs] = self
 
     # Power and reset
@@ -92,7 +91,7 @@ class Chip:
     def _reset_line(self, low: bool) -> None:
         if not self._powered:
             return
-        self.modem.stop(monotonic_us())
+        self.modem.stop(self._now_us())
         if low:
             self.busy.hold(None)
         else:
@@ -183,7 +182,7 @@ class Chip:
         given = len(frame) - 1
         if given != command.size and not (command.more and given > command.size) and frame[0] != 0xC0:
             raise Misuse(f"SX126x: {command.name} with {given} bytes behind the opcode: {command.size} belong there")
-        now_us = monotonic_us()
+        now_us = self._now_us()
         at_us = max(self._buses.moment_us or now_us, now_us - self.modem.slack_us)
         if not command.reads:
             self.command_status = 1

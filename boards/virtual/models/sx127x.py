@@ -12,7 +12,6 @@ from typing import Literal
 from boards.virtual.buses import Buses
 from boards.virtual.environment import Environment
 from boards.virtual.models import ModelConfig
-from boards.virtual.models._air_link import monotonic_us
 from boards.virtual.models._lines import InputLine, OutputLine, ResetLine
 from boards.virtual.models._lora_modem import Heard, LoraModem
 from boards.virtual.models._radio_faults import IRQ_LOST, TCXO_DEAD, Faults
@@ -54,7 +53,7 @@ class Chip:
 
     def __init__(self, config: Config, pins: PinBank, buses: Buses, environment: Environment) -> None:
         self._buses = buses
-        self.faults = Faults(environment)
+        self.faults, self._now_us = Faults(environment), environment.now_us
         self.modem = LoraModem(self, environment.site, buses.complain)
         self.registers = Registers()
         self._fifo = bytearray(FIFO_BYTES)
@@ -64,7 +63,7 @@ class Chip:
         self._frame = bytearray()
         self._dio = OutputLine(pins, config.dio0), OutputLine(pins, config.dio1)
         InputLine(pins, config.cs, self._selected)
-        ResetLine(pins, config.reset, self._reset_line, buses.complain)
+        ResetLine(pins, config.reset, self._reset_line, buses.complain, environment.now_us)
         buses.spi[config.spi].devices[config.cs] = self
 
     # Power and reset
@@ -77,12 +76,12 @@ class Chip:
 
     def _reset_line(self, low: bool) -> None:
         if self._powered:
-            self.modem.stop(monotonic_us())
+            self.modem.stop(self._now_us())
             self._start()
 
     def _start(self) -> None:
         self.registers.reset()
-        self._ready_us = monotonic_us() + START_UP_US
+        self._ready_us = self._now_us() + START_UP_US
         self._frame.clear()
         self._show(None)
 
@@ -93,7 +92,7 @@ class Chip:
         answer = bytearray()
         for byte in data:
             if not self._frame:
-                if monotonic_us() < self._ready_us:
+                if self._now_us() < self._ready_us:
                     raise Misuse("SX127x: SPI within 5 ms after reset: the chip is not ready")
                 self._frame.append(byte)
                 answer.append(0)
@@ -177,7 +176,7 @@ class Chip:
             self._listen(at_us + RX_START_US, mode == Mode.RX_SINGLE)
 
     def _moment_us(self) -> int:
-        now_us = monotonic_us()
+        now_us = self._now_us()
         return max(self._buses.moment_us or now_us, now_us - self.modem.slack_us)
 
     def _transmit(self, at_us: int) -> None:
