@@ -25,12 +25,11 @@ MAX_BYTES: Final = 65_536
 MAX_DEVICES: Final = 1000
 MAX_LIFE_S: Final = 7 * 24 * 3600
 ID_BYTES: Final = 16
-TYP: Final = 16  # header `typ`, RFC 9596: no other signed message can pass for a command
 ISS, AUD, EXP, IAT, CTI = 1, 3, 4, 6, 7
 _DEVICES, _VERB, _ARGUMENTS, _DRY_RUN = 1, 2, 3, 4
 _MAX_NAME: Final = 64
 _MAX_S: Final = 253_402_300_799  # the last second of the year 9999
-_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CWT_CLAIMS, TYP})
+_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CWT_CLAIMS, cose.TYP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def sign(command: Command, key: Ed25519PrivateKey) -> bytes:
         IAT: command.iat_s,
         CTI: command.command_id,
     }
-    protected = cbor2.dumps({cose.ALG: cose.ED25519, cose.CWT_CLAIMS: claims, TYP: TYPE}, canonical=True)
+    protected = cbor2.dumps({cose.ALG: cose.ED25519, cose.CWT_CLAIMS: claims, cose.TYP: TYPE}, canonical=True)
     content: dict[int, Any] = {_DEVICES: list(command.devices), _VERB: command.verb, _ARGUMENTS: command.arguments}
     if command.dry_run:
         content[_DRY_RUN] = True
@@ -83,8 +82,8 @@ class Received:
             raise Malformed(f"a command of {len(message)} bytes; at most {MAX_BYTES} are read")
         self._sign1 = cose.parse(message)
         cose.check_critical(self._sign1, _UNDERSTOOD)
-        if self._sign1.protected.get(TYP) != TYPE:
-            raise Malformed(f"type {str(self._sign1.protected.get(TYP))[:60]!r}; {TYPE} is expected")
+        if self._sign1.protected.get(cose.TYP) != TYPE:
+            raise Malformed(f"type {str(self._sign1.protected.get(cose.TYP))[:60]!r}; {TYPE} is expected")
         self.command = _read(self._sign1)
 
     def check(self, public_key: bytes) -> None:

@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from consumer import strict_cbor
 from consumer.errors import Malformed, NotAuthentic, UnsupportedAlgorithm
 
-# Header labels (RFC 9052 table 3, RFC 9597, RFC 9360)
+# Header labels (RFC 9052 table 3, RFC 9597, RFC 9596, RFC 9360)
 ALG: Final = 1
 CRIT: Final = 2
 CONTENT_TYPE: Final = 3
 CWT_CLAIMS: Final = 15
+TYP: Final = 16  # no signed message of one type can pass for another
 X5T: Final = 34
 SHA_256: Final = -16
 

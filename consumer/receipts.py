@@ -33,12 +33,11 @@ from consumer.errors import Malformed, UntrustedCertificate
 TYPE: Final = "application/lykta-receipt+cbor"
 MAX_RANGES: Final = 64
 MAX_BYTES: Final = 8192
-_TYP: Final = 16  # header `typ`, RFC 9596: no other signed message can pass for a receipt
 _ISS, _AUD, _IAT = 1, 3, 6
 _STREAM, _HELD, _DIGEST = 1, 2, 3
 _MAX_RECORD: Final = (1 << 63) - 1
 _MAX_NAME: Final = 64
-_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CWT_CLAIMS, cose.X5T, _TYP})
+_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CWT_CLAIMS, cose.X5T, cose.TYP})
 
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 
@@ -77,7 +76,7 @@ class ReceiptSigner:
             {
                 cose.ALG: algorithm,
                 cose.CWT_CLAIMS: {_ISS: self.platform, _AUD: receipt.gateway, _IAT: receipt.iat_s},
-                _TYP: TYPE,
+                cose.TYP: TYPE,
                 cose.X5T: [cose.SHA_256, self._fingerprint],
             },
             canonical=True,
@@ -114,8 +113,8 @@ class ReceiptReader:
             raise Malformed(f"a receipt of {len(message)} bytes; at most {MAX_BYTES} are read")
         sign1 = cose.parse(message)
         cose.check_critical(sign1, _UNDERSTOOD)
-        if sign1.protected.get(_TYP) != TYPE:
-            raise Malformed(f"type {str(sign1.protected.get(_TYP))[:60]!r}; {TYPE} is expected")
+        if sign1.protected.get(cose.TYP) != TYPE:
+            raise Malformed(f"type {str(sign1.protected.get(cose.TYP))[:60]!r}; {TYPE} is expected")
         certificate, key = self._find(cose.fingerprint(sign1))
         cose.check_signature(sign1, key)
         platform, gateway, iat_s = _claims(sign1.protected)

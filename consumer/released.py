@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from consumer import cose
+from consumer import cose, gateway_message
 from consumer.certificates import TrustStore
-from consumer.commands import IAT, ISS, TYP
-from consumer.errors import Malformed, UnknownGateway, UntrustedCertificate
+from consumer.commands import IAT, ISS
+from consumer.errors import Malformed
 
 TYPE: Final = "application/lykta-released+json"
 SENML_JSON: Final = 110
@@ -25,7 +25,8 @@ SENML_JSON: Final = 110
 RECORD: Final = -65539
 """Private-use label: [stream id, record number]."""
 MAX_BYTES: Final = 16_384
-_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CONTENT_TYPE, cose.CWT_CLAIMS, cose.X5T, TYP, RECORD})
+_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CONTENT_TYPE, cose.CWT_CLAIMS, cose.X5T, cose.TYP, RECORD})
+_KIND: Final = gateway_message.Kind("released reading", TYPE, MAX_BYTES, _UNDERSTOOD, SENML_JSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class ReleasedReading:
 
 def headers(stream_id: bytes, record: int) -> dict[int, object]:
     """What a gateway writes into the protected header, beside algorithm, certificate, issuer and time."""
-    return {cose.CONTENT_TYPE: SENML_JSON, TYP: TYPE, RECORD: [stream_id, record]}
+    return {cose.CONTENT_TYPE: SENML_JSON, cose.TYP: TYPE, RECORD: [stream_id, record]}
 
 
 def payload(
@@ -67,21 +68,7 @@ def payload(
 
 def read(message: bytes, trust: TrustStore) -> ReleasedReading:
     """Check one message against the certificates of gateways. Raises a ConsumerError for whatever is wrong with it."""
-    if len(message) > MAX_BYTES:
-        raise Malformed(f"a released reading of {len(message)} bytes; at most {MAX_BYTES} are read")
-    sign1 = cose.parse(message)
-    cose.check_critical(sign1, _UNDERSTOOD)
-    if sign1.protected.get(TYP) != TYPE or sign1.protected.get(cose.CONTENT_TYPE) != SENML_JSON:
-        raise Malformed(f"type {str(sign1.protected.get(TYP))[:60]!r}; {TYPE} with SenML in JSON is expected")
-    certificate = trust.find(cose.fingerprint(sign1))
-    if certificate is None:
-        raise UnknownGateway("no gateway certificate with the fingerprint of this reading is known")
-    cose.check_signature(sign1, certificate.public_key)
-    reading = _read(sign1)
-    if reading.gateway != certificate.gateway:
-        raise UntrustedCertificate(f"the certificate is for {certificate.gateway}, not for {reading.gateway}")
-    certificate.check_valid_at(reading.iat_s)
-    return reading
+    return gateway_message.read(message, trust, _KIND, _read)
 
 
 def _read(sign1: cose.Sign1) -> ReleasedReading:

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from consumer import cose, strict_cbor
+from consumer import cose, gateway_message, strict_cbor
 from consumer.certificates import TrustStore
-from consumer.commands import AUD, CTI, IAT, ID_BYTES, ISS, TYP
-from consumer.errors import Malformed, UnknownGateway, UntrustedCertificate
+from consumer.commands import AUD, CTI, IAT, ID_BYTES, ISS
+from consumer.errors import Malformed
 
 TYPE: Final = "application/lykta-result+cbor"
 DEVICE, STATE, WHY, ANSWER, LEFT_OUT, MESSAGE = 1, 2, 3, 4, 5, 6
@@ -26,7 +26,8 @@ FINAL: Final = frozenset({"refused", "allowed", "done", "failed", "expired", "un
 """States after which nothing more comes; `queued` is the other one."""
 STATES: Final = FINAL | {"queued"}
 MAX_BYTES: Final = 131_072
-_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CWT_CLAIMS, cose.X5T, TYP})
+_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CWT_CLAIMS, cose.X5T, cose.TYP})
+_KIND: Final = gateway_message.Kind("result", TYPE, MAX_BYTES, _UNDERSTOOD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +55,12 @@ class Result:
 
 def headers(gateway: str, commander: str, command_id: bytes, iat_s: int) -> dict[int, Any]:
     """What a gateway writes into the protected header, beside algorithm and certificate."""
-    return {cose.CWT_CLAIMS: {ISS: gateway, AUD: commander, IAT: iat_s, CTI: command_id}, TYP: TYPE}
+    return {cose.CWT_CLAIMS: {ISS: gateway, AUD: commander, IAT: iat_s, CTI: command_id}, cose.TYP: TYPE}
 
 
 def read(message: bytes, trust: TrustStore) -> Result:
     """Check one message against the certificates of gateways. Raises a ConsumerError for whatever is wrong with it."""
-    if len(message) > MAX_BYTES:
-        raise Malformed(f"a result of {len(message)} bytes; at most {MAX_BYTES} are read")
-    sign1 = cose.parse(message)
-    cose.check_critical(sign1, _UNDERSTOOD)
-    if sign1.protected.get(TYP) != TYPE:
-        raise Malformed(f"type {str(sign1.protected.get(TYP))[:60]!r}; {TYPE} is expected")
-    certificate = trust.find(cose.fingerprint(sign1))
-    if certificate is None:
-        raise UnknownGateway("no gateway certificate with the fingerprint of this result is known")
-    cose.check_signature(sign1, certificate.public_key)
-    result = _read(sign1)
-    if result.gateway != certificate.gateway:
-        raise UntrustedCertificate(f"the certificate is for {certificate.gateway}, not for {result.gateway}")
-    certificate.check_valid_at(result.iat_s)
-    return result
+    return gateway_message.read(message, trust, _KIND, _read)
 
 
 def _read(sign1: cose.Sign1) -> Result:
