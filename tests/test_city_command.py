@@ -58,29 +58,46 @@ def test_the_picture_has_a_line_for_each(night: Night, monkeypatch: pytest.Monke
     assert f"{LAMPS} lamps" in drawn
 
 
-def heard_at(sf: int) -> Any:
-    return SimpleNamespace(radio=SimpleNamespace(sf=sf, bw_hz=125_000))
+def heard_at(sf: int, *addresses: str) -> Any:
+    heard = [
+        SimpleNamespace(address=each, radio=SimpleNamespace(sf=sf, bw_hz=125_000), others=()) for each in addresses
+    ]
+    heard[0].others = heard[1:]
+    return heard[0]
+
+
+def by(gateway: str) -> tuple[Opportunity, ...]:
+    return (Opportunity("rxc", "air", gateway, RadioDownlink(869_525_000, 9, 125_000, 27)),)
 
 
 def test_the_pause_is_as_long_as_the_answer_and_only_there() -> None:
     pace = Pace()
-    here, there = (
-        (Opportunity("rxc", "air", name, RadioDownlink(869_525_000, 9, 125_000, 27)),) for name in ("here", "there")
-    )
     line = (Opportunity("line", "serial", "here"),)
+    fast, slow = heard_at(7, "here", "there"), heard_at(12, "here", "there")
     assert pace.wait_s(100.0, 1.0) == 1.0
-    pace.sends(here[0], 30, heard_at(7), 100.0)
+    pace.sends(by("here")[0], 30, fast, 100.0)
     fast_s = pace.wait_s(100.0, 10.0)
-    assert not pace.may(there, 100.0 + fast_s - 0.001), "two at one moment would destroy each other"
-    assert pace.may(there, 100.0 + fast_s)
-    assert not pace.may(here, 100.0 + fast_s), "it listens"
-    assert pace.may(line, 100.0)
+    assert not pace.may(by("there"), fast, 100.0 + fast_s - 0.001), "two at one moment would destroy each other"
+    assert pace.may(by("there"), fast, 100.0 + fast_s)
+    assert not pace.may(by("here"), fast, 100.0 + fast_s), "it listens"
+    assert pace.may(line, None, 100.0)
     heard_s = fast_s + pace.wait_s(100.0 + fast_s, 10.0)
-    assert not pace.may(here, 100.0 + heard_s - 0.001)
-    assert pace.may(here, 100.0 + heard_s)
-    pace.sends(here[0], 30, heard_at(12), 200.0)
-    assert not pace.may(here, 200.0 + heard_s + 1), "a slower answer takes longer"
-    pace.sends(there[0], 30, None, 201.0)
-    assert not pace.may(there, 201.0 + heard_s + 1), "nobody knows how fast it will answer"
+    assert not pace.may(by("here"), fast, 100.0 + heard_s - 0.001)
+    assert pace.may(by("here"), fast, 100.0 + heard_s)
+    pace.sends(by("here")[0], 30, slow, 200.0)
+    assert not pace.may(by("here"), fast, 200.0 + heard_s + 1), "a slower answer takes longer"
+    pace.sends(by("there")[0], 30, None, 201.0)
+    assert not pace.may(by("there"), fast, 201.0 + heard_s + 1), "nobody knows how fast it will answer"
     pace.sends(line[0], 30, None, 300.0)
-    assert pace.may(here, 300.0)
+    assert pace.may(by("here"), fast, 300.0)
+
+
+def test_only_gateways_that_reach_the_same_device_take_turns() -> None:
+    pace = Pace()
+    pace.sends(by("north")[0], 30, heard_at(7, "north", "middle"), 100.0)
+    assert pace.may(by("south"), heard_at(7, "south", "middle"), 100.0), "neither device hears the other gateway"
+    assert not pace.may(by("middle"), heard_at(7, "middle"), 100.0), "it would reach the device that listens to north"
+    assert not pace.may(by("south"), heard_at(7, "south", "north"), 100.0), "north reaches this device too"
+    assert not pace.may(by("south"), None, 100.0), "nobody knows who reaches it"
+    pace.sends(by("east")[0], 30, None, 200.0)
+    assert not pace.may(by("south"), heard_at(7, "south"), 200.0), "nobody knows who reaches that one"

@@ -189,7 +189,7 @@ class NetworkServer:
                 ways = () if session is None else self._ways_at_once(session, now_s)
             except Refused:
                 continue  # retired, or its keys do not open: its frames say so in the log
-            if session is None or not ways or not self.pace.may(ways, now_s):
+            if session is None or not ways or not self.pace.may(ways, session.last_uplink, now_s):
                 continue
             item = self.queue.take(dev_eui, scheduler.at_once_room_bytes(ways), now_s)
             if item is not None:
