@@ -33,7 +33,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: scenarios ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: sensorthings-test scenarios ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -102,6 +102,11 @@ powercut-test: ## the power of an emulated machine is cut CUTS=5 times while it 
 	@tools/venv.sh run test
 	@tools/ble_vm/build.sh
 	@LYKTA_POWER_CUTS=$(CUTS) $(BIN)/python -m pytest -s -m "" -n0 -p no:cacheprovider tests/powercut $(ARGS)
+
+sensorthings-test: ## the SensorThings output against a service of others, installed into build/sensorthings, on loopback
+	@tools/venv.sh run test
+	@tools/sensorthings.sh
+	@$(BIN)/python -m pytest -n0 -m "" tests/test_sensorthings_service.py $(ARGS)
 
 fuzz: ## INPUTS=10000000 mutated inputs over each of serial, UDP, MQTT and authentic payloads, guided by coverage
 	@tools/venv.sh run test fuzz

@@ -4,7 +4,6 @@
 
 import asyncio
 import json
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -216,30 +214,3 @@ def test_a_password_over_plain_mqtt_is_refused() -> None:
     with pytest.raises(ValidationError, match="in the clear"):
         Settings.model_validate({**table, "mqtt": {"host": "broker.example.org"}})
     assert Settings.model_validate({**table, "mqtt": {"host": "broker.example.org", "tls": {}}}).mqtt
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("SENSORTHINGS_URL" not in os.environ, reason="SENSORTHINGS_URL names no service (without /v1.1)")
-async def test_a_service_of_others(tmp_path: Path) -> None:
-    url = os.environ["SENSORTHINGS_URL"]
-    register, counts = Register(), []
-    name = f"TEST-{os.getpid()}"
-    # Numbers only: section 8.2.4 wants null for the unit of a truth value, and not every service takes that.
-    numbers = frozenset({"dim_pct", "power_w"})
-    register.known = {
-        f"{number:016x}": facts("street_light", device_id=f"{name}-{number}", declared=numbers) for number in (1, 2)
-    }
-    for part in ("first", "second"):
-        (tmp_path / part).mkdir()
-        async with OutputRig(tmp_path / part, {"type": "sensorthings", "url": url}, register) as one:
-            one.lights([1, 2], 3)
-            await one.all_taken()
-            assert (one.counted("delivered"), one.counted("set_aside")) == (6, 0)
-            counts.append(one.counted("made_datastreams"))
-    assert counts == [4, 0]
-    async with httpx.AsyncClient() as client:
-        for field in ("dim", "power"):
-            query = {"$filter": f"name eq '{name}-1 {field}'", "$expand": "Observations,Thing"}
-            (stream,) = (await client.get(f"{url}/v1.1/Datastreams", params=query)).json()["value"]
-            assert stream["Thing"]["name"] == f"{name}-1"
-            assert len(stream["Observations"]) == 6

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A generic SensorThings peer, ours and not a product: the sets, filters by name, deep insert and data arrays of 1.1.
 
-The server that can be had from a package registry needs a package without a wheel, so the tests do not install it;
-SENSORTHINGS_URL points the tests at a real one.
+A service of others is what test_sensorthings_service.py meets (make sensorthings-test).
 """
 
 from __future__ import annotations
