@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""`lykta verify` and `lykta receive` get in at a broker with TLS, client certificates, names and passwords."""
+"""`lykta verify`, `receive` and `monitor` get in at a broker with TLS, client certificates, names and passwords."""
 
 import base64
 import hashlib
@@ -80,12 +80,15 @@ def options(mosquitto: Mosquitto) -> list[str]:
     ]
 
 
-def test_verify_and_receive_get_in(guarded: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_receive_and_monitor_get_in(guarded: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
     ends = ["--count", "3", "--for", str(PATIENCE_S), "--json"]
     assert main(["verify", *options(guarded), *ends]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["summary"]["readings"] == 3
     assert main(["receive", *options(guarded), *ends, "--name", "office", "--store", "sqlite:kept.sqlite"]) == 0
     assert Path("kept.sqlite").exists()
+    capsys.readouterr()
+    assert main(["monitor", *options(guarded), *ends]) == 0
+    assert [json.loads(line)["seq"] for line in capsys.readouterr().out.splitlines()] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

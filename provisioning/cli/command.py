@@ -14,13 +14,12 @@ import typer
 from consumer import results
 from consumer.certificates import TrustStore
 from provisioning import commanding
-from provisioning.cli.broker_options import BrokerCa, BrokerCert, BrokerKey, Password, Username, reach
+from provisioning.cli.broker_options import Line, line
 from provisioning.cli.output import note, of, say, say_json, stop_signals
-from provisioning.cli.verify import Prefix
+from provisioning.cli.shared_options import sharing
 from provisioning.errors import ConfigError
 from provisioning.orders import GET, RESET, SET, SETTINGS_VERBS, arguments_of
 from provisioning.register import desk
-from provisioning.subscriber import DEFAULT_PREFIX, Subscriber
 from provisioning.verification import authorities, deadline, gateway_certificates
 
 _GATEWAYS_S = 10.0
@@ -32,32 +31,13 @@ Target = Annotated[
         metavar="DEVICE", help="Ids, names or DevEUIs with commas between; or owner:ORG, batch:NAME, kind:KIND …"
     ),
 ]
-BrokerUrl = Annotated[
-    str, typer.Option("--broker", envvar="LYKTA_BROKER", metavar="HOST:PORT", help="mqtts://HOST:PORT with TLS.")
-]
-As = Annotated[
-    str, typer.Option("--as", envvar="LYKTA_COMMANDER", metavar="ID", help="Who commands (lykta commander).")
-]
-Key = Annotated[
-    Path, typer.Option("--key", envvar="LYKTA_COMMANDER_KEY", metavar="FILE", help="The commander's private key.")
-]
-Gateways = Annotated[
-    list[str] | None, typer.Option("--gateway", metavar="NAME", help="Through these gateways only; repeatable.")
-]
-Expires = Annotated[str, typer.Option("--expires", metavar="TIME", help="It must reach the device within 15m, 2h, 1d.")]
-Wait = Annotated[
-    str, typer.Option("--wait", metavar="TIME", help="How long to wait for answers; 0s: until gateways have it.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Ask gateways whether they would obey; nothing is done.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print each result and the summary as JSON.")]
 
 
 @dataclass(frozen=True)
 class How:
     """What options every command has."""
 
-    broker: tuple[Any, Any]
-    prefix: str
+    line: Line
     commander: str
     key: Path
     gateways: list[str]
@@ -67,33 +47,45 @@ class How:
     as_json: bool
 
 
+@sharing(broker=line)
+def how_to(
+    broker: Line,
+    commander: Annotated[
+        str, typer.Option("--as", envvar="LYKTA_COMMANDER", metavar="ID", help="Who commands (lykta commander).")
+    ],
+    key: Annotated[
+        Path, typer.Option("--key", envvar="LYKTA_COMMANDER_KEY", metavar="FILE", help="The commander's private key.")
+    ],
+    gateway: Annotated[
+        list[str] | None, typer.Option("--gateway", metavar="NAME", help="Through these gateways only; repeatable.")
+    ] = None,
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="TIME", help="It must reach the device within 15m, 2h, 1d.")
+    ] = "1h",
+    wait: Annotated[
+        str, typer.Option("--wait", metavar="TIME", help="How long to wait for answers; 0s: until gateways have it.")
+    ] = "2m",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Ask gateways whether they would obey; nothing is done.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each result and the summary as JSON.")] = False,
+) -> How:
+    """Through which broker, as whom, and how patiently."""
+    return How(broker, commander, key, gateway or [], expires, wait, dry_run, as_json)
+
+
+@sharing(how=how_to)
 def command(
     ctx: typer.Context,
+    how: How,
     verb: Annotated[str, typer.Argument(metavar="VERB", help="dim, release, report_status, self_test, restart …")],
     target: Target,
     values: Annotated[
         list[str] | None, typer.Argument(metavar="[VALUE|NAME=VALUE]...", help="Arguments: 40, fade_ms=500 …")
     ] = None,
     for_: Annotated[str | None, typer.Option("--for", metavar="TIME", help="How long it holds: 2h.")] = None,
-    *,
-    broker: BrokerUrl,
-    commander: As,
-    key: Key,
-    gateway: Gateways = None,
-    expires: Expires = "1h",
-    wait: Wait = "2m",
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-    prefix: Prefix = DEFAULT_PREFIX,
-    broker_ca: BrokerCa = None,
-    broker_cert: BrokerCert = None,
-    broker_key: BrokerKey = None,
-    username: Username = None,
-    password: Password = None,
 ) -> None:
     """Order something from devices. Exit 0 only when all of them have done it."""
-    access = reach(broker, broker_ca, broker_cert, broker_key, username, password)
-    how = How(access, prefix, commander, key, gateway or [], expires, wait, dry_run, as_json)
     if verb in SETTINGS_VERBS:
         raise typer.BadParameter(f"lykta settings {verb.partition('.')[2]} does this")
     _run(ctx, how, target, verb, lambda kind: _arguments(kind, verb, values or [], for_))
@@ -159,12 +151,11 @@ def _run(ctx: typer.Context, how: How, target: str, verb: str, arguments: Any) -
 def _follow(how: How, following: commanding.Following) -> None:
     wait_s = commanding.seconds(how.wait)
     stopped, over = stop_signals(), deadline(max(_GATEWAYS_S, wait_s))
-    where, access = how.broker
 
     def ended() -> bool:
         return bool(stopped) or over() or following.over or (wait_s == 0 and following.taken)
 
-    Subscriber(where, following.handlers(), prefix=how.prefix, access=access).run(ended)
+    how.line.subscriber(following.handlers()).run(ended)
 
 
 def _conclude(following: commanding.Following, how: How) -> None:
@@ -207,29 +198,14 @@ def _show(result: results.Result, names: dict[bytes, str], as_json: bool) -> Non
 
 
 @settings.command("set")
+@sharing(how=how_to)
 def set_(
     ctx: typer.Context,
+    how: How,
     target: Target,
     values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="interval_s=60, groups=[1,2] …")],
-    *,
-    broker: BrokerUrl,
-    commander: As,
-    key: Key,
-    gateway: Gateways = None,
-    expires: Expires = "1h",
-    wait: Wait = "2m",
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-    prefix: Prefix = DEFAULT_PREFIX,
-    broker_ca: BrokerCa = None,
-    broker_cert: BrokerCert = None,
-    broker_key: BrokerKey = None,
-    username: Username = None,
-    password: Password = None,
 ) -> None:
     """Change settings; a device takes all of them or none, and keeps them when its power goes."""
-    access = reach(broker, broker_ca, broker_cert, broker_key, username, password)
-    how = How(access, prefix, commander, key, gateway or [], expires, wait, dry_run, as_json)
     given = {}
     for text in values:
         name, separator, value = text.partition("=")
@@ -240,53 +216,23 @@ def set_(
 
 
 @settings.command("get")
+@sharing(how=how_to)
 def get(
     ctx: typer.Context,
+    how: How,
     target: Target,
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: all.")] = None,
-    *,
-    broker: BrokerUrl,
-    commander: As,
-    key: Key,
-    gateway: Gateways = None,
-    expires: Expires = "1h",
-    wait: Wait = "2m",
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-    prefix: Prefix = DEFAULT_PREFIX,
-    broker_ca: BrokerCa = None,
-    broker_cert: BrokerCert = None,
-    broker_key: BrokerKey = None,
-    username: Username = None,
-    password: Password = None,
 ) -> None:
     """Ask devices for their settings."""
-    access = reach(broker, broker_ca, broker_cert, broker_key, username, password)
-    how = How(access, prefix, commander, key, gateway or [], expires, wait, dry_run, as_json)
     _run(ctx, how, target, GET, lambda _kind: names or [])
 
 
 @settings.command("reset")
+@sharing(how=how_to)
 def reset(
     ctx: typer.Context,
+    how: How,
     target: Target,
-    *,
-    broker: BrokerUrl,
-    commander: As,
-    key: Key,
-    gateway: Gateways = None,
-    expires: Expires = "1h",
-    wait: Wait = "2m",
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-    prefix: Prefix = DEFAULT_PREFIX,
-    broker_ca: BrokerCa = None,
-    broker_cert: BrokerCert = None,
-    broker_key: BrokerKey = None,
-    username: Username = None,
-    password: Password = None,
 ) -> None:
     """Bring devices back to the settings that they were made with."""
-    access = reach(broker, broker_ca, broker_cert, broker_key, username, password)
-    how = How(access, prefix, commander, key, gateway or [], expires, wait, dry_run, as_json)
     _run(ctx, how, target, RESET, lambda _kind: {})

@@ -22,12 +22,12 @@ from consumer.inbox import Inbox
 from consumer.report import VerifiedReading
 from provisioning.bench import monitoring
 from provisioning.bench.monitoring import RSSI_DBM, SF, SNR_DB, Board, Frame, GatewaySource
-from provisioning.cli.broker_options import BROKER_HELP, BrokerCa, BrokerCert, BrokerKey, Password, Username, reach
+from provisioning.cli.broker_options import Line, line_if_any
 from provisioning.cli.output import note, of, say, stop_signals
-from provisioning.cli.verify import Ca, ForS, Prefix, city_or_none
+from provisioning.cli.shared_options import sharing
+from provisioning.cli.verify import Ca, ForS, city_or_none
 from provisioning.errors import NotACity, UnknownDevice
 from provisioning.identities import parse_eui
-from provisioning.subscriber import DEFAULT_PREFIX, Subscriber
 from provisioning.verification import Verification, build_verifier, deadline
 
 _LOOK_S = 0.5
@@ -37,26 +37,21 @@ _VALUES = 60
 Show = Callable[[Frame], None]
 
 
+@sharing(line=line_if_any)
 def monitor(
     ctx: typer.Context,
+    line: Line | None,
     device: Annotated[list[str] | None, typer.Argument(metavar="DEVICE", help="DevEUI or name; default: all.")] = None,
     gateway: Annotated[
         Path | None, typer.Option("--gateway", metavar="PATH", help="gateway.toml of a gateway on this computer.")
     ] = None,
-    broker: Annotated[str | None, typer.Option("--broker", metavar="HOST:PORT", help=BROKER_HELP)] = None,
     ca: Ca = None,
     for_s: ForS = None,
     count: Annotated[int | None, typer.Option("--count", metavar="N", min=1, help="End after so many frames.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each frame.")] = False,
-    prefix: Prefix = DEFAULT_PREFIX,
-    broker_ca: BrokerCa = None,
-    broker_cert: BrokerCert = None,
-    broker_key: BrokerKey = None,
-    username: Username = None,
-    password: Password = None,
 ) -> None:
     """Show frames as they come: how they were heard (--gateway), or what was verified of them (--broker)."""
-    if (gateway is None) == (broker is None):
+    if (gateway is None) == (line is None):
         raise typer.BadParameter("give either --gateway PATH or --broker HOST:PORT")
     only = {_eui(ctx, each) for each in device or []}
     stopped, over = stop_signals(), deadline(for_s)
@@ -68,14 +63,13 @@ def monitor(
     with _shown(board, as_json) as show:
         if gateway is not None:
             _from_gateway(GatewaySource(gateway, only), show, ended)
-        elif broker is not None:
+        elif line is not None:
             verification = Verification(
                 Inbox(build_verifier(city_or_none(ctx), ca, from_start=False, accept_eddsa=False)),
                 lambda _gateway, reading: _verified(reading, only, show),
                 note,
             )
-            where, access = reach(broker, broker_ca, broker_cert, broker_key, username, password)
-            Subscriber(where, verification.handlers(note), prefix=prefix, access=access).run(ended)
+            line.subscriber(verification.handlers(note)).run(ended)
 
 
 def _from_gateway(source: GatewaySource, show: Show, ended: Callable[[], bool]) -> None:
@@ -110,11 +104,11 @@ def _shown(board: Board, as_json: bool) -> Iterator[Show]:
     console = Console()
     if as_json or not console.is_terminal:
 
-        def line(frame: Frame) -> None:
+        def in_lines(frame: Frame) -> None:
             board.take(frame)
             say(json.dumps(frame.as_json(), ensure_ascii=False) if as_json else _line(frame))
 
-        yield line
+        yield in_lines
         return
     with Live(_table(board), console=console, auto_refresh=False) as live:
 

@@ -14,20 +14,21 @@ from consumer.ledger.prove import lines
 from consumer.ledger.prove import prove as prove_period
 from consumer.ledger.receiver import Receiver
 from consumer.report import VerifiedReading
-from provisioning.cli.broker_options import BROKER_HELP, BrokerCa, BrokerCert, BrokerKey, Password, Username, reach
+from provisioning.cli.broker_options import Line, line
 from provisioning.cli.output import note, say, say_json, stop_signals
-from provisioning.cli.verify import Ca, Prefix, city_or_none
+from provisioning.cli.shared_options import sharing
+from provisioning.cli.verify import Ca, city_or_none
 from provisioning.receiving import Reception, open_day_files, open_store, receipt_signer
-from provisioning.subscriber import DEFAULT_PREFIX, Subscriber
 from provisioning.verification import build_authenticator, deadline, gateway_certificates, reading_json, reading_line
 
 DEFAULT_STORE = "sqlite:received.sqlite"
 Store = Annotated[str, typer.Option("--store", metavar="URL", help="sqlite:FILE or postgresql://user@host/database.")]
 
 
+@sharing(broker=line)
 def receive(
     ctx: typer.Context,
-    broker: Annotated[str, typer.Option("--broker", metavar="HOST:PORT", help=BROKER_HELP)],
+    broker: Line,
     name: Annotated[str, typer.Option("--name", help="This platform's name: its session at the broker, its receipts.")],
     store: Store = DEFAULT_STORE,
     ca: Ca = None,
@@ -38,15 +39,9 @@ def receive(
         Path | None,
         typer.Option("--keys", metavar="DIR", help="Give signed receipts with the key here; it is made when missing."),
     ] = None,
-    prefix: Prefix = DEFAULT_PREFIX,
     as_json: Annotated[bool, typer.Option("--json", help="Print each reading and the summary as JSON.")] = False,
     for_s: Annotated[float | None, typer.Option("--for", metavar="S", min=0, help="End after so many seconds.")] = None,
     count: Annotated[int | None, typer.Option("--count", metavar="N", min=1, help="End after N readings.")] = None,
-    broker_ca: BrokerCa = None,
-    broker_cert: BrokerCert = None,
-    broker_key: BrokerKey = None,
-    username: Username = None,
-    password: Password = None,
 ) -> None:
     """Verify readings and keep each once, durably, until Ctrl-C; tell gateways by signed receipts what is held."""
     city = city_or_none(ctx)
@@ -54,7 +49,6 @@ def receive(
     if keys is not None:
         signer, certificate = receipt_signer(name, keys)
         note(f"receipts are signed as {name}; gateways accept them with: receipts = [{str(certificate)!r}]")
-    where, access = reach(broker, broker_ca, broker_cert, broker_key, username, password)
     ledger = open_store(store)
     try:
         receiver = Receiver(build_authenticator(city, ca), ledger, signer)
@@ -64,7 +58,7 @@ def receive(
         run = Reception(receiver, open_day_files(ledger, files) if files else None, show, note)
         stopped, over = stop_signals(), deadline(for_s)
         session = f"lykta-receive-{name}"
-        Subscriber(where, run.handlers(note), client_id=session, prefix=prefix, access=access).run(
+        broker.subscriber(run.handlers(note), session).run(
             lambda: bool(stopped) or over() or (count is not None and run.readings >= count)
         )
     finally:

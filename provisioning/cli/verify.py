@@ -13,13 +13,12 @@ import typer
 from consumer.inbox import Inbox
 from consumer.report import VerifiedReading
 from provisioning.city import City
-from provisioning.cli.broker_options import BROKER_HELP, BrokerCa, BrokerCert, BrokerKey, Password, Username, reach
+from provisioning.cli.broker_options import Line, line_if_any
 from provisioning.cli.output import note, of, say, stop_signals
+from provisioning.cli.shared_options import sharing
 from provisioning.errors import NotACity
-from provisioning.subscriber import DEFAULT_PREFIX, Subscriber
 from provisioning.verification import Judgement, Verification, build_verifier, deadline, reading_json, reading_line
 
-Broker = Annotated[str | None, typer.Option("--broker", metavar="HOST:PORT", help=BROKER_HELP)]
 File = Annotated[
     Path | None, typer.Option("--file", help="A CBOR sequence of messages, or a directory of .cose and .pem.")
 ]
@@ -41,14 +40,14 @@ Count = Annotated[int | None, typer.Option("--count", metavar="N", min=1, help="
 ClientId = Annotated[
     str | None, typer.Option("--client-id", help="Let the broker keep messages for this name while away.")
 ]
-Prefix = Annotated[str, typer.Option("--prefix", help="Topics begin with this.")]
 FromStart = Annotated[bool, typer.Option("--from-start", help="Every stream must begin at record 1.")]
 AcceptEdDsa = Annotated[bool, typer.Option("--accept-eddsa", help="Take the deprecated algorithm -8 too.")]
 
 
+@sharing(line=line_if_any)
 def verify(
     ctx: typer.Context,
-    broker: Broker = None,
+    line: Line | None,
     file: File = None,
     ca: Ca = None,
     certificate: Certificates = None,
@@ -56,17 +55,11 @@ def verify(
     for_s: ForS = None,
     count: Count = None,
     client_id: ClientId = None,
-    prefix: Prefix = DEFAULT_PREFIX,
     from_start: FromStart = False,
     accept_eddsa: AcceptEdDsa = False,
-    broker_ca: BrokerCa = None,
-    broker_cert: BrokerCert = None,
-    broker_key: BrokerKey = None,
-    username: Username = None,
-    password: Password = None,
 ) -> None:
     """Check signed readings; exit 0 only if all are authentic and none is missing, forked or duplicated."""
-    if (broker is None) == (file is None):
+    if (line is None) == (file is None):
         raise typer.BadParameter("give either --broker HOST:PORT or --file FILE")
     verifier = build_verifier(city_or_none(ctx), ca, from_start=from_start, accept_eddsa=accept_eddsa)
     run = Verification(Inbox(verifier), _show_json if as_json else _show, note)
@@ -79,9 +72,8 @@ def verify(
 
     if file is not None:
         run.files(file, ended)
-    elif broker is not None:
-        where, access = reach(broker, broker_ca, broker_cert, broker_key, username, password)
-        Subscriber(where, run.handlers(note), client_id=client_id, prefix=prefix, access=access).run(ended)
+    elif line is not None:
+        line.subscriber(run.handlers(note), client_id).run(ended)
     _conclude(run.judgement(), as_json=as_json)
 
 
