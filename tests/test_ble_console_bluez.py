@@ -5,6 +5,7 @@
 import asyncio
 import json
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from firmware.wire import cbor, console, requests
 from firmware.wire.readings import FPORT_SETTINGS
 from gateway.network.aes import ecb
+from provisioning.bluetooth import radio
 from provisioning.bluetooth.console import Talk
 from provisioning.bluetooth.nearby import Directory
 from provisioning.bluetooth.radio import Radio
@@ -96,20 +98,20 @@ def test_the_commands_of_a_technician(city: City, capsys: pytest.CaptureFixture[
 
 def test_a_technician_is_told_what_is_wrong(city: City) -> None:
     device = registered(city)
-    radio, known = Radio(), directory(city)
+    adapter, known = Radio(), directory(city)
 
     async def scenario() -> None:
         async with LookAlike([device.board]) as bluez:
-            (found,) = await radio.scan(1.0)
+            (found,) = await adapter.scan(1.0)
             who = known.who(found)
             assert who is not None
             for member in ("Connect", "AcquireNotify"):
                 bluez.fail[member] = BluezError("Failed", "le-connection-abort-by-local")
                 with pytest.raises(BluetoothError, match="does not take a connection"):
-                    async with radio.connected(found):
+                    async with adapter.connected(found):
                         pass
                 bluez.fail.clear()
-            async with radio.connected(found) as line:
+            async with adapter.connected(found) as line:
                 talk = Talk(line, who)
                 await talk.begin()
                 assert (await talk.now())["waiting"] == 3
@@ -122,9 +124,50 @@ def test_a_technician_is_told_what_is_wrong(city: City) -> None:
                     await talk.now()
             bluez.unplug()
             with pytest.raises(BluetoothError, match="cannot be listened to") as caught:
-                await radio.scan(0.1)
+                await adapter.scan(0.1)
             assert "NO_BLUETOOTH" not in str(caught.value)  # words, not bleak's objects
         with pytest.raises(BluetoothError, match="cannot be listened to"):  # bluetoothd does not run
-            await radio.scan(0.1)
+            await adapter.scan(0.1)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("when", ["between two scans", "in a connection", "in a scan"])
+def test_an_adapter_that_was_pulled_and_plugged_in_again_hears_the_boards(
+    when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(radio, "_SEARCH_S", 1.0)
+    one, ours = board(1), Radio()
+
+    def any_of_them(_found: object) -> bool:
+        return True
+
+    async def scenario() -> None:
+        async with LookAlike([one]) as bluez:
+            (found,) = await ours.scan(60, any_of_them)
+            if when == "in a connection":
+                async with ours.connected(found):
+                    bluez.unplug()
+                    bluez.plug()
+            elif when == "in a scan":
+                bluez.deaf = True
+                scan = asyncio.create_task(ours.scan(60, any_of_them))
+                before = bluez.calls["StartDiscovery"]
+                while bluez.calls["StartDiscovery"] == before:  # noqa: ASYNC110 - the look-alike has no event for it
+                    await asyncio.sleep(0.01)
+                bluez.unplug()  # what was searching is forgotten
+                bluez.plug()
+                bluez.deaf = False
+                assert await scan
+            else:
+                bluez.unplug()
+                with pytest.raises(BluetoothError, match="cannot be listened to"):
+                    await ours.scan(0.1)
+                bluez.plug()
+            again: list[Any] = []
+            async with asyncio.timeout(60):
+                while not again:
+                    with suppress(BluetoothError):  # until D-Bus has brought the news
+                        again = await ours.scan(5, any_of_them)
 
     run(scenario())

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _CONNECT_S: Final = 15.0
 _CALL_S: Final = 5.0
+_SEARCH_S: Final = 5.0
+"""Then a new search: nobody tells that one has ended, as with an adapter that was pulled and plugged in again."""
 _MAX_FOUND: Final = 1024
 _MAX_FRAMES: Final = 256
 _NEXT: Final = "bluetoothctl list shows the adapters, bluetoothctl show whether one is switched on"
@@ -49,8 +52,6 @@ class Radio:
 
         Raises BluetoothError when there is no adapter.
         """
-        from bleak import BleakScanner
-
         found: dict[str, Found] = {}
         done = asyncio.Event()
 
@@ -61,6 +62,14 @@ class Radio:
                 if enough(one):
                     done.set()
 
+        end_s = time.monotonic() + seconds
+        while not done.is_set() and (left_s := end_s - time.monotonic()) > 0:
+            await self._listen(heard, done, min(_SEARCH_S, left_s))
+        return sorted(found.values(), key=lambda each: -each.rssi_dbm)
+
+    async def _listen(self, heard: Callable[[Any, Any], None], done: asyncio.Event, seconds: float) -> None:
+        from bleak import BleakScanner
+
         scanner = BleakScanner(heard, [gatt.SERVICE_UUID], **self._options("scanner"))
         try:
             async with asyncio.timeout(_CONNECT_S):
@@ -69,10 +78,10 @@ class Radio:
                 async with asyncio.timeout(seconds):
                     await done.wait()
         except _failures() as error:
+            await asyncio.sleep(0)  # bleak may have awaited nothing; who tries again at once must hear D-Bus's news
             raise BluetoothError("Bluetooth cannot be listened to.", value=_text(error), next_step=_NEXT) from error
         finally:
             await _quietly(scanner.stop)
-        return sorted(found.values(), key=lambda each: -each.rssi_dbm)
 
     @asynccontextmanager
     async def connected(self, found: Found) -> AsyncIterator[Line]:
