@@ -26,7 +26,7 @@ from gateway.links.lora import bulk, semtech
 from gateway.network.aes import ecb
 from gateway.network.quick_session import QuickSession
 from gateway.radio import Reception
-from gateway.records import quick_cbor, quick_reading
+from gateway.records import quick_payload
 
 ROUNDS = 9
 FRAMES = 2000
@@ -92,17 +92,11 @@ def main() -> None:
         lambda: opened(QuickSession(_ADDRESS, *_KEYS, 0, 0)),
         us_each,
     )
+    kind = kinds.load("street_light")
     compare(
-        "read its payload",
-        lambda: [readings.unpack(item) for _ in range(FRAMES)],
-        lambda: [quick_cbor.unpack(item) for _ in range(FRAMES)],
-        us_each,
-    )
-    fields = readings.unpack(item)[0][0]
-    compare(
-        "judge a reading",
-        lambda: [readings.decode_reading(kinds.load("street_light"), fields) for _ in range(FRAMES)],
-        lambda: [quick_reading.decode("street_light", fields) for _ in range(FRAMES)],
+        "read its payload, judge the reading",
+        lambda: [readings.decode_reading(kind, readings.unpack(item)[0][0]) for _ in range(FRAMES)],
+        lambda: [quick_payload.read("street_light", item) for _ in range(FRAMES)],
         us_each,
     )
     print("beside a thread that computes, on the clock:")

@@ -271,7 +271,8 @@ class Daemon:
         self._counters.add("frames", "heard")
         if self._stopping:
             return
-        uplink = uplink.at(self._clock.monotonic_s())
+        if not uplink.heard_at_s:  # a link that takes many at once has looked at the clock for all of them
+            uplink = uplink.at(self._clock.monotonic_s())
         if uplink.radio is None:
             self._enqueue(uplink)
             return

@@ -92,7 +92,8 @@ class Guard(Sightings):
             _add_airtime(heard, frame.uplink)
             if arrival is not None:
                 for reading in arrival.payload.readings:
-                    heard.fields |= reading.values.keys()
+                    if not reading.values.keys() <= heard.fields:
+                        heard.fields |= reading.values.keys()
 
     async def watch(self) -> None:
         """Ask until cancelled: every ``every_s`` seconds, and soon after somebody new was heard, if that is cheap."""

@@ -148,6 +148,7 @@ class Intake:
     def _receive(self, uplinks: Sequence[Uplink]) -> tuple[list[Joined], list[Opened]]:
         joined: list[Joined] = []
         opened: list[Opened] = []
+        debugging = self._log.debugging
         for uplink in uplinks:
             try:
                 heard = self._server.receive(uplink)
@@ -156,7 +157,8 @@ class Intake:
             except ProvisioningError as error:
                 self._register_unavailable(error)
             else:
-                self._note(heard)
+                if debugging:
+                    self._note(heard)
                 if isinstance(heard, Joined):
                     joined.append(heard)
                     self._counters.add("frames", "joined")
@@ -301,7 +303,7 @@ class Intake:
     def _note(self, heard: Joined | Opened) -> None:
         """For whoever looks at the radio: how this frame was heard best, and by how many."""
         radio = heard.uplink.radio
-        if radio is None or not self._log.debugging:
+        if radio is None:
             return
         self._log.debug(
             "heard",

@@ -21,6 +21,14 @@ USUAL = {
     "codr": "4/6", "rssi": -35, "lsnr": 5.1, "size": 32, "data": "LNs4FpkI4+EU0b4CzK9Z7/nv9oTw1Rq1vVjW7tYbWYc=",
 }  # fmt: skip
 OF_SX1302 = {"jver": 1, "time": "2026-11-22T08:00:00.5Z", "tmms": 1_400_000_000_000, "mid": 8, "rssis": -36, "foff": 1}
+SHAPES = [shape.split() for shape in (
+    "tmst time tmms chan rfch freq mid stat modu datr codr lsnr rssi size data",
+    "tmst chan rfch freq stat modu datr codr lsnr rssi size data",
+    "jver tmst time chan rfch freq mid stat modu datr codr rssis lsnr foff rssi size data",
+    "tmst freq chan rfch stat modu datr codr rssi lsnr size data",
+    "tmst freq chan rfch stat modu datr codr rssi rssis lsnr size data",
+)]  # fmt: skip
+"""The orders in which packet forwarders write their keys."""
 ODD: dict[str, Any] = {
     "stat": st.sampled_from([1, 1.0, True, "1", -1, 0, None]),
     "modu": st.sampled_from(["LORA", "FSK", 1]),
@@ -77,11 +85,30 @@ def test_odd_values_mean_the_same_to_both(odd: list[dict[str, Any]], order: list
     assert_agrees(body_of(*[{key: USUAL[key] for key in order} | each for each in odd]))
 
 
-@given(st.integers(0, 2**32), st.integers(1, 4))
-@example(0, 1)
-def test_damaged_text_means_the_same_to_both(damage: int, changes: int) -> None:
+@pytest.mark.parametrize("keys", SHAPES)
+def test_the_orders_of_usual_forwarders_are_known_by_sight(keys: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quick_rxpk, "_any_order", lambda *_: None)
+    item = OF_SX1302 | USUAL
+    body = body_of({key: item[key] for key in keys})
+    for _ in range(2):
+        assert (
+            quick_rxpk.packets(body, EUI)
+            == semtech.plain_push_data(semtech.Header(1, semtech.Identifier.PUSH_DATA, EUI, body)).packets
+        )
+
+
+@given(st.sampled_from(SHAPES), st.fixed_dictionaries({}, optional=ODD), st.sampled_from([*NUMBERS, b""]))
+def test_odd_values_in_a_known_order_mean_the_same_to_both(keys: list[str], odd: dict[str, Any], number: bytes) -> None:
+    item = OF_SX1302 | USUAL | odd
+    assert_agrees(body_of({key: item[key] for key in keys}).replace(b"866.349812", number or b"866.349812"))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 4), st.sampled_from([list(OF_SX1302 | USUAL), *SHAPES]))
+@example(0, 1, SHAPES[0])
+def test_damaged_text_means_the_same_to_both(damage: int, changes: int, keys: list[str]) -> None:
     rng = random.Random(damage)
-    body = bytearray(body_of(OF_SX1302 | USUAL))
+    item = OF_SX1302 | USUAL
+    body = bytearray(body_of({key: item[key] for key in keys}))
     for _ in range(changes):
         at = rng.randrange(len(body))
         body[at : at + rng.choice([0, 1, 1, 5])] = rng.choice(

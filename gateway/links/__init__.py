@@ -34,7 +34,7 @@ class Uplink:
     radio: Reception | None = None
     """How it was heard, on links that are radio."""
     heard_at_s: float = 0.0
-    """Monotonic clock when it arrived, as the daemon noted it; receive windows count from here."""
+    """Monotonic clock when it arrived, as the link or else the daemon noted it; receive windows count from here."""
     others: tuple[Uplink, ...] = ()
     """The same frame as further gateways heard it, the best first."""
 

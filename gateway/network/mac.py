@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from firmware.wire import maccommands, macnetwork, region
+from firmware.wire.errors import Malformed
 from firmware.wire.frame import MAX_FOPTS
 from gateway.clock import plausible
 from gateway.network import adr, channels
@@ -21,6 +23,7 @@ from gateway.network.options import DEFAULT_MASK, REQUIRED_SNR_DB
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from firmware.wire.session import Received
     from gateway.links import Uplink
     from gateway.network.adr import Heard, Setting
     from gateway.network.channels import Request
@@ -93,23 +96,29 @@ def margin_db(uplink: Uplink) -> int:
     return max(0, min(_MAX_MARGIN_DB, int(uplink.radio.snr_db - REQUIRED_SNR_DB[uplink.radio.sf])))
 
 
-def observe(mac: MacState, state: RadioState, uplink: Uplink, fcnt: int, *, adr_bit: bool) -> None:
-    """Learn from a new radio frame: by which way it came, its rate, its signal."""
+_dr_of = lru_cache(maxsize=64)(region.dr_of)
+
+
+def observe(mac: MacState, state: RadioState, uplink: Uplink, fcnt: int, *, adr_bit: bool) -> bool:
+    """Learn from a new radio frame: by which way it came, its rate, its signal; tell whether *state* changed."""
     if uplink.radio is None:
-        return
+        return False
+    changed = state.link != uplink.link or state.address != uplink.address
     state.link, state.address = uplink.link, uplink.address
     if mac.first_heard_s is None:
         mac.first_heard_s = uplink.heard_at_s
     mac.adr = adr_bit
     mac.frames += 1
-    dr = region.dr_of(uplink.radio.sf, uplink.radio.bw_hz)
+    dr = _dr_of(uplink.radio.sf, uplink.radio.bw_hz)
     if dr is not None and dr != state.dr:
+        changed = True
         if dr < state.dr:
             # The device fell back by itself: it raised its power before it lowered its rate (TS001 section 4.3.1.1).
             state.tx_power = 0
             mac.history.clear()
         state.dr = dr
     mac.history.append(adr.heard(fcnt, uplink.radio.snr_db, state.tx_power))
+    return changed
 
 
 def apply(mac: MacState, state: RadioState, commands: bytes, received_at: float) -> None:
@@ -294,3 +303,21 @@ def _settle_adr(mac: MacState, state: RadioState, wanted: Setting, status: int) 
 
 def _gateways(uplink: Uplink) -> int:
     return min(255, 1 + len(uplink.others))
+
+
+def commands_of(received: Received) -> bytes:
+    """Return a frame's MAC commands up to the first that is cut short: the frame is authentic, its readings count."""
+    commands = carried(received)
+    while commands:
+        try:
+            maccommands.parse(commands, uplink=True)
+        except Malformed:
+            commands = commands[:-1]
+        else:
+            break
+    return commands
+
+
+def carried(received: Received) -> bytes:
+    """Return the bytes of a frame in which MAC commands stand."""
+    return received.payload if received.fport == 0 else received.fopts

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening uplinks fast: ``firmware.wire.session.Session`` says what is right, this does it in a third of the time.
 
-12.5 us become 4.3 for a frame of 30 bytes (benchmarks/bench_steps.py says it for this machine): a CMAC object per
-session is copied for each frame, where the plain one joins AES blocks in Python; and keystream and payload are XORed as
-one number, not byte by byte.
+16 us become 4.5 for a frame of 30 bytes (benchmarks/bench_steps.py says it for this machine): a CMAC object per
+session is copied for each frame, where the plain one joins AES blocks in Python; keystream and payload are XORed as one
+number, not byte by byte; and the header is taken apart once, straight into what is returned.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from cryptography.hazmat.primitives.ciphers import algorithms
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from firmware.wire.crypto import UPLINK
-from firmware.wire.frame import DataFrame
+from firmware.wire.frame import MAX_PHY, DataFrame
 from firmware.wire.session import FCNT_END, Received, Session, full_fcnt
 from gateway.network.aes import ecb
 
 _B0 = struct.Struct("<BIBIIBB")
+_FHDR = struct.Struct("<BIBH")
 _BLOCK = 16
+_MIC_BYTES = 4
+_UNCONFIRMED, _CONFIRMED = 0x40, 0x80
+"""MHDR of an uplink with data (TS001 section 4.2)."""
+_ADR, _ADR_ACK_REQ, _ACK, _FOPTS_LEN = 0x80, 0x40, 0x20, 0x0F
+"""FCtrl of an uplink (section 4.3.1)."""
 
 
 class QuickSession(Session):
@@ -31,18 +37,36 @@ class QuickSession(Session):
         super().__init__(ecb, dev_addr, nwk_skey, app_skey, fcnt_up, fcnt_down)
         self._cmac = CMAC(algorithms.AES128(nwk_skey))
 
-    def open_uplink(self, phy: bytes, header: DataFrame | None = None) -> Received:
-        """Return what a device sent and move ``fcnt_up``. Raises Malformed, NotAuthentic, Replayed.
-
-        *header*: of this frame, for who has taken it apart already; that costs as much as the decryption.
-        """
-        header = DataFrame(phy) if header is None else header
-        fcnt = full_fcnt(self.fcnt_up, header.fcnt16)
-        usual = header.uplink and header.dev_addr == self.dev_addr and self.fcnt_up <= fcnt < FCNT_END
+    def open_uplink(self, phy: bytes) -> Received:
+        """Return what a device sent and move ``fcnt_up``. Raises Malformed, NotAuthentic, Replayed."""
+        size = len(phy) - _MIC_BYTES
+        if not _FHDR.size <= size <= MAX_PHY - _MIC_BYTES:
+            return super().open_uplink(phy)
+        mhdr, dev_addr, fctrl, fcnt16 = _FHDR.unpack_from(phy)
+        fcnt = full_fcnt(self.fcnt_up, fcnt16)
+        at = _FHDR.size + (fctrl & _FOPTS_LEN)
+        fport = phy[at] if at < size else None
+        usual = (
+            mhdr in (_UNCONFIRMED, _CONFIRMED)
+            and dev_addr == self.dev_addr
+            and self.fcnt_up <= fcnt < FCNT_END
+            and at <= size
+            and (fport != 0 or at == _FHDR.size)
+        )
         if not usual or not self._is_authentic(phy, fcnt):
             return super().open_uplink(phy)  # which says why not
         self.fcnt_up = fcnt + 1
-        return Received(header, fcnt, self._crypt(fcnt, header.fport, header.payload))
+        received = Received.__new__(Received)
+        received.fcnt = fcnt
+        received.fport = fport
+        received.payload = self._crypt(fcnt, fport, phy[at + 1 : size])
+        received.fopts = phy[_FHDR.size : at]
+        received.confirmed = mhdr == _CONFIRMED
+        received.ack = bool(fctrl & _ACK)
+        received.adr = bool(fctrl & _ADR)
+        received.adr_ack_req = bool(fctrl & _ADR_ACK_REQ)
+        received.f_pending = False
+        return received
 
     def _is_authentic(self, phy: bytes, fcnt: int) -> bool:
         """Check the MIC (TS001 section 4.4)."""
@@ -62,3 +86,8 @@ class QuickSession(Session):
         key = self._app if fport else self._nwk
         stream = int.from_bytes(key(blocks)[:size], "big")
         return (stream ^ int.from_bytes(payload, "big")).to_bytes(size, "big")
+
+
+def address_of(phy: bytes) -> int:
+    """Return the DevAddr of a data frame (TS001 section 4.3.1). Raises Malformed for what is too short for one."""
+    return int.from_bytes(phy[1:5], "little") if len(phy) >= _FHDR.size + _MIC_BYTES else DataFrame(phy).dev_addr

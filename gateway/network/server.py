@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
-from firmware.wire import frame, maccommands
+from firmware.wire import frame
 from gateway.errors import (
     FrameNotAuthentic,
     MalformedFrame,
@@ -31,6 +31,7 @@ from gateway.network.live import Joined, LiveSession, Opened
 from gateway.network.options import Options
 from gateway.network.pace import Pace
 from gateway.network.profiles import profile
+from gateway.network.quick_session import address_of
 from gateway.network.radio_state import RadioState
 from gateway.network.scheduler import Planned
 
@@ -248,18 +249,22 @@ class NetworkServer:
         return Joined(uplink, dev_eui, accept)
 
     def _open(self, uplink: Uplink) -> Opened:
-        header = frame.decode_data(uplink.phy)
-        session = self._session(header.dev_addr)
+        dev_addr = address_of(uplink.phy)
+        try:
+            session = self._session(dev_addr)
+        except UnknownAddress:
+            frame.decode_data(uplink.phy)  # what is no frame at all has no address either
+            raise
         device = self._devices.active(session.dev_eui)
         profiled = self._profile(session, device)
         try:
-            received = session.wire.open_uplink(uplink.phy, header)
+            received = session.wire.open_uplink(uplink.phy)
         except wire_errors.NotAuthentic as error:
-            raise FrameNotAuthentic(str(error), dev_eui=session.dev_eui, dev_addr=header.dev_addr) from error
+            raise FrameNotAuthentic(str(error), dev_eui=session.dev_eui, dev_addr=dev_addr) from error
         except wire_errors.Replayed as error:
             again = self._again(session, uplink) or self._unfinished(session, uplink, profiled)
             if again is None:
-                raise ReplayedFrame(str(error), dev_eui=session.dev_eui, dev_addr=header.dev_addr) from error
+                raise ReplayedFrame(str(error), dev_eui=session.dev_eui, dev_addr=dev_addr) from error
             fport, payload = (None, b"") if session.taken else (again.fport, again.payload)
             return _opened(uplink, session, device.kind, profiled, again, fport, payload, repeated=True)
         if not self._store.advance(session.row, received.fcnt + 1):
@@ -267,17 +272,20 @@ class NetworkServer:
         session.last, session.last_uplink, session.repeats = received, _kept(uplink), 0
         session.taken, session.receipt_asked, session.alarm = True, False, False
         self.queue.heard(session.dev_eui, uplink.heard_at_s, ack=received.ack)
+        changed = True
         try:
-            mac.observe(session.mac, session.radio, uplink, received.fcnt, adr_bit=received.adr)
-            if carried := _carried(received):
-                commands = _commands(received)
+            changed = mac.observe(session.mac, session.radio, uplink, received.fcnt, adr_bit=received.adr)
+            if carried := mac.carried(received):
+                changed = True
+                commands = mac.commands_of(received)
                 if len(commands) < len(carried):
                     self._refusals.append("malformed_commands")
                 mac.apply(session.mac, session.radio, commands, uplink.received_at)
         finally:
-            self._refusals += session.mac.refusals
-            session.mac.refusals.clear()
-            self._keep(session)
+            if session.mac.refusals:
+                self._refusals += session.mac.refusals
+                session.mac.refusals.clear()
+            self._keep(session, changed=changed)
         fport, payload = received.fport, received.payload
         return _opened(uplink, session, device.kind, profiled, received, fport, payload, repeated=False)
 
@@ -330,15 +338,15 @@ class NetworkServer:
         self._live.move_to_end(dev_addr)
         return live
 
-    def _keep(self, session: LiveSession) -> None:
-        """Bring the disk up to a session that just proved itself."""
+    def _keep(self, session: LiveSession, *, changed: bool) -> None:
+        """Bring the disk up to a session that just proved itself; *changed*: what is agreed of its radio may have."""
         if not session.confirmed:
             self._end(self._store.confirm(session.row, session.dev_eui))
             session.confirmed = True
-        if session.radio != session.radio_on_disk:
+        if changed and session.radio != session.radio_on_disk:
             self._store.set_radio(session.row, session.radio)
             session.radio_on_disk = replace(session.radio)
-        if session.mac.plan != session.plan_on_disk:
+        if changed and session.mac.plan != session.plan_on_disk:
             self._store.set_plan(session.row, session.mac.plan)
             session.plan_on_disk = session.mac.plan.copy()
         if session.wire.fcnt_down + _DOWN_LOW > session.reserved_down:
@@ -364,10 +372,10 @@ def _opened(
     *,
     repeated: bool,
 ) -> Opened:
-    answers = mac.answers(_commands(received), uplink) if _carried(received) else b""
+    answers = mac.answers(mac.commands_of(received), uplink) if mac.carried(received) else b""
     return Opened(
         uplink, session, kind, profiled, received.fcnt, fport, payload, received.confirmed, answers, repeated,
-        adr_ack_req=received.adr_ack_req,
+        received.adr_ack_req,
     )  # fmt: skip
 
 
@@ -376,20 +384,3 @@ def _kept(uplink: Uplink) -> Uplink:
     if len(uplink.others) < scheduler.MAX_GATEWAYS:
         return uplink
     return replace(uplink, others=uplink.others[: scheduler.MAX_GATEWAYS - 1])
-
-
-def _commands(received: Received) -> bytes:
-    """Return a frame's MAC commands up to the first that is cut short: the frame is authentic, its readings count."""
-    commands = _carried(received)
-    while commands:
-        try:
-            maccommands.parse(commands, uplink=True)
-        except wire_errors.Malformed:
-            commands = commands[:-1]
-        else:
-            break
-    return commands
-
-
-def _carried(received: Received) -> bytes:
-    return received.payload if received.fport == 0 else received.fopts

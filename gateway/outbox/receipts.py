@@ -35,12 +35,15 @@ class Held:
 
     def copy(self) -> Held:
         """Return one that can change without this one."""
-        return Held(self.contiguous, [list(run) for run in self._runs])
+        return Held(self.contiguous, [list(run) for run in self._runs] if self._runs else None)
 
     def add(self, seq: int) -> Verdict:
         """Hold one more number."""
         if seq <= self.contiguous:
             return Verdict.DUPLICATE
+        if not self._runs and seq == self.contiguous + 1:  # the usual case
+            self.contiguous = seq
+            return Verdict.NEW
         after = bisect_right(self._runs, seq, key=lambda run: run[0])
         before = self._runs[after - 1] if after else None
         if before is not None and seq <= before[1]:

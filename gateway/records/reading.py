@@ -13,7 +13,7 @@ from firmware.wire import cbor, kinds, readings
 from firmware.wire.errors import Malformed
 from firmware.wire.kinds.terms import terms
 from gateway.quick_record import record
-from gateway.records import quick_cbor, quick_reading
+from gateway.records import quick_payload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,20 +87,28 @@ class Payload:
 
 def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float, *, alarm: bool = False) -> Payload:
     """Read a payload. Raises wire Malformed when it is no sequence of numbered readings, or the kind is not known."""
-    items, oldest = quick_cbor.unpack(payload) or readings.unpack(payload)
-    module = _kind(kind)
-    good: list[Reading] = []
     bad: list[Unreadable] = []
+    judged, oldest = quick_payload.read(kind, payload) or _plain(dev_eui, _kind(kind), payload, bad)
+    good: list[Reading] = []
+    for seq, sent_s, age_s, values in judged:
+        time_s, source = _time(sent_s, age_s, received_at)
+        rank = Rank.ALARM if alarm else _rank(kind, tuple(values))
+        good.append(Reading(dev_eui, seq, kind, time_s, source, values, received_at, (), rank))
+    return Payload(tuple(good), tuple(bad), oldest)
+
+
+def _plain(
+    dev_eui: bytes, kind: Kind, payload: bytes, bad: list[Unreadable]
+) -> tuple[list[quick_payload.Judged], int | None]:
+    """Judge the items of a payload; what cannot be read goes to *bad*. Raises Malformed."""
+    items, oldest = readings.unpack(payload)
+    judged = []
     for item in items:
         try:
-            seq, sent_s, age_s, values = quick_reading.decode(kind, item) or readings.decode_reading(module, item)
+            judged.append(readings.decode_reading(kind, item))
         except Malformed as error:
             bad.append(Unreadable(dev_eui, _seq(item, error), cbor.dumps(item), str(error)))
-            continue
-        time_s, source = _time(sent_s, age_s, received_at)
-        rank = Rank.ALARM if alarm else rank_of(kind, values)
-        good.append(Reading(dev_eui, seq, kind, time_s, source, values, received_at, rank=rank))
-    return Payload(tuple(good), tuple(bad), oldest)
+    return judged, oldest
 
 
 @lru_cache(maxsize=64)
@@ -110,6 +118,11 @@ def _kind(name: str) -> Kind:
 
 def rank_of(kind: str, values: Mapping[str, object]) -> Rank:
     """Return the rank of a reading with these fields. What is outside the vocabulary has no say."""
+    return _rank(kind, tuple(values))
+
+
+@lru_cache(maxsize=1024)
+def _rank(kind: str, values: tuple[str, ...]) -> Rank:
     restricted, internal = _held_back(kind)
     if not restricted.isdisjoint(values):
         return Rank.RESTRICTED

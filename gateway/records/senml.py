@@ -30,29 +30,31 @@ _DECIMALS = 9  # a factor such as 0.01 leaves digits that nobody measured
 
 def encode(readings: Sequence[Reading]) -> bytes:
     """Return the pack: for each reading its number with base name and base time, then its fields by SenML name."""
-    records: list[bytes] = []
-    for reading in readings:
-        _add_records(reading, records)
-    return _head(_ARRAY, len(records)) + b"".join(records)
+    pieces: list[bytes] = []
+    records = sum([_add_records(reading, pieces) for reading in readings])
+    return _head(_ARRAY, records) + b"".join(pieces)
 
 
-def _add_records(reading: Reading, records: list[bytes]) -> None:
-    seq_name, time_source = _fixed()
-    name = _device(reading.dev_eui)
-    base = (_BASE, seq_name, _V, _number(reading.seq), name, _BT, _number(reading.time_s))
-    records.append(b"".join(base))
+def _add_records(reading: Reading, pieces: list[bytes]) -> int:
+    """Add the pieces of a reading's records; return how many records."""
+    base, time_source = _fixed()
+    pieces += (base, _number(reading.seq), _device(reading.dev_eui), _number(reading.time_s))
     fields = _fields(reading.kind)
     for field, value in reading.values.items():
-        head, factor = fields[field]
-        if isinstance(value, bool):
-            records.append(head + _VB + (_TRUE if value else _FALSE))
+        number_head, true, false, factor = fields[field]
+        if value is True or value is False:
+            pieces.append(true if value else false)
+        elif factor == 1:
+            pieces += (number_head, _number(value))
         else:
-            records.append(head + _V + _number(value if factor == 1 else round(value * factor, _DECIMALS)))
+            pieces += (number_head, _number(round(value * factor, _DECIMALS)))
     for each in reading.measured:
         unit = _U + _text(each.unit) if each.unit else b""
-        records.append(_head(_MAP, 3 if unit else 2) + _N + _text(each.name) + unit + _measured(each.value))
+        pieces.append(_head(_MAP, 3 if unit else 2) + _N + _text(each.name) + unit + _measured(each.value))
     if reading.time_source == "gateway":
-        records.append(time_source)
+        pieces.append(time_source)
+        return 2 + len(reading.values) + len(reading.measured)
+    return 1 + len(reading.values) + len(reading.measured)
 
 
 def _measured(value: float | bool | str | bytes) -> bytes:
@@ -67,21 +69,22 @@ def _measured(value: float | bool | str | bytes) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _device(dev_eui: bytes) -> bytes:
-    return _BN + _text(f"urn:dev:mac:{dev_eui.hex()}_")
+    return _BN + _text(f"urn:dev:mac:{dev_eui.hex()}_") + _BT
 
 
 @lru_cache(maxsize=1)
 def _fixed() -> tuple[bytes, bytes]:
-    return _N + _text("seq"), _head(_MAP, 2) + _N + _text("time_source") + _VS + _text("gateway")
+    return _BASE + _N + _text("seq") + _V, _head(_MAP, 2) + _N + _text("time_source") + _VS + _text("gateway")
 
 
 @lru_cache(maxsize=64)
-def _fields(kind: str) -> dict[str, tuple[bytes, float]]:
-    """For each field the start of its record, up to the value, and the factor to its SenML unit."""
+def _fields(kind: str) -> dict[str, tuple[bytes, bytes, bytes, float]]:
+    """For each field its record up to the number, or whole if it is a truth, and the factor to its SenML unit."""
     fields = {}
     for name, term in terms(kind).items():
         unit = _U + _text(term.senml_unit) if term.senml_unit else b""
-        fields[name] = (_head(_MAP, 3 if unit else 2) + _N + _text(term.senml_name) + unit, term.senml_factor)
+        head = _head(_MAP, 3 if unit else 2) + _N + _text(term.senml_name) + unit
+        fields[name] = (head + _V, head + _VB + _TRUE, head + _VB + _FALSE, term.senml_factor)
     return fields
 
 
@@ -106,11 +109,17 @@ _SHORT = tuple(bytes((number,)) if number < 24 else bytes((_UINT | 24, number)) 
 """Whole numbers of at most one byte: most of what a city measures."""
 
 
+_pack_u32 = struct.Struct(">BI").pack
+"""Times and counters."""
+
+
 def _number(value: float) -> bytes:
     if type(value) is float:
         return _float(value)
-    if 0 <= value < len(_SHORT):
+    if 0 <= value < 0x100:
         return _SHORT[int(value)]
+    if 0x10000 <= value < 0x100000000:
+        return _pack_u32(0x1A, int(value))
     return _head(_UINT, int(value)) if value >= 0 else _head(_NINT, -1 - int(value))
 
 

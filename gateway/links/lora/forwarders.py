@@ -34,6 +34,7 @@ class Forwarder:
 
     def __init__(self, eui: bytes, allow: tuple[Network, ...]) -> None:
         self.eui = eui
+        self.name = eui.hex()
         self.reduce_db = 0
         """By how much less than the limit it is asked to send."""
         self.host: Host | None = None

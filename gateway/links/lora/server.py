@@ -196,22 +196,29 @@ class LoraLink:
         if datagrams.dropped != self._dropped:
             self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
             self._dropped = datagrams.dropped
-        for header, forwarder, sender in self._acknowledged(datagrams, came):
+        now = self._clock.monotonic_s(), self._clock.wall_s()  # of all that came together
+        for header, forwarder, sender in self._acknowledged(datagrams, came, now[0]):
             try:
-                self._handle(semtech.parse_body(header), forwarder, sender, sink)
+                pdu = semtech.parse_body(header)
+                if isinstance(pdu, semtech.PushData):
+                    self._push_data(pdu, forwarder, sink, now)
+                else:
+                    self._handle(pdu, forwarder, sender)
             except MalformedDatagram as refusal:
                 self._refuse(refusal.reason, sender, why=str(refusal))
         self._count("push_data", self._pushed)
         self._count("uplink", self._heard)
         self._pushed = self._heard = 0
 
-    def _acknowledged(self, datagrams: Datagrams, came: list[Datagram]) -> list[tuple[semtech.Header, Forwarder, Any]]:
+    def _acknowledged(
+        self, datagrams: Datagrams, came: list[Datagram], now_s: float
+    ) -> list[tuple[semtech.Header, Forwarder, Any]]:
         """Return what is worth processing, once every PUSH_DATA of it has its PUSH_ACK."""
         admitted: list[tuple[semtech.Header, Forwarder, Any]] = []
         acks: list[tuple[int, bytes]] = []
         for datagram in came:
             try:
-                taken = self._admit(datagram)
+                taken = self._admit(datagram, now_s)
             except MalformedDatagram as refusal:
                 self._refuse(refusal.reason, datagram.sender, why=str(refusal))
                 continue
@@ -223,39 +230,34 @@ class LoraLink:
             self._count("ack_not_sent", datagrams.answer(acks))
         return admitted
 
-    def _admit(self, datagram: Datagram) -> tuple[semtech.Header, Forwarder] | None:
-        """Return the header, and whose it is, or None for whom nothing is done. Raises MalformedDatagram."""
-        now_s, address = self._clock.monotonic_s(), datagram.sender
-        if not self._rate.allow(self._answerable(datagram), now_s):
+    def _admit(self, datagram: Datagram, now_s: float) -> tuple[semtech.Header, Forwarder] | None:
+        """Return the header, and whose it is, or None for whom nothing is done. Raises MalformedDatagram.
+
+        The rate counts for its gateway where it was heard from there before, else for its address: several forwarders
+        may stand behind one address, and strangers too.
+        """
+        address = datagram.sender
+        sender = host(address[0])
+        forwarder = self._forwarders.get(datagram.data[_EUI])
+        # The identity first: an address compares itself slowly.
+        known = forwarder is not None and (forwarder.host is sender or forwarder.host == sender)
+        if not self._rate.allow(datagram.data[_EUI] if known else source(address[0]), now_s):
             self._refuse("rate_limited", address)
             return None
         if datagram.truncated:
             raise WrongLength(f"more than {semtech.MAX_DATAGRAM_BYTES} bytes")
         header = semtech.read_header(datagram.data)
-        forwarder = self._forwarders.get(header.gateway_eui)
         if forwarder is None:
             self._refuse("unknown_gateway", address, eui=header.gateway_eui.hex())
             return None
-        refusal = forwarder.admit(host(address[0]), now_s, self._settings.pin_s)
+        refusal = forwarder.admit(sender, now_s, self._settings.pin_s)
         if refusal is not None:
             self._refuse(refusal, address, eui=header.gateway_eui.hex(), pinned_to=str(forwarder.host))
             return None
         return header, forwarder
 
-    def _answerable(self, datagram: Datagram) -> bytes | str:
-        """Return whose rate a datagram counts against: its gateway's where it was heard before, else its address's.
-
-        Several forwarders may stand behind one address, and strangers too.
-        """
-        sender: str = datagram.sender[0]
-        forwarder = self._forwarders.get(bytes(datagram.data[_EUI]))
-        return forwarder.eui if forwarder is not None and forwarder.host == host(sender) else source(sender)
-
-    def _handle(self, pdu: semtech.Pdu, forwarder: Forwarder, address: Any, sink: Sink) -> None:
-        if isinstance(pdu, semtech.PushData):
-            self._pushed += 1
-            self._push_data(pdu, forwarder, sink)
-        elif isinstance(pdu, semtech.PullData):
+    def _handle(self, pdu: semtech.PullData | semtech.TxAck, forwarder: Forwarder, address: Any) -> None:
+        if isinstance(pdu, semtech.PullData):
             self._count("pull_data")
             if forwarder.pulled(address, self._clock.monotonic_s()):
                 self._count("pull_address_changed")
@@ -265,17 +267,17 @@ class LoraLink:
         else:
             self._refuse("tx_ack_unmatched", address, eui=pdu.gateway_eui.hex())
 
-    def _push_data(self, pdu: semtech.PushData, forwarder: Forwarder, sink: Sink) -> None:
-        received_at = self._clock.wall_s()
+    def _push_data(self, pdu: semtech.PushData, forwarder: Forwarder, sink: Sink, now: tuple[float, float]) -> None:
+        heard_at_s, received_at = now
+        self._pushed += 1
         if pdu.stat is not None:
             forwarder.stat, forwarder.stat_at = pdu.stat, received_at
         for reason, amount in pdu.refused.items():
             self._count(reason, amount)
         self._heard += len(pdu.packets)
         forwarder.uplinks += len(pdu.packets)
-        address = forwarder.eui.hex()
         for packet in pdu.packets:
-            sink(Uplink(self.name, address, packet.phy, received_at, packet.reception))
+            sink(Uplink(self.name, forwarder.name, packet.phy, received_at, packet.reception, heard_at_s))
 
     def _acknowledge(self, datagram: bytes, address: Any) -> None:
         if self._socket is None:
