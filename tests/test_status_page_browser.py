@@ -96,7 +96,7 @@ def test_news_come_by_themselves_and_silence_is_told(browser: Browser, page: Pag
         tab.evaluate("document.querySelector('#refused li').mine = 'kept'")
         page.found = in_trouble()
         tab.wait_for_selector("#problems:not([hidden])")
-        assert "things need a person" in tab.get_by_role("status").inner_text()
+        assert "2 things need a person now, 2 soon" in tab.get_by_role("status").inner_text()
         assert "latform city is not connected" in tab.inner_text("#problem-list")  # the page writes it with a capital
         assert tab.evaluate("document.querySelector('#refused li').mine") == "kept", "what did not change was replaced"
         assert "away for 40 min" in link.inner_text()

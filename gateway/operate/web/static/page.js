@@ -13,9 +13,11 @@ let heardAt = 0;
 
 function verdict(found) {
   const errors = found.problems.filter((problem) => problem.severity === "error").length;
+  const others = found.problems.length - errors;
   if (!found.ready) return ["This gateway takes no readings", "bad"];
-  if (errors) return [`Readings are taken; ${plural(errors, "thing needs", "things need")} a person`, "bad"];
-  if (found.problems.length) return [`Readings are taken; ${plural(found.problems.length, "thing", "things")} to look at`, "warn"];
+  const soon = others ? `, ${count(others)} soon` : "";
+  if (errors) return [`Readings are taken; ${plural(errors, "thing needs", "things need")} a person now${soon}`, "bad"];
+  if (others) return [`Readings are taken; ${plural(others, "thing needs", "things need")} a person soon`, "warn"];
   return ["All is well", "good"];
 }
 
