@@ -10,7 +10,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -21,12 +21,13 @@ from provisioning.guidelines import pack
 from provisioning.guidelines.engine import Guidelines, guidelines
 from provisioning.guidelines.findings import Mode
 from provisioning.guidelines.signed_pack import LoadedPack
-from provisioning.model.device import DeviceRecord
+from provisioning.guidelines.texts import Language
+from provisioning.model.device import DeviceRecord, Kind, SensingTech
 from provisioning.model.memory import MemoryStock
 from provisioning.model.organisations import Organisation
 from provisioning.model.papers import Signature, Signed, Waiver
 from provisioning.model.platforms import Platform
-from provisioning.reports import duplicates, expiring, heard, kpi, pictures, public, render, scope
+from provisioning.reports import duplicates, expiring, heard, kpi, pictures, public, public_words, render, scope
 from provisioning.reports.figures import Cell
 from provisioning.reports.scope import Service, Try
 from tests import register_rig as rig
@@ -284,8 +285,16 @@ def test_the_public_pages_tell_what_stands_where_and_nothing_that_helps_an_attac
     pages = "".join(path.read_text() for path in out.rglob("*.html"))
     assert "<script>" not in pages
     assert "&lt;script&gt;" in pages
+    assert "3 enheter" in pages and "Trafikräknare <small>" in pages and "antal fordon" in pages
     with pytest.raises(AlreadyExists):
         public.write(_rules(stock), out, city="Lyktby", feedback="x")
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+def test_a_person_in_the_street_reads_words_and_no_names_of_ours(language: Language) -> None:
+    names = [*get_args(Kind), *(each.name for each in pack.proposed().tables.properties), *get_args(SensingTech)]
+    international = {"radar", "lidar", "camera", "thermometer"} if language == "en" else set()
+    assert [name for name in names if name not in public_words.WORDS[language] and name not in international] == []
 
 
 def test_without_the_extra_packages_a_command_says_how_to_get_them() -> None:

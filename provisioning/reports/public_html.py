@@ -7,56 +7,57 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from provisioning.guidelines.texts import Language
+from provisioning.reports.public_words import word
 
-_WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
-    "sv": {
-        "title": "Uppkopplade enheter i {city}", "device": "{id} i {city}", "all": "Alla enheter",
-        "count": "{n} enheter",
-        "feedback": "Frågor och synpunkter:", "no address": "ingen adress", "rounded": "avrundat", "exact": "exakt",
-        "none": "nej", "possible": "kan förekomma", "yes": "ja", "not stated": "inte angivet",
-        "id": "Enhet", "kind": "Slag", "owner": "Ansvarig", "measures": "Mäter", "sensors": "Givare",
-        "personal_data": "Personuppgifter", "purpose": "Syfte", "until": "Planerad till", "district": "Stadsdel",
-        "address": "Adress", "position": "Läge på kartan", "more": "Mer information", "contact": "Kontakt",
-        "streetlight_controller": "Gatubelysning", "waste_level": "Nivå i papperskorg",
-        "traffic_counter": "Trafikräknare",
-        "signal_detector": "Detektor vid trafiksignal", "ped_bike_counter": "Räknare för gående och cyklande",
-        "air": "Luft", "noise": "Buller", "weather": "Väder", "water": "Vatten", "soil": "Mark",
-        "parking": "Parkering", "gateway": "Mottagare", "other": "Annat",
-    },
-    "en": {
-        "title": "Connected devices in {city}", "device": "{id} in {city}", "all": "All devices",
-        "count": "{n} devices",
-        "feedback": "Questions and opinions:", "none": "no", "id": "Device", "kind": "Kind", "owner": "Responsible",
-        "measures": "Measures", "sensors": "Sensors", "personal_data": "Personal data", "purpose": "Purpose",
-        "until": "Planned until", "district": "District", "address": "Address", "position": "Position on the map",
-        "more": "More", "contact": "Contact", "streetlight_controller": "Street light", "waste_level": "Level of a bin",
-        "traffic_counter": "Traffic counter", "signal_detector": "Detector of a traffic signal",
-        "ped_bike_counter": "Counter of people on foot and bicycles", "air": "Air", "noise": "Noise",
-        "weather": "Weather", "water": "Water", "soil": "Soil", "parking": "Parking", "gateway": "Receiver",
-        "other": "Other",
-    },
-}  # fmt: skip
-_SAID: Final = frozenset({"kind", "personal_data", "position"})
+_SAID: Final = frozenset({"kind", "measures", "sensors", "personal_data", "position"})
 """Rows whose values are words of ours."""
 _STYLE: Final = (
-    "body{font:1rem/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem}"
-    "th{text-align:left;vertical-align:top;padding-right:2rem}td{overflow-wrap:anywhere}"
+    ":root{color-scheme:light dark;--ink:#1d1d1b;--soft:#5c5a55;--line:#dcd9d0;--ground:#faf9f6;--link:#1a5a8a}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#ecebe7;--soft:#a9a69d;--line:#3a3a36;--ground:#181917;--link:#8cc4ee}}"
+    "body{font:1rem/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:var(--ink);"
+    "background:var(--ground)}a{color:var(--link)}h2{margin-top:2rem;font-size:1.2rem}p.lead{color:var(--soft)}"
+    "h2 small{font-weight:normal;color:var(--soft)}table{border-collapse:collapse;width:100%}"
+    "th,td{text-align:left;vertical-align:top;padding:.4rem 1rem .4rem 0;border-bottom:1px solid var(--line);"
+    "overflow-wrap:anywhere}th{font-weight:600;overflow-wrap:normal}thead th{color:var(--soft)}tbody th{width:35%}"
 )
+_COLUMNS: Final = ("id", "where", "owner", "personal_data")
 
 
 def index(city: str, found: Sequence[Mapping[str, Any]], language: Language) -> str:
-    """All devices, by id."""
-    lines = []
-    for about in found:
-        where = about.get("address") or about.get("district") or _word("no address", language)
-        text = f"{about['id']} – {_word(about['kind'], language)}, {where}"
-        lines.append(f'<li><a href="device/{html.escape(about["id"])}.html">{html.escape(text)}</a></li>')
-    count = html.escape(_word("count", language).format(n=len(found)))
-    head = f'<p>{count} · <a href="devices.geojson">GeoJSON</a></p>'
-    return _html(_word("title", language).format(city=city), f"{head}\n<ul>\n{chr(10).join(lines)}\n</ul>", language)
+    """All devices, kind by kind."""
+
+    def kind(about: Mapping[str, Any]) -> str:
+        return word(about["kind"], language)
+
+    geojson = '<a href="devices.geojson">GeoJSON</a>'
+    data = html.escape(word("as data", language)).format(geojson=geojson)
+    parts = [
+        f'<p class="lead">{html.escape(word("lead", language))}</p>',
+        f"<p>{_count(len(found), language)}. {data}</p>",
+    ]
+    for name, same in groupby(sorted(found, key=lambda about: (kind(about), about["id"])), kind):
+        rows = [_row(about, language) for about in same]
+        head = "".join(f'<th scope="col">{html.escape(word(each, language))}</th>' for each in _COLUMNS)
+        parts += [
+            f"<h2>{html.escape(name)} <small>{_count(len(rows), language)}</small></h2>",
+            f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{chr(10).join(rows)}\n</tbody>\n</table>",
+        ]
+    return _html(word("title", language).format(city=city), "\n".join(parts), language)
+
+
+def _row(about: Mapping[str, Any], language: Language) -> str:
+    where = about.get("address") or about.get("district") or word("no address", language)
+    personal = word(about.get("personal_data", "not stated"), language)
+    told = "".join(f"<td>{html.escape(str(each))}</td>" for each in (where, about.get("owner", ""), personal))
+    return f'<tr><td><a href="device/{html.escape(about["id"])}.html">{html.escape(about["id"])}</a></td>{told}</tr>'
+
+
+def _count(number: int, language: Language) -> str:
+    return html.escape(word("count one" if number == 1 else "count", language).format(n=number))
 
 
 def page(city: str, about: Mapping[str, Any], feedback: str, language: Language) -> str:
@@ -64,17 +65,13 @@ def page(city: str, about: Mapping[str, Any], feedback: str, language: Language)
     rows = []
     for name, value in about.items():
         values = value if isinstance(value, list) else [value]
-        told = ", ".join(_word(str(each), language) if name in _SAID else str(each) for each in values)
+        told = ", ".join(word(str(each), language) if name in _SAID else str(each) for each in values)
         shown = _link(told) if name in {"more", "contact"} else html.escape(told)
-        rows.append(f"<tr><th>{html.escape(_word(name, language))}</th><td>{shown}</td></tr>")
-    back = f'<a href="../index.html">{html.escape(_word("all", language))}</a>'
-    foot = f"<p>{html.escape(_word('feedback', language))} {_link(feedback)}</p>\n<p>{back}</p>"
-    title = _word("device", language).format(id=about["id"], city=city)
-    return _html(title, f"<table>\n{chr(10).join(rows)}\n</table>\n{foot}", language)
-
-
-def _word(name: str, language: Language) -> str:
-    return _WORDS[language].get(name, name)
+        rows.append(f'<tr><th scope="row">{html.escape(word(name, language))}</th><td>{shown}</td></tr>')
+    back = f'<a href="../index.html">{html.escape(word("all", language))}</a>'
+    foot = f"<p>{html.escape(word('feedback', language))} {_link(feedback)}</p>\n<p>{back}</p>"
+    title = word("device", language).format(id=about["id"], city=city)
+    return _html(title, f"<table>\n<tbody>\n{chr(10).join(rows)}\n</tbody>\n</table>\n{foot}", language)
 
 
 def _link(where: str) -> str:
