@@ -3,6 +3,7 @@
 """A whole small city for end-to-end tests, made with the commands that people use, each part a process of its own."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -14,11 +15,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+import gateway.cli
+import provisioning.cli
 from provisioning.demo.flash import read_queue
 from tests.serial_tap import SerialTap
 
 ROOT = Path(__file__).parent.parent
 _READY = '"event": "ready"'
+_SHORT = frozenset(
+    {"init", "register", "gateway", "board", "role", "org", "commander", "log", "report", "retire", "prove"}
+)
+"""Commands that look at files and end: their command lines are called in this process, since to load a process anew
+takes a second of a processor, and these tests wait for little else. What stays, listens or is killed has its own."""
 _ENV = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
@@ -29,6 +37,14 @@ def wait_until(done: Callable[[], bool], what: str, timeout_s: float = 60) -> No
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout_s:g} s in vain: {what}")
         time.sleep(0.02)
+
+
+def _called(main: Callable[[list[str]], int], words: list[str]) -> tuple[int, str, str]:
+    """Call a command line here; return its exit code and what it printed."""
+    said, noted = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(noted):
+        code = main(words)
+    return code, said.getvalue(), noted.getvalue()
 
 
 class City:
@@ -84,7 +100,12 @@ class City:
 
     def lykta(self, *arguments: str, code: int = 0, timeout_s: float = 100) -> str:
         """Run a `lykta` command on this city; return what it printed to standard output."""
-        command = [sys.executable, "-m", "provisioning.cli", "-C", str(self.folder / "city"), *arguments]
+        words = ["-C", str(self.folder / "city"), *arguments]
+        if arguments[0] in _SHORT:
+            found, said, noted = _called(provisioning.cli.main, words)
+            assert found == code, f"{arguments}: {found}\n{said}{noted}"
+            return said
+        command = [sys.executable, "-m", "provisioning.cli", *words]
         done = subprocess.run(command, env=_ENV, capture_output=True, text=True, timeout=timeout_s, check=False)
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -146,10 +167,9 @@ class City:
         return found
 
     def _gateway_says(self, word: str) -> Any:
-        command = [sys.executable, "-m", "gateway.cli", word, "--config", str(self.config), "--json"]
-        done = subprocess.run(command, env=_ENV, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, f"{word}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return json.loads(done.stdout)
+        found, said, noted = _called(gateway.cli.main, [word, "--config", str(self.config), "--json"])
+        assert found == 0, f"{word}: {found}\n{said}{noted}"
+        return json.loads(said)
 
     def counted(self, group: str, name: str) -> int:
         """Return how often the daemon has counted this; a running one writes its counts down each second."""
