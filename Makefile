@@ -33,7 +33,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: sensorthings-test scenarios ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: sensorthings-test scenarios updates-test ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -62,6 +62,10 @@ demo-bench: ## three blank virtual boards are installed, enrolled, proved and la
 	@tools/venv.sh run extra
 	@folder=$$(mktemp -d) && $(BIN)/lykta init $$folder --city Teststad && \
 	  $(BIN)/lykta -C $$folder enroll --virtual 3 --kind $(KIND) && ls $$folder/bench/labels && rm -r $$folder
+
+updates-test: ## signed updates to running boards: by cable, over the console of Bluetooth, through a gateway in waves
+	@tools/venv.sh run test
+	@$(BIN)/python -m pytest -m "" --timeout 900 tests/test_bench_update.py tests/test_update_board.py tests/test_ble_update.py tests/test_end_to_end_rollout.py $(ARGS)
 
 cables: ## 200 random cable pulls, power cuts and resets during installs: the board always boots into a whole version
 	@tools/venv.sh run test

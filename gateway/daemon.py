@@ -51,6 +51,7 @@ from gateway.overview import Overview, Parts
 from gateway.reload import Reloader
 from gateway.sealing import EnvelopeSealer
 from gateway.supervisor import Supervisor
+from gateway.updates.gate import UpdateGate
 from provisioning.registry import Registry
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class Daemon:
         self._stages = Stages(self._clock)
         self._hints = Hints(self._clock)
         self._directory = Directory()
-        self._commands = CommandGate(self._in_writer, lambda: self._sender.wake(), self._clock, self._counters)
+        gate = (self._in_writer, self._wake, self._clock, self._counters)
+        self._commands, self._updates = CommandGate(*gate), UpdateGate(*gate)
         ends = (self._clock, self._counters, self._random, self._stages, self._with_outbox, self._hints.recognise)
         self._ends = Ends(*ends, self._directory, self._commands)
         self._ends.take(self._ends.build(loaded, self._identity))
@@ -117,20 +119,11 @@ class Daemon:
         self._sender = Sender(transmitter, self._in_writer, self._counters, self._commands.fates)
         self._sightings = Guard(self._counters, self._clock, self._quarantine, self._identity.eui)
         self._history = History()
-        self._overview = Overview(
-            Parts(
-                self._clock,
-                self._counters,
-                self._stages,
-                self._ends,
-                self._budget,
-                self._sightings,
-                self._history,
-                self._queue,
-                self._name_of,
-                self._with_outbox,
-            )
-        )
+        counted = (self._clock, self._counters, self._stages, self._ends, self._budget, self._sightings)
+        self._overview = Overview(Parts(*counted, self._history, self._queue, self._name_of, self._with_outbox))
+
+    def _wake(self) -> None:
+        self._sender.wake()
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -171,6 +164,7 @@ class Daemon:
             tasks.start("housekeeping", self._housekeep)
             tasks.start("downlinks", self._send_queued)
             tasks.start("commands", self._commands.watch)
+            tasks.start("updates", self._updates.watch)
             tasks.start("guidelines", self._sightings.watch)
             self._page.configure(self._loaded.config.operate, self._loaded.base, self._loaded.secret)
             tasks.start("status page", self._page.run)
@@ -189,7 +183,8 @@ class Daemon:
         await pump
         await self._sender.finish()
         links, publishing = self._ends.task_names()
-        await tasks.stop(*links, "housekeeping", "downlinks", "commands", "guidelines", "watchdog", "status page")
+        others = ("housekeeping", "downlinks", "commands", "updates", "guidelines", "watchdog", "status page")
+        await tasks.stop(*links, *others)
         await self._ends.last_pubacks(_LAST_PUBACKS_S)
         await tasks.stop(*publishing)
         for feed in self._ends.feeds.values():
@@ -258,7 +253,8 @@ class Daemon:
         sealer = EnvelopeSealer(lambda: self._identity, self._clock)
         outbox = Outbox(state_dir / OUTBOX_FILE, sealer, names, self._limits(), self._clock)
         stack.callback(outbox.close)
-        heard = self._commands.heard
+        self._updates.open(loop, (server, registry), lambda: self._identity.eui, self._commands.heard)
+        heard = self._updates.heard
         return Intake(server, outbox, self._counters, self._quarantine, self._sightings, heard), outbox
 
     def _limits(self) -> Limits:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
 from firmware.wire.frame import MAX_FOPTS
-from firmware.wire.readings import FPORT_ALARMS, FPORT_READINGS, FPORT_RECEIPTS, MAX_BITMAP_BYTES, encode_receipt
+from firmware.wire.readings import (
+    FPORT_ALARMS,
+    FPORT_READINGS,
+    FPORT_RECEIPTS,
+    FPORT_UPDATE,
+    MAX_BITMAP_BYTES,
+    encode_receipt,
+)
 from gateway.errors import (
     CannotSign,
     MalformedFrame,
@@ -180,6 +187,11 @@ class Intake:
         try:
             if frame.fport in replies.FPORTS:
                 self._log.info("answer", dev_eui=dev_eui, **replies.describe(frame.kind, frame.fport, frame.payload))
+                self._counters.add("frames", "answers")
+                if self._heard is not None:
+                    self._heard(dev_eui, frame.kind, frame.fport, frame.payload)
+                return None
+            if frame.fport == FPORT_UPDATE:
                 self._counters.add("frames", "answers")
                 if self._heard is not None:
                     self._heard(dev_eui, frame.kind, frame.fport, frame.payload)

@@ -63,6 +63,7 @@ async def ready(rig: Rig) -> None:
     await rig.until(lambda: rig.server.session is not None and len(rig.server.readings) > 1, "a session")
 
 
+@pytest.mark.slow  # make updates-test; tests/test_end_to_end_rollout.py tells the same of a gateway
 def test_a_good_build_is_confirmed_by_the_network_and_a_bad_one_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

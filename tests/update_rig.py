@@ -39,7 +39,13 @@ def on_disk(folder: Path, old: Package, new: release.Release) -> Path:
     return folder
 
 
-def board_image(folder: Path, node: Package, identity: dict[str, bytes], board: str = "virtual") -> Path:
+def board_image(
+    folder: Path,
+    node: Package,
+    identity: dict[str, bytes],
+    board: str = "virtual",
+    key: ec.EllipticCurvePrivateKey = KEY,
+) -> Path:
     """A virtual board whose slot a holds a node, as `lykta enroll` leaves it, with the key of the releases."""
     tree = folder / "tree"
     files = {f"a/{path}": data for path, data in node.content.items()}
@@ -47,7 +53,7 @@ def board_image(folder: Path, node: Package, identity: dict[str, bytes], board: 
     for path, data in files.items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_bytes(data)
-    vendor = slots.pack(1, cbor.dumps([release.public_bytes(KEY.public_key())]))
+    vendor = slots.pack(1, cbor.dumps([release.public_bytes(key.public_key())]))
     image = folder / "image"
     make_image(image, tree, {**identity, "/data/vendor.a": vendor, "/data/vendor.b": vendor}, board)
     return image

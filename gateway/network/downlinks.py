@@ -23,7 +23,7 @@ MAX_PER_DEVICE = 16
 MAX_DEVICES = 20000
 MAX_TRIES = 4
 CLASS_C_LOCK_S = 5.0
-"""A device is given this long between two frames at once."""
+"""A device on radio is given this long between two frames at once."""
 MAX_RETRY_S = 60.0
 """Each try uses up a frame counter, of which a device accepts only so many missing (16384 before LoRaWAN 1.0.4)."""
 CONFIRM_WITHIN_S = 12.0
@@ -127,16 +127,25 @@ class DownlinkQueue:
                 return item
         return None
 
-    def settle(self, item: Item, now_s: float, *, sent: bool, confirm_within_s: float = float("inf")) -> None:
+    def settle(
+        self,
+        item: Item,
+        now_s: float,
+        *,
+        sent: bool,
+        confirm_within_s: float = float("inf"),
+        lock_s: float = CLASS_C_LOCK_S,
+    ) -> None:
         """A gateway took the frame, or none did; then the item waits again.
 
-        A class A device confirms with its next uplink, whenever that is.
+        A class A device confirms with its next uplink, whenever that is. *lock_s*: until the next frame at once; a line
+        needs no pause.
         """
         device = self._devices.get(item.dev_eui)
         if device is None or device.flying is not item:
             return  # confirmed already: the device was faster than the gateway's report
         device.flying = None
-        device.locked_until_s = now_s + CLASS_C_LOCK_S
+        device.locked_until_s = now_s + lock_s
         if not sent:
             device.locked_until_s = now_s + min(MAX_RETRY_S, 2.0 ** min(item.failures, 10))
             item.failures += 1

@@ -89,7 +89,8 @@ class Sender:
         fates = server.fates()
         for item, fate in fates:
             self._counters.add("downlinks", f"queue_{fate}")
-            self._log.info("downlink", dev_eui=item.dev_eui, fport=item.fport, fate=fate)
+            tell = self._log.debug if item.row is None else self._log.info  # blocks of an update are many
+            tell("downlink", dev_eui=item.dev_eui, fport=item.fport, fate=fate)
         if fates and self._hear_fates is not None:
             await self._hear_fates(fates)
 

@@ -24,7 +24,7 @@ from gateway.errors import (
     UnsupportedType,
 )
 from gateway.network import kept_downlinks, mac, scheduler
-from gateway.network.downlinks import CONFIRM_WITHIN_S, DownlinkQueue
+from gateway.network.downlinks import CLASS_C_LOCK_S, CONFIRM_WITHIN_S, DownlinkQueue
 from gateway.network.duty import Priority
 from gateway.network.join import JoinServer
 from gateway.network.live import Joined, LiveSession, Opened
@@ -184,9 +184,8 @@ class NetworkServer:
         """Return what may go now to devices that always listen. Raises StoreUnavailable."""
         planned = []
         for dev_eui in self.queue.ready(now_s):
-            dev_addr = self._store.address_of(dev_eui)
             try:
-                session = None if dev_addr is None else self._session(dev_addr)
+                session = self.session_of(dev_eui)
                 ways = () if session is None else self._ways_at_once(session, now_s)
             except Refused:
                 continue  # retired, or its keys do not open: its frames say so in the log
@@ -210,10 +209,11 @@ class NetworkServer:
     def settle(self, planned: Planned, now_s: float, *, sent: bool) -> None:
         """Note what became of a frame that carried something of a queue."""
         if planned.item is not None:
-            at_once = planned.opportunities[0].at_s is None
-            within_s = CONFIRM_WITHIN_S if at_once else float("inf")
+            way = planned.opportunities[0]
+            within_s = CONFIRM_WITHIN_S if way.at_s is None else float("inf")
+            lock_s = 0.0 if way.when is None else CLASS_C_LOCK_S
             try:
-                self.queue.settle(planned.item, now_s, sent=sent, confirm_within_s=within_s)
+                self.queue.settle(planned.item, now_s, sent=sent, confirm_within_s=within_s, lock_s=lock_s)
                 if planned.item.row is not None and planned.item.confirmed and sent:
                     self._store.note_tries(planned.item.row, planned.item.tries)
                 self._store.commit()
@@ -229,6 +229,11 @@ class NetworkServer:
         self._fates.append((item, fate))
         if item.row is not None:
             self._store.drop_downlink(item.row)
+
+    def session_of(self, dev_eui: bytes) -> LiveSession | None:
+        """Return the session that a device uses. Raises Refused."""
+        dev_addr = self._store.address_of(dev_eui)
+        return None if dev_addr is None else self._session(dev_addr)
 
     def _ways_at_once(self, session: LiveSession, now_s: float) -> tuple[scheduler.Opportunity, ...]:
         device = self._devices.active(session.dev_eui)

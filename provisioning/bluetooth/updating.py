@@ -6,29 +6,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-from firmware.wire import update
 from provisioning.bluetooth import jobs
 from provisioning.bluetooth.contact import Contact
-from provisioning.city import City
 from provisioning.errors import BluetoothError
-from provisioning.updates import keys, release
 from provisioning.updates.sender import ASK, FAILED, Sender
 
 _CONNECTIONS: Final = 5
 _REST_S: Final = 2.0
 """Longer after each that brought nothing: a board does not let in for 10 s whom it has thrown off."""
-_NO_KEY: Final = bytes(64)
-
-
-def checked(city: City, file: Path) -> release.Release:
-    """Read a release and check its signature by the city's keys. Raises BoardError, PkiError."""
-    found = release.read(file.read_bytes(), str(file))
-    trusted = {release.sha256(each)[: update.KEY_ID_BYTES]: each for each in keys.trusted(city)}
-    release.check(found, trusted.get(update.parse(found.signed)[1], _NO_KEY))
-    return found
 
 
 async def carry(contact: Contact, sender: Sender, report: Callable[[int, int], None]) -> None:

@@ -25,6 +25,7 @@ from provisioning.cli.output import note, of, say, say_json, say_table, stop_sig
 from provisioning.entries import Device
 from provisioning.errors import BluetoothError
 from provisioning.registry import Registry
+from provisioning.updates import keys
 from provisioning.updates.sender import TRIAL, Sender
 
 app = typer.Typer(no_args_is_help=True, help="Boards in reach by Bluetooth.", rich_markup_mode=None)
@@ -159,7 +160,7 @@ def update(
 ) -> None:
     """Bring a signed release to a board. It goes on where it stopped; the same again says what became of the trial."""
     city = of(ctx).city()
-    release = updating.checked(city, file)
+    release = keys.checked(city, file)
     with city.registry() as registry:
         directory = Directory.of(registry, [_named(registry, device)])
     sender = Sender(release.signed, release.bundle)

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from firmware.wire import update
 from provisioning.bench.package import Purpose, package_for
+from provisioning.cli import rollouts
 from provisioning.cli.flash import update_boards
 from provisioning.cli.output import note, of, say, say_json
 from provisioning.errors import BoardError
@@ -37,6 +38,10 @@ app = typer.Typer(
     help="New builds of the node: to boards on a cable (lykta update PORT...), or signed, for boards in the field.",
 )
 app.command(_CABLE)(update_boards)
+app.command("plan")(rollouts.plan)
+app.command("start")(rollouts.start)
+app.command("status")(rollouts.status)
+app.command("abort")(rollouts.abort)
 
 File = Annotated[Path, typer.Argument(metavar="RELEASE", exists=True, dir_okay=False, help="A .lyktaup file.")]
 
@@ -86,9 +91,7 @@ def show(
     ctx: typer.Context, file: File, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
     """Check a release against this city's keys, and say what is in it."""
-    found = release.read(file.read_bytes(), str(file))
-    trusted = {_id(each): each for each in keys.trusted(of(ctx).city())}
-    release.check(found, trusted.get(update.parse(found.signed)[1], bytes(64)))
+    found = keys.checked(of(ctx).city(), file)
     manifest, files = found.manifest, bundle.listed(found.bundle)
     facts = {
         "build": found.name,
@@ -106,7 +109,3 @@ def show(
         return
     for name, value in facts.items():
         say(f"{name:10}{value}")
-
-
-def _id(public: bytes) -> bytes:
-    return release.sha256(public)[: update.KEY_ID_BYTES]

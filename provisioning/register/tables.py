@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from provisioning.register import guards
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The revision of these tables. Who only reads (a gateway) compares it and need not load the migrations."""
 
 metadata = MetaData()
@@ -151,6 +151,32 @@ log_head = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
     Column("sha256", LargeBinary(32), nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),  # planned, started, aborted; what else it is follows from its boards
+    Column("body", Text, nullable=False),  # JSON
+    Column("signed", LargeBinary, nullable=False),  # the manifest, as boards get it
+    Column("bundle", LargeBinary, nullable=False),
+    Column("created_at_s", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+# The one table that gateways write.
+rollout_boards = Table(
+    "rollout_boards",
+    metadata,
+    Column("rollout", String(64), ForeignKey("rollouts.id"), primary_key=True),
+    Column("dev_eui", String(16), primary_key=True),
+    Column("wave", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("problem", String(128), nullable=False),
+    Column("have", BigInteger, nullable=False),  # bytes that the board has
+    Column("gateway", String(16), nullable=False),
+    Column("changed_at_s", BigInteger, nullable=False),
 )
 
 counters = Table(

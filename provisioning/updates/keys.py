@@ -8,13 +8,14 @@ the other. A laptop that enrols needs the public files only.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware.node import slots
-from firmware.wire import cbor
+from firmware.wire import cbor, update
 from provisioning.bench.record import FOLDER
 from provisioning.city import City
 from provisioning.errors import PkiError
@@ -26,6 +27,7 @@ PUBLIC: Final = "release.pub.pem"
 PATTERN: Final = "release*.pub.pem"
 VENDOR_FILES: Final = ("/data/vendor.a", "/data/vendor.b")
 MAX_KEYS: Final = 4
+_NO_KEY: Final = bytes(64)
 
 
 def create(city: City) -> ec.EllipticCurvePublicKey:
@@ -59,6 +61,14 @@ def trusted(city: City) -> list[bytes]:
         found.append(release.public_bytes(key))
     if len(found) > MAX_KEYS:
         raise PkiError(f"A board holds {MAX_KEYS} release keys at most.", value=len(found))
+    return found
+
+
+def checked(city: City, file: Path) -> release.Release:
+    """Read a release and check its signature by the city's keys. Raises BoardError, PkiError."""
+    found = release.read(file.read_bytes(), str(file))
+    known = {release.sha256(each)[: update.KEY_ID_BYTES]: each for each in trusted(city)}
+    release.check(found, known.get(update.parse(found.signed)[1], _NO_KEY))
     return found
 
 

@@ -33,7 +33,7 @@ class Sender:
     def __init__(self, signed: bytes, bundle: bytes, *, installed: bool = False) -> None:
         self._signed = signed
         self._bundle = bundle
-        self._session = hashlib.sha256(signed).digest()[:2]
+        self.session = hashlib.sha256(signed).digest()[:2]
         manifest = update.manifest(update.parse(signed)[2])
         self._build: bytes = manifest[update.M_BUILD]
         self._sequence: int = manifest[update.M_SEQUENCE]
@@ -54,12 +54,12 @@ class Sender:
         self._judge(status)
         if self.state != RUNNING:
             return []
-        if status[update.S_SESSION] != self._session:
+        if status[update.S_SESSION] != self.session:
             return self._offer(room)
         self.have = min(status[update.S_HAVE], len(self._bundle))
         if status[update.S_PHASE] == update.COMPLETE:
             self.installed = True
-            return [update.install(self._session)]
+            return [update.install(self.session)]
         return self._blocks(room)
 
     def _judge(self, status: dict[int, Any]) -> None:
@@ -77,7 +77,7 @@ class Sender:
 
     def _is_about_us(self, status: dict[int, Any]) -> bool:
         """Whether a problem is this release's: a board tells that of the one before until it is offered another."""
-        return self._offered or self.installed or status[update.S_SESSION] == self._session
+        return self._offered or self.installed or status[update.S_SESSION] == self.session
 
     def _offer(self, room: int) -> list[bytes]:
         self._offered = True
@@ -89,4 +89,4 @@ class Sender:
         step = room - _BLOCK_HEAD
         starts = range(self.have, min(len(self._bundle), self.have + WINDOW * step), step)
         last = starts[-1] if starts else -1
-        return [update.block(self._session, at, self._bundle[at : at + step], at == last) for at in starts]
+        return [update.block(self.session, at, self._bundle[at : at + step], at == last) for at in starts]

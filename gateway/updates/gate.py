@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at the register's roll-outs, and notes there what boards did; beside the data path, which waits for neither."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from firmware.wire.readings import FPORT_UPDATE
+from gateway.operate.logs import EventLog, Seldom
+from gateway.updates.office import Found, UpdateOffice
+from provisioning.errors import ProvisioningError
+from provisioning.register import rollouts
+from provisioning.updates import rollout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from gateway.clock import Clock
+    from gateway.network.server import NetworkServer
+    from gateway.operate.counters import Counters
+    from provisioning.registry import Registry
+    from provisioning.updates.rollout import BoardState
+
+_LOOK_S = 1.0
+READ_EVERY_S = 5.0
+
+
+class UpdateGate:
+    """*in_writer* runs a function in the databases' thread; *wake* is called when there may be downlinks to send."""
+
+    def __init__(
+        self,
+        in_writer: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]],
+        wake: Callable[[], None],
+        clock: Clock,
+        counters: Counters,
+    ) -> None:
+        self._in_writer = in_writer
+        self._wake = wake
+        self._clock = clock
+        self._counters = counters
+        self._log = EventLog("updates")
+        self._seldom = Seldom()
+        self._office: UpdateOffice | None = None
+        self._registry: Registry | None = None
+        self._others: Callable[[bytes, str, int, bytes], None] = lambda *_answer: None
+        self._releases: dict[str, tuple[bytes, bytes]] = {}
+
+    def open(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        parts: tuple[NetworkServer, Registry],
+        gateway: Callable[[], str],
+        others: Callable[[bytes, str, int, bytes], None],
+    ) -> None:
+        """Begin; *others* hears what is not about updates. Runs in the databases' thread."""
+        server, registry = parts
+
+        def news() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._wake)
+
+        self._registry, self._others = registry, others
+        self._office = UpdateOffice(server, self._clock, self._counters, gateway, news)
+
+    def heard(self, dev_eui: bytes, kind: str, fport: int, payload: bytes) -> None:
+        """A device answered; in the databases' thread, before the commit. Raises what the others raise."""
+        if fport != FPORT_UPDATE:
+            self._others(dev_eui, kind, fport, payload)
+        elif self._office is not None:
+            self._office.heard(dev_eui, payload)
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        office, registry = self._office, self._registry
+        if office is None or registry is None:
+            return
+        read_at_s = float("-inf")
+        while True:
+            try:
+                if self._clock.monotonic_s() - read_at_s >= READ_EVERY_S:
+                    found = await asyncio.to_thread(self._read, registry)
+                    read_at_s = self._clock.monotonic_s()
+                    await self._in_writer(lambda found=found: office.take(found))  # type: ignore[misc]
+                await self._in_writer(office.look)
+                for name, notes in (await self._in_writer(office.notes)).items():
+                    await asyncio.to_thread(rollouts.note, registry.engine, name, notes)
+                    await self._in_writer(lambda name=name, notes=notes: office.noted(name, notes))  # type: ignore[misc]
+                    read_at_s = float("-inf") if self._ended(notes) else read_at_s
+            except ProvisioningError as error:
+                self._counters.add("updates", "register_unavailable")
+                if self._seldom.allow("register") is not None:
+                    self._log.warning("rollouts_not_noted", why=error, effect="no board is told to install meanwhile")
+            await asyncio.sleep(_LOOK_S)
+
+    @staticmethod
+    def _ended(notes: list[BoardState]) -> bool:
+        return any(note.state in rollout.ENDED for note in notes)
+
+    def _read(self, registry: Registry) -> list[Found]:
+        """The roll-outs that something is to be done with. Raises ProvisioningError."""
+        now_s, found = self._clock.wall_s(), []
+        with registry.reading() as connection:
+            for each in rollouts.every(connection):
+                if each.state == rollout.PLANNED:
+                    continue
+                boards = rollouts.boards(connection, each.id)
+                standing = rollout.standing(each.state, each.gates, boards, now_s)
+                carry, withdraw = rollout.to_carry(standing, boards), rollout.to_withdraw(standing, boards)
+                if carry or withdraw:
+                    if each.id not in self._releases:
+                        self._releases[each.id] = rollouts.release(connection, each.id)
+                    found.append(Found(each.id, self._releases[each.id], carry, withdraw))
+        self._releases = {each.name: each.release for each in found}
+        return found

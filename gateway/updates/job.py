@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""One board of one roll-out: what it is sent next, and what is noted of it. Pure.
+
+The board's answers are the memory. Only that it is told to install is noted before it is told: after a kill in between
+its way back to the build before is known for what it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from firmware.wire import update
+from provisioning.updates import rollout, sender
+from provisioning.updates.rollout import BoardState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOTE_EVERY_S = 10.0
+"""So often the register hears how many bytes a board has."""
+LONGEST_S = 900.0
+ABORT = bytes([update.ABORT])
+_OFTEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one of these boards may take to answer, and how often one on trial is asked."""
+
+    answer_s: float
+    trial_s: float
+
+
+ON_A_LINE = Patience(6.0, 5.0)
+ON_AIR = Patience(120.0, 300.0)
+
+
+class Job:
+    """*board*: as the register has it."""
+
+    def __init__(self, name: str, release: tuple[bytes, bytes], board: BoardState) -> None:
+        self.name = name
+        self.board = board
+        self.withdrawn = False
+        """It is to forget what it has."""
+        installed = board.state in (rollout.INSTALLING, rollout.TRIAL)
+        self._sender = sender.Sender(*release, installed=installed)
+        self._session = self._sender.session
+        self._ask_at_s = float("-inf")
+        self._asked = False
+        self._answered: tuple[object, ...] = ()
+        self._silent = 0
+        self._held: list[bytes] = []
+        self._noted_at_s = float("-inf")
+        self._changed = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be done, once it is noted."""
+        return self.board.state in rollout.ENDED
+
+    @property
+    def silent(self) -> bool:
+        """Whether it was asked in vain more than once: then it takes no other board's turn."""
+        return self._silent > _OFTEN
+
+    def due(self, now_s: float, patience: Patience) -> list[bytes]:
+        """What it is sent because it said nothing for too long, or because of a trial."""
+        if now_s < self._ask_at_s or self.ended or self._held:
+            return []
+        wait_s = patience.trial_s if self._sender.state == sender.TRIAL else patience.answer_s
+        self._ask_at_s = now_s + min(LONGEST_S, wait_s * 2 ** min(self._silent, 8))
+        self._silent += 1
+        self._asked = True
+        return [ABORT if self.withdrawn else sender.ASK]
+
+    def heard(self, payload: bytes, room: int, now_s: float, patience: Patience) -> list[bytes]:
+        """What it is sent because it said this. Raises wire Malformed."""
+        status = update.status(payload)
+        self._silent, asked, self._asked = 0, self._asked, False
+        if self.withdrawn and self.board.state == rollout.SENDING:
+            if status[update.S_SESSION] != self._session:
+                self._become(rollout.WITHDRAWN, "", 0)
+            return []
+        said = (status[update.S_SESSION], status[update.S_HAVE], status[update.S_PHASE])
+        if not asked and said == self._answered and self._sender.state == sender.RUNNING:
+            return []  # the answer to what was sent twice; what is on its way answers it
+        messages = self._sender.next(payload, room)
+        self._answered = said
+        self._ask_at_s = now_s + (patience.trial_s if self._sender.state == sender.TRIAL else patience.answer_s)
+        self._tell(messages)
+        if self.board.state == rollout.INSTALLING and messages and self._changed:
+            self._held = messages
+            return []
+        return messages
+
+    def note(self, now_s: float) -> BoardState | None:
+        """What the register has to hear now, if anything."""
+        if not self._changed:
+            moved = self.board.have != self._sender.have and self.board.state == rollout.SENDING
+            if not moved or now_s - self._noted_at_s < NOTE_EVERY_S:
+                return None
+            self.board = replace(self.board, have=self._sender.have)
+        return self.board
+
+    def noted(self, note: BoardState, now_s: float) -> list[bytes]:
+        """It is in the register; return what waited for that."""
+        self._noted_at_s = now_s
+        if note != self.board:
+            return []
+        self._changed = False
+        held, self._held = self._held, []
+        return held
+
+    def _tell(self, messages: Sequence[bytes]) -> None:
+        found = self._sender
+        if found.state == sender.DONE:
+            self._become(rollout.CONFIRMED, "", found.total)
+        elif found.state == sender.FAILED:
+            self._become(rollout.FAILED, found.problem, found.have)
+        elif found.state == sender.TRIAL:
+            self._become(rollout.TRIAL, "", found.total)
+        elif messages and messages[0][0] == update.INSTALL:
+            self._become(rollout.INSTALLING, "", found.total)
+        else:
+            self._become(rollout.SENDING, "", self.board.have)
+
+    def _become(self, state: str, problem: str, have: int) -> None:
+        if (state, problem) != (self.board.state, self.board.problem):
+            self.board = replace(self.board, state=state, problem=problem, have=have)
+            self._changed = True

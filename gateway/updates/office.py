@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""All boards that this gateway carries releases to. Runs in the one thread that owns the databases.
+
+What goes to a board waits in its downlink queue behind everything else, in memory only: after a restart the board is
+asked, and says where to go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from firmware.wire import errors as wire_errors
+from firmware.wire.frame import MAX_FOPTS
+from firmware.wire.readings import FPORT_UPDATE
+from gateway.errors import QueueFull, Refused
+from gateway.network import scheduler
+from gateway.network.downlinks import Item
+from gateway.network.duty import Priority
+from gateway.operate.logs import EventLog, Seldom
+from gateway.updates.job import ON_A_LINE, ON_AIR, Job, Patience
+from provisioning.updates import rollout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gateway.clock import Clock
+    from gateway.network.live import LiveSession
+    from gateway.network.server import NetworkServer
+    from gateway.operate.counters import Counters
+    from provisioning.updates.rollout import BoardState
+
+MAX_AT_ONCE = 8
+"""Boards that a release is under way to; the others wait for their turn."""
+_EXPIRES_S = 1800.0
+
+
+class Found(NamedTuple):
+    """A roll-out as the register has it: its boards that something is to be done with, and its release."""
+
+    name: str
+    release: tuple[bytes, bytes]
+    carry: Sequence[BoardState]
+    withdraw: Sequence[BoardState]
+
+
+class UpdateOffice:
+    """*news* is called when there may be downlinks to send; *gateway*: this one's EUI."""
+
+    def __init__(
+        self,
+        server: NetworkServer,
+        clock: Clock,
+        counters: Counters,
+        gateway: Callable[[], str],
+        news: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._server = server
+        self._clock = clock
+        self._counters = counters
+        self._gateway = gateway
+        self._news = news
+        self._log = EventLog("updates")
+        self._seldom = Seldom()
+        self._jobs: dict[bytes, Job] = {}
+
+    def take(self, found: Sequence[Found]) -> None:
+        """Take what the register says now. Jobs that are under way keep what they know."""
+        jobs: dict[bytes, Job] = {}
+        for each in found:
+            for board in each.carry:
+                self._keep(jobs, each, board, withdrawn=False)
+            for board in each.withdraw:
+                self._keep(jobs, each, board, withdrawn=True)
+        self._jobs = jobs
+
+    def _keep(self, jobs: dict[bytes, Job], found: Found, board: BoardState, *, withdrawn: bool) -> None:
+        dev_eui = bytes.fromhex(board.dev_eui)
+        job = self._jobs.get(dev_eui)
+        if job is None or job.name != found.name:
+            job = Job(found.name, found.release, board)
+        job.withdrawn = withdrawn
+        jobs.setdefault(dev_eui, job)  # of two roll-outs for a board the older one goes first
+
+    def heard(self, dev_eui: bytes, payload: bytes) -> None:
+        """A board said how far it is."""
+        job = self._jobs.get(dev_eui)
+        session = None if job is None else self._session(dev_eui)
+        if job is None or session is None or session.last_uplink is None:
+            return
+        try:
+            room = scheduler.room_bytes(session.last_uplink, session.radio) - MAX_FOPTS
+            messages = job.heard(payload, room, self._clock.monotonic_s(), _patience(session))
+        except wire_errors.Malformed as error:
+            self._counters.add("updates", "malformed")
+            if self._seldom.allow(dev_eui) is not None:
+                self._log.warning("malformed", dev_eui=dev_eui, why=error)
+            return
+        self._send(dev_eui, messages)
+
+    def look(self) -> None:
+        """Ask boards that are silent, as many at once as may be."""
+        now_s, busy = self._clock.monotonic_s(), 0
+        for dev_eui, job in self._jobs.items():
+            session = self._session(dev_eui)
+            if session is None or session.last_uplink is None or job.ended:
+                continue
+            if job.board.state in (rollout.WAITING, rollout.SENDING) and not job.silent:
+                busy += 1
+                if busy > MAX_AT_ONCE and job.board.state == rollout.WAITING:
+                    continue
+            self._send(dev_eui, job.due(now_s, _patience(session)))
+
+    def notes(self) -> dict[str, list[BoardState]]:
+        """What the register has to hear now, by roll-out."""
+        now_s, at_s = self._clock.monotonic_s(), int(self._clock.wall_s())
+        notes: dict[str, list[BoardState]] = {}
+        for job in self._jobs.values():
+            note = job.note(now_s)
+            if note is not None:
+                job.board = replace(note, gateway=self._gateway(), changed_at_s=at_s)
+                notes.setdefault(job.name, []).append(job.board)
+        return notes
+
+    def noted(self, name: str, notes: Sequence[BoardState]) -> None:
+        """They are in the register."""
+        now_s = self._clock.monotonic_s()
+        for note in notes:
+            job = self._jobs.get(bytes.fromhex(note.dev_eui))
+            if job is None or job.name != name:
+                continue
+            self._send(bytes.fromhex(note.dev_eui), job.noted(note, now_s))
+            if note.state not in (rollout.SENDING, rollout.WAITING):
+                self._counters.add("updates", note.state)
+                self._log.info("update", dev_eui=note.dev_eui, rollout=name, state=note.state, problem=note.problem)
+
+    def status(self) -> Mapping[str, int]:
+        """How many boards are in which state."""
+        states: dict[str, int] = {}
+        for job in self._jobs.values():
+            states[job.board.state] = states.get(job.board.state, 0) + 1
+        return states
+
+    def _session(self, dev_eui: bytes) -> LiveSession | None:
+        try:
+            return self._server.session_of(dev_eui)
+        except Refused:
+            return None  # retired, or its keys do not open
+
+    def _send(self, dev_eui: bytes, messages: Sequence[bytes]) -> None:
+        expires_at_s = self._clock.monotonic_s() + _EXPIRES_S
+        for payload in messages:
+            item = Item(dev_eui, FPORT_UPDATE, payload, priority=Priority.BACKGROUND, expires_at_s=expires_at_s)
+            try:
+                self._server.queue.put(item)
+            except QueueFull:
+                self._counters.add("updates", "queue_full")
+                break  # it is asked again
+        if messages:
+            self._news()
+
+
+def _patience(session: LiveSession) -> Patience:
+    uplink = session.last_uplink
+    return ON_A_LINE if uplink is None or uplink.radio is None else ON_AIR
