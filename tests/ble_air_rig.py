@@ -30,7 +30,8 @@ from firmware.wire.segment import READY, Reassembler, Segmenter
 from tests.node_rig import identity, identity_files, make
 from tests.upy.small_network import Server
 
-WAIT_S = 40
+WAIT_S = 150
+"""Long, for a busy machine: what comes comes far sooner."""
 BOARD = "virtual_ble"
 
 

@@ -27,6 +27,8 @@ from tests.test_gateway_ble_bluez import bus, system_bus
 
 __all__ = ["bus", "system_bus"]  # fixtures
 
+pytestmark = pytest.mark.timeout(600)
+
 STATE = {console.NOW_CONTACT_S: 7, console.NOW_WAITING: 3, console.NOW_UPTIME_S: 99}
 
 

@@ -19,6 +19,8 @@ from tests.test_gateway_ble_bluez import bus, system_bus
 
 __all__ = ["bus", "city", "system_bus"]  # fixtures
 
+pytestmark = pytest.mark.timeout(600)
+
 
 class Unsteady(Device):
     """Ends its connection when it has taken one of *ends* (a number of frames), and remembers the last command."""
@@ -41,6 +43,8 @@ class Unsteady(Device):
     def _command(self, phy: bytes) -> list[bytes]:
         assert self._channel is not None
         port, payload = self._channel.open(phy)
+        if port == console.PORT_LOG:
+            return [self._channel.seal(port, said) for said in (b"", b"line of connection %d" % self.hellos)]
         if port != FPORT_COMMANDS:
             return [self._channel.seal(port, cbor.dumps(STATE | {console.NOW_UPTIME_S: 0 if self._forgets else 99}))]
         if self._forgets or payload not in self.obeyed[-1:]:
@@ -110,3 +114,26 @@ def test_a_board_that_started_anew_is_not_told_again(
         assert len(device.obeyed) == (2 if command == "report_status" else 1), command
         said = capsys.readouterr().err
         assert ("nobody knows whether it obeyed" in said) == bool(code)
+
+
+def test_a_log_goes_on_over_the_next_connection(
+    city: City, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.cli.ble.stop_signals", list)  # signals are for a process's first thread
+    device = unsteady(city)
+    take = device.take
+
+    def ends_after_its_first_line(phy: bytes) -> list[bytes]:
+        answers = take(phy)
+        if console.kind(phy) == console.DOWN and device.hellos == 1:
+            for answer in answers:
+                device.board.send(answer)
+            asyncio.get_running_loop().call_later(0.5, device.board.disconnect)
+            return []
+        return answers
+
+    device.board.answers = ends_after_its_first_line
+    assert lykta(city, device, "console", "lamp", "log", "--for", "6") == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[:2] == ["line of connection 1", "line of connection 2"]
+    assert "connection 1: The connection to the board was lost" in said.err

@@ -28,7 +28,7 @@ def _waits(seen: Advertisement) -> bool:
 
 
 @pytest.mark.apart
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_way_changes_and_nothing_is_lost_or_used_twice(tmp_path: Path) -> None:
     async def live() -> None:
         async with ble_air(tmp_path) as (_, air):
@@ -36,6 +36,7 @@ def test_the_way_changes_and_nothing_is_lost_or_used_twice(tmp_path: Path) -> No
             async with City(tmp_path, 1, None, board, link="lora_ble", interval_ms=1500) as city:
                 server = city.server
                 await city.until(lambda: server.base >= 2, "receipts over LoRa")
+                joins = list(server.joins)
                 async with Central(air) as central:
                     central.wanted = _waits  # a gateway leaves those alone that have nothing to say
                     async with Gateway(central, server) as gateway:
@@ -45,13 +46,15 @@ def test_the_way_changes_and_nothing_is_lost_or_used_twice(tmp_path: Path) -> No
                         assert len(city.gateway.uplinks) <= on_air + 1  # one may have been on its way
                         before = server.base
                 await city.until(lambda: server.base >= before + 2, "receipts over LoRa again")
+                near = []
                 for number in (2, 3):  # the second under another address: it is not believed any more
                     async with Central(air, number) as stranger:
                         await _pretend(stranger)
+                    near.append(city.text.count(b"a gateway is near"))
                 before = server.base
                 await city.until(lambda: server.base >= before + 2, "receipts after a stranger")
-                assert city.text.count(b"a gateway is near") == 2
-                assert len(server.joins) == 1
+                assert near[0] == near[1] == city.text.count(b"a gateway is near") > 1
+                assert server.joins == joins
                 assert not server.conflicts
                 assert len(set(server.fcnts)) == len(server.fcnts)
                 assert server.refused == 0

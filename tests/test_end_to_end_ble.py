@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from firmware.wire import frame
-from tests.ble_rig import Board, board
+from tests.ble_rig import PATIENCE_S, Board, board
 from tests.bluez_lookalike import LookAlike
-from tests.gateway_rig import PATIENCE_S, City, Daemon, Device
+from tests.gateway_rig import City, Daemon, Device
 from tests.test_gateway_ble_bluez import bus, system_bus
 
 __all__ = ["bus", "system_bus"]  # fixtures
+
+pytestmark = pytest.mark.timeout(600)
 
 READINGS = 12
 

@@ -16,6 +16,8 @@ from tests.ble_air_rig import BleBoard, ble_air, make_board
 from tests.ble_rig import Gateway
 from tests.upy.small_network import Server
 
+pytestmark = pytest.mark.timeout(600)
+
 BACKEND = "boards.virtual.ble.bleak_backend:AIR"
 
 

@@ -17,6 +17,8 @@ from gateway.links import Uplink
 from tests.ble_rig import Board, Gateway, board
 from tests.bluez_lookalike import BluezError, LookAlike
 
+pytestmark = pytest.mark.timeout(600)
+
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default">

@@ -22,6 +22,8 @@ from tests.test_gateway_ble_bluez import bus, frames, passes, run, system_bus
 
 __all__ = ["bus", "system_bus"]  # fixtures
 
+pytestmark = pytest.mark.timeout(600)
+
 
 def test_pieces_that_fit_nothing_are_counted_and_cost_no_other_frame(rng: random.Random) -> None:
     async def scenario() -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose hint it is, whose turn it is, and what may be configured."""
 
+import ast
 import asyncio
 import random
 import subprocess
@@ -194,3 +195,17 @@ def test_bleak_is_imported_by_who_has_the_link_and_nobody_else() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_nobody_reaches_behind_bleaks_public_interface() -> None:
+    """What its documentation names: the package, its errors, and the types that callbacks are given."""
+    public = {"bleak", "bleak.exc", "bleak.backends.device", "bleak.backends.scanner", "bleak.backends.characteristic"}
+    found = set()
+    for path in (*(ROOT / "gateway/links/ble").glob("*.py"), *(ROOT / "provisioning/bluetooth").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "bleak":
+                found.add(str(node.module))
+            elif isinstance(node, ast.Import):
+                found |= {each.name for each in node.names if each.name.split(".")[0] == "bleak"}
+    assert "bleak" in found
+    assert found <= public

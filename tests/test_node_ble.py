@@ -9,6 +9,8 @@ import pytest
 
 from tests.test_node_app import run
 
+pytestmark = pytest.mark.timeout(600)
+
 SCENARIOS = re.findall(
     r"^async def scenario_(\w+)", (Path(__file__).parent / "upy" / "ble_link.py").read_text(), re.MULTILINE
 )
