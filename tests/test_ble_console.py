@@ -148,6 +148,7 @@ def test_a_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
                     await talk.begin()
                     assert await talk.command("maintenance", {"minutes": 3}) == {}
             assert board.text.count(b"maintenance for 3 minutes") == 1
+            monkeypatch.setattr("provisioning.bluetooth.console._ANSWER_S", 1.0)  # there will be none
             async with radio.connected(found[0]) as line:
                 with pytest.raises(BluetoothError, match="does not prove"):
                     await Talk(line, known(b"another key     ")).begin()

@@ -119,7 +119,16 @@ def test_a_board_that_started_anew_is_not_told_again(
 def test_a_log_goes_on_over_the_next_connection(
     city: City, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioning.cli.ble.stop_signals", list)  # signals are for a process's first thread
+    heard: list[str] = []
+    stopped: list[int] = []
+
+    def say(line: str) -> None:
+        heard.append(line)
+        if line.endswith("2"):
+            stopped.append(2)  # as Ctrl-C would; signals are for a process's first thread
+
+    monkeypatch.setattr("provisioning.cli.ble.stop_signals", lambda: stopped)
+    monkeypatch.setattr("provisioning.cli.ble.say", say)
     device = unsteady(city)
     take = device.take
 
@@ -133,7 +142,6 @@ def test_a_log_goes_on_over_the_next_connection(
         return answers
 
     device.board.answers = ends_after_its_first_line
-    assert lykta(city, device, "console", "lamp", "log", "--for", "6") == 0
-    said = capsys.readouterr()
-    assert said.out.splitlines()[:2] == ["line of connection 1", "line of connection 2"]
-    assert "connection 1: The connection to the board was lost" in said.err
+    assert lykta(city, device, "console", "lamp", "log", "--for", "300") == 0
+    assert heard == ["line of connection 1", "line of connection 2"]
+    assert "connection 1: The connection to the board was lost" in capsys.readouterr().err
