@@ -89,11 +89,21 @@ def _mark(path: Path) -> Path:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
+    check_mark(path)
+    if problems := problems_of(connection):
+        raise StoreCorrupt(f"{path} is damaged: {'; '.join(problems)}")
+
+
+def check_mark(path: Path) -> None:
+    """Refuse a file that was condemned. Raises StoreCorrupt."""
     if _mark(path).exists():
         raise StoreCorrupt(f"{path} showed damage while it was in use")
-    problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-    if problems != ["ok"]:
-        raise StoreCorrupt(f"{path} is damaged: {'; '.join(problems)}")
+
+
+def problems_of(connection: sqlite3.Connection) -> list[str]:
+    """Read all of a file; return what is wrong with it."""
+    found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    return [] if found == ["ok"] else found
 
 
 def set_aside(path: Path) -> Path:

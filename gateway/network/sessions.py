@@ -11,14 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gateway import late_check
 from gateway.errors import StoreCorrupt, StoreUnavailable
+from gateway.late_check import LateCheck
 from gateway.network import kept_commands, radio_state
 from gateway.network.channels import ChannelPlan
 from gateway.network.options import DEFAULT_MASK, GATEWAY_CHANNELS
 from gateway.operate.logs import EventLog
-from gateway.sqlite_files import open_database, set_aside, translated
+from gateway.sqlite_files import check_mark, damaged, open_database, set_aside, translated
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
     from gateway.network.keyring import Keyring
@@ -82,14 +85,24 @@ class SessionStore:
         self._keyring = keyring
         self._advanced: dict[int, int] = {}
         """Counters that moved since the last commit, by row."""
+        self._late: LateCheck | None = None
         try:
-            self._db = open_database(path, _SCHEMA)
+            self._db = self._open(path)
         except StoreCorrupt as error:
             aside = set_aside(path)
             EventLog("network").error(
                 "sessions_damaged", file=path, kept_as=aside, why=error, effect="devices have to join again"
             )
             self._db = open_database(path, _SCHEMA)
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        late = late_check.is_late(path)
+        if late:
+            check_mark(path)
+        opened = open_database(path, _SCHEMA, check=not late)
+        if late:
+            self._late = LateCheck(path)
+        return opened
 
     def nonces(self, dev_eui: bytes) -> Nonces:
         """Return the last nonces of a device."""
@@ -241,7 +254,9 @@ class SessionStore:
             return self._db.execute(query, values).fetchall()
 
     def commit(self) -> None:
-        """Put everything since the last commit on disk."""
+        """Put everything since the last commit on disk. Raises StoreCorrupt too, when the late check found damage."""
+        if self._late is not None and self._late.damage:
+            raise damaged(self._db, self._late.damage)
         self._advance_all()
         with translated(self._db):
             if self._db.in_transaction:
@@ -256,6 +271,8 @@ class SessionStore:
 
     def close(self) -> None:
         """Close the file; what was not committed is lost."""
+        if self._late is not None:
+            self._late.close()
         self._db.close()
 
     def _advance_all(self) -> None:

@@ -32,6 +32,8 @@ __all__ = ["Accepted", "Limits", "Outbox", "Receipt", "Row"]
 
 _ROOM_WANTED = 0.95
 _PROGRESS_EVERY_S = 60.0
+_ARRIVAL_BYTES = 16384
+"""More than one frame's payload can become on disk, at most 255 bytes as they are on air, with all indices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Outbox:
         self._clock = clock
         self._progress_at: dict[str, float] = {}
         self._edges: dict[str, set[int]] = {}
+        self._may_use = limits.max_bytes
+        """So many bytes are in use at most; from ``max_bytes`` on it is worth asking."""
         self._db = open_database(path, prepare, check=False)  # recovery.recover has checked it
         with durable(self._db):
             self._head: Head = stream.open_head(self._db)
@@ -92,6 +96,7 @@ class Outbox:
         """Go on with other platforms and limits. A new platform gets what the outbox still holds."""
         self._platforms = tuple(platforms)
         self._limits = limits
+        self._may_use = max(self._may_use, limits.max_bytes)
 
     @property
     def stream_id(self) -> bytes:
@@ -100,7 +105,7 @@ class Outbox:
 
     def accept(self, arrivals: Sequence[Arrival]) -> Accepted:
         """Put what is new on disk, in one commit for the whole batch, sealed and in stream order."""
-        self._make_room()
+        self._make_room(len(arrivals) * _ARRIVAL_BYTES)
         with durable(self._db):
             draft = self._devices.draft(arrivals)
             head, rows = self._head, list[Row]()
@@ -224,8 +229,12 @@ class Outbox:
         with translated(self._db):
             return Lanes([[receipted.through(self._db, platform), END]])
 
-    def _make_room(self) -> None:
+    def _make_room(self, coming_bytes: int) -> None:
+        self._may_use += coming_bytes
+        if self._may_use < self._limits.max_bytes:  # far from full: to ask each time costs a tenth of a small batch
+            return
         used = self.used_bytes()
+        self._may_use = used + coming_bytes
         if used < self._limits.max_bytes:
             return
         while used >= self._limits.max_bytes * _ROOM_WANTED:
