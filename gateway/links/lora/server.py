@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _DATAGRAMS_PER_TURN = 64
 """Then the other tasks of the daemon have their turn; the kernel holds the rest."""
+_GATHER_S = 0.002
+"""After a look at the socket that found some, the next ones gather: a look costs as much as what is done for three."""
 _FIRST_RETRY_S = 0.1
 _LAST_RETRY_S = 2.0
 _U32_MASK = 0xFFFFFFFF
@@ -64,6 +66,7 @@ class LoraLink:
         self._register(settings)
         self._socket: socket.socket | None = None
         self._lost: asyncio.Future[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
         self._dropped = 0
         self._last_state = ""
         self._pushed = self._heard = 0
@@ -174,10 +177,12 @@ class LoraLink:
         self._socket = opened
         self._lost = loop.create_future()
         datagrams = bulk.datagrams(opened, _DATAGRAMS_PER_TURN, semtech.MAX_DATAGRAM_BYTES)
-        loop.add_reader(opened.fileno(), self._read, datagrams, sink)
+        self._listen(datagrams, sink)
         try:
             await self._lost
         finally:
+            if self._again is not None:
+                self._again.cancel()
             loop.remove_reader(opened.fileno())
             self._socket = self.bound = None
             self._lost.cancel()
@@ -185,14 +190,28 @@ class LoraLink:
             for forwarder in self._forwarders.values():
                 forwarder.give_up()
 
-    def _read(self, datagrams: Datagrams, sink: Sink) -> None:
-        """Take what the kernel holds, but not for ever: acknowledge first, then process (P section 3.1)."""
+    def _listen(self, datagrams: Datagrams, sink: Sink) -> None:
+        if self._socket is not None:
+            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._heard_some, datagrams, sink)
+
+    def _heard_some(self, datagrams: Datagrams, sink: Sink) -> None:
+        """Take what came; unless there may be more at once, look again when some more had the time to come."""
+        if self._read(datagrams, sink) < _DATAGRAMS_PER_TURN and self._socket is not None:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._socket.fileno())
+            self._again = loop.call_later(_GATHER_S, self._listen, datagrams, sink)
+
+    def _read(self, datagrams: Datagrams, sink: Sink) -> int:
+        """Take what the kernel holds, but not for ever: acknowledge first, then process (P section 3.1).
+
+        Return how many there were.
+        """
         try:
             came = datagrams.receive()
         except OSError as error:
             if self._lost is not None and not self._lost.done():
                 self._lost.set_exception(_Gone(f"{self._settings.bind} failed: {error}"))
-            return
+            return 0
         if datagrams.dropped != self._dropped:
             self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
             self._dropped = datagrams.dropped
@@ -209,6 +228,7 @@ class LoraLink:
         self._count("push_data", self._pushed)
         self._count("uplink", self._heard)
         self._pushed = self._heard = 0
+        return len(came)
 
     def _acknowledged(
         self, datagrams: Datagrams, came: list[Datagram], now_s: float
