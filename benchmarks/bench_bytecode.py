@@ -35,6 +35,7 @@ ELSEWHERE = {  # what lamp/opening.py opens on other boards; and what a lamp on 
     },
     DALI: {"firmware.node.slumber", _LAMP + "output", _SENSORS + "bl0942"},
 }
+BLUETOOTH = {"firmware.node.console"}  # loaded when somebody speaks over Bluetooth: service.py asks its link
 EXTRA = {"lora": ["radio.sx126x"], "serial": []}
 TEST_PORT = "firmware.node.lorawan.certification"
 UPDATE = {f"firmware.{name}" for name in ("node.update_desk", "node.update_stage", "node.update_trial", "node.p256")}
@@ -108,7 +109,7 @@ def measure() -> dict[str, object]:
                 there = {
                     name: path
                     for name, path in known.items()
-                    if name not in {TEST_PORT, *UPDATE, *ELSEWHERE.get(board, ())}
+                    if name not in {TEST_PORT, *UPDATE, *BLUETOOTH, *ELSEWHERE.get(board, ())}
                 }
                 whole = closure([*first, *controls], there, True)
                 row = {

@@ -5,6 +5,9 @@
 Prints one JSON object. SenML (RFC 8428) has base name, base time, and the names and units of our terms. Cayenne LPP has
 a channel and a type a value, the types of its extended list; it has none for a sequence number and for a truth value
 that is no input, so a generic number and a digital input stand for them. All carry the same: values, time, number.
+
+``batches``: what waits goes as batches (firmware/wire/batch.py); how many readings of a simulated week one frame then
+carries, with a request for a receipt: the mean, and how many frames there are with so many readings.
 """
 
 import json
@@ -16,7 +19,8 @@ import cbor2
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from firmware.wire import kinds, readings  # noqa: E402
+from firmware.node.batching import batch  # noqa: E402
+from firmware.wire import cbor, kinds, readings  # noqa: E402
 from firmware.wire.region import DATA_RATES  # noqa: E402
 from gateway.records import senml  # noqa: E402
 from gateway.records.reading import Reading  # noqa: E402
@@ -24,7 +28,8 @@ from gateway.records.reading import Reading  # noqa: E402
 TIME_S = 1_800_000_000
 SEQ = 43_210  # a bin after two years and a half at half an hour
 DEV_EUI = bytes.fromhex("70b3d57ed0000042")
-ASK_BYTES = 5  # a request for a receipt stands behind the readings
+ASK_BYTES = 5  # a request for a receipt stands behind the readings, of a number beyond 65535
+WEEK = ROOT / "tests" / "vectors" / "readings" / "week.json"
 
 TYPICAL: dict[str, dict[str, float]] = {
     "street_light": {
@@ -117,6 +122,26 @@ def per_frame(kind: str) -> dict[str, int]:
     return {f"DR{dr}": (DATA_RATES[dr][2] - ASK_BYTES) // each for dr in range(6)}
 
 
+def batched(kind: str, room_bytes: int) -> dict[str, object]:
+    """How many readings of a simulated week share a frame, all of them waiting."""
+    module = kinds.load(kind)
+    series = json.loads(WEEK.read_text())["series"][kind]
+    waiting = [
+        cbor.loads(readings.encode_reading(module, SEQ + place, values, time_s))
+        for place, (time_s, values) in enumerate(series)
+    ]
+    frames: list[int] = []
+    while waiting:
+        found = batch(waiting, cbor.dumps, room_bytes, 0)
+        frames.append(found[1] if found else 1)  # one that fits no batch goes as it is
+        waiting = waiting[frames[-1] :]
+    frames.pop()  # not a full one
+    return {
+        "mean": round(sum(frames) / len(frames), 2),
+        "frames": {str(count): frames.count(count) for count in sorted(set(frames))},
+    }
+
+
 def measure() -> dict[str, object]:
     """All of it."""
     return {
@@ -124,6 +149,7 @@ def measure() -> dict[str, object]:
             "reading": sizes(kind, TYPICAL[kind]),
             "alarm": sizes(kind, ALARM[kind]),
             "readings_per_frame": per_frame(kind),
+            "batches": {f"DR{dr}": batched(kind, DATA_RATES[dr][2] - len(cbor.dumps(SEQ))) for dr in (0, 3, 5)},
         }
         for kind in TYPICAL
     }

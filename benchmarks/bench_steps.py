@@ -95,7 +95,7 @@ def main() -> None:
     kind = kinds.load("street_light")
     compare(
         "read its payload, judge the reading",
-        lambda: [readings.decode_reading(kind, readings.unpack(item)[0][0]) for _ in range(FRAMES)],
+        lambda: [readings.decode_reading(kind, readings.unpack_payload(item)[0][0]) for _ in range(FRAMES)],
         lambda: [quick_payload.read("street_light", item) for _ in range(FRAMES)],
         us_each,
     )

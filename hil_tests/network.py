@@ -282,7 +282,7 @@ def _receipt(data: Received) -> tuple[int | None, bytes]:
     if data.fport != readings.FPORT_READINGS:
         return None, b""
     try:
-        items, oldest = readings.unpack(data.payload)
+        items, oldest = readings.unpack_payload(data.payload)
     except WireError:
         return None, b""  # another maker's device
     if oldest is None:

@@ -25,7 +25,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from consumer.verify import Verifier
-from firmware.wire import cobs, frame, joining, kinds, readings
+from firmware.wire import cobs, cobs_stream, frame, joining, kinds, readings
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.session import Received, Session
 from gateway.network.aes import ecb
@@ -189,7 +189,7 @@ class Port:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._master = -1
-        self._deframer = cobs.Deframer(frame.MAX_PHY)
+        self._deframer = cobs_stream.Deframer(frame.MAX_PHY)
         self._frames: list[bytes] = []
         self.plug()
 

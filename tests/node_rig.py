@@ -14,7 +14,7 @@ from boards.schema import load_board
 from boards.virtual.board import VirtualBoard
 from boards.virtual.image import make_image
 from firmware.node import slots
-from firmware.wire import cbor, cobs
+from firmware.wire import cbor, cobs, cobs_stream
 from tests.upy.small_network import KEY, Server
 
 TIMEOUT_S = 40
@@ -60,7 +60,7 @@ class Rig:
         self.connected = True
         self._port = image.with_name("port")
         self.board = VirtualBoard(image, port=self._port, **({"scenario_name": "still", "seed": 1} | options))
-        self._deframer = cobs.Deframer()
+        self._deframer = cobs_stream.Deframer()
         self._changed = asyncio.Event()
         self._line = -1
 

@@ -8,7 +8,7 @@ import threading
 import tty
 from pathlib import Path
 
-from firmware.wire import cobs, frame
+from firmware.wire import cobs_stream, frame
 
 
 class SerialTap:
@@ -56,7 +56,7 @@ class SerialTap:
                 os.close(board)
 
     def _copy(self, board: int) -> None:
-        up, down = cobs.Deframer(frame.MAX_PHY), cobs.Deframer(frame.MAX_PHY)
+        up, down = cobs_stream.Deframer(frame.MAX_PHY), cobs_stream.Deframer(frame.MAX_PHY)
         while True:
             ready, _, _ = select.select([board, self._master, self._stop_read], [], [])
             if self._stop_read in ready:

@@ -159,11 +159,11 @@ def test_a_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def known(app_key: bytes) -> Known:
     device = Device(bytes(8), bytes(8), "street_light", "lamp", None, "registered", datetime.now(UTC))
     encrypt = ecb(app_key)
-    return Known(device, ecb(gatt.hint_key(encrypt)), console.key(encrypt))
+    return Known(device, ecb(gatt.hint_key(encrypt)), console.derived_key(encrypt))
 
 
 def test_forged_and_repeated_requests_are_not_obeyed(tmp_path: Path) -> None:
-    key = console.key(ecb(KEY))
+    key = console.derived_key(ecb(KEY))
 
     async def live() -> None:
         image = make_board(tmp_path / "b")
@@ -182,7 +182,9 @@ def test_forged_and_repeated_requests_are_not_obeyed(tmp_path: Path) -> None:
                 first = channel.open(await line.receive())
                 assert first[0] == console.PORT_NOW
                 await line.send(good)  # again: no answer
-                forged = console.Channel(ecb, console.key(ecb(bytes(16))), person, device, console.DOWN, console.UP)
+                forged = console.Channel(
+                    ecb, console.derived_key(ecb(bytes(16))), person, device, console.DOWN, console.UP
+                )
                 await line.send(forged.seal(3, restart))
                 await line.send(channel.seal(console.PORT_NOW, b""))
                 assert channel.open(await line.receive())[0] == console.PORT_NOW

@@ -36,7 +36,7 @@ class Device:
     """The device's end of a conversation, behind a board's Bluetooth."""
 
     def __init__(self, app_key: bytes, number: int = 1) -> None:
-        self.key = console.key(ecb(app_key))
+        self.key = console.derived_key(ecb(app_key))
         self.board: Board = board(number, key=app_key)
         self.board.answers = self.take
         self.hellos = 0

@@ -26,7 +26,7 @@ from firmware.wire.kinds import terms
 kind = kinds.load("water_level")
 assert "water_level" in terms.names()
 encoded = readings.encode_reading(kind, 7, {"distance_m": 2.5, "temperature_c": -0.5}, time_s=1800000000)
-items, oldest = readings.unpack(readings.pack([encoded]))
+items, oldest = readings.unpack_payload(readings.pack([encoded]))
 seq, time_s, age_s, values = readings.decode_reading(kind, items[0])
 assert (seq, values) == (7, {"distance_m": 2.5, "temperature_c": -0.5}), (seq, values)
 print("ok")

@@ -131,8 +131,8 @@ def test_a_consumer_needs_two_packages() -> None:
 @pytest.mark.parametrize("kind", terms.names())
 def test_a_kind_has_both_halves(kind: str) -> None:
     module = kinds.load(kind)
-    fields = [name for name, _key, _scale, _lowest, _highest in kinds.fields(module)]
-    keys = [key for _name, key, _scale, _lowest, _highest in kinds.fields(module)]
+    fields = [name for name, _key, _scale, _lowest, _highest in kinds.all_fields(module)]
+    keys = [key for _name, key, _scale, _lowest, _highest in kinds.all_fields(module)]
     assert kind == module.KIND
     assert len(set(fields)) == len(fields)
     assert len(set(keys)) == len(keys)

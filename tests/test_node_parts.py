@@ -186,7 +186,7 @@ class Bench:
         if payload is None:
             return False
         self.frames += 1
-        items, oldest = readings.unpack(payload)
+        items, oldest = readings.unpack_payload(payload)
         if up:
             self.held |= {item[0] for item in items if isinstance(item, dict)}
             if oldest is not None:
@@ -271,7 +271,7 @@ def test_neither_old_nor_new_readings_starve_while_nobody_answers() -> None:
             if payload is not None:
                 break
             bench.wait()
-        sent.append({item[0] for item in readings.unpack(payload)[0] if isinstance(item, dict)})
+        sent.append({item[0] for item in readings.unpack_payload(payload)[0] if isinstance(item, dict)})
         bench.now += 1
     assert sum(1 in seqs for seqs in sent) >= 4
     assert max(max(seqs) for seqs in sent) > 40

@@ -50,7 +50,7 @@ def test_the_other_formats_carry_the_same(kind: str) -> None:
     """All of our fields are in what is compared, and ours can be read back."""
     values = bench_payload.TYPICAL[kind]
     encoded = readings.encode_reading(kinds.load(kind), bench_payload.SEQ, values, bench_payload.TIME_S)
-    items, _ = readings.unpack(encoded)
+    items, _ = readings.unpack_payload(encoded)
     assert set(readings.decode_reading(kinds.load(kind), items[0])[3]) == set(values)
     names = terms.terms(kind)
     assert all(names[name].senml_name.encode() in bench_payload.senml_cbor(kind, values) for name in values)

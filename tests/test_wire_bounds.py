@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from firmware.wire import cbor, cobs, maccommands, readings
+from firmware.wire import cbor, cobs, cobs_stream, maccommands, readings
 from firmware.wire.errors import WireError
 from firmware.wire.frame import decode_data
 
@@ -36,10 +36,10 @@ def _decoders() -> list[Callable[[bytes], object]]:
     return [
         cbor.loads,
         cbor.loads_sequence,
-        readings.unpack,
+        readings.unpack_payload,
         readings.decode_receipt,
         cobs.decode,
-        lambda data: cobs.Deframer(255).feed(data),
+        lambda data: cobs_stream.Deframer(255).feed(data),
         decode_data,
         lambda data: maccommands.parse(data, uplink=True),
         lambda data: maccommands.parse(data, uplink=False),
@@ -87,7 +87,7 @@ def test_work_is_linear(rng: random.Random) -> None:
 
 @pytest.mark.parametrize("size", [1, 100, 10_000])
 def test_a_line_without_an_end_costs_one_buffer(size: int) -> None:
-    deframer = cobs.Deframer(64)
+    deframer = cobs_stream.Deframer(64)
     for _ in range(100_000 // size):
         assert deframer.feed(b"\x01" * size) == []
         assert len(deframer.pending()) <= 65

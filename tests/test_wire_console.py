@@ -10,8 +10,8 @@ from firmware.wire import console
 from firmware.wire.errors import Malformed, NotAuthentic, Replayed, WireError
 from gateway.network.aes import ecb
 
-KEY = console.key(ecb(b"0123456789abcdef"))
-OTHER = console.key(ecb(b"0123456789abcdeF"))
+KEY = console.derived_key(ecb(b"0123456789abcdef"))
+OTHER = console.derived_key(ecb(b"0123456789abcdeF"))
 PERSON, DEVICE = b"person..", b"device.."
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.wire import cbor, cobs, crypto, frame, joining, maccommands, readings
+from firmware.wire import cbor, cobs, cobs_stream, crypto, frame, joining, maccommands, readings
 from firmware.wire.errors import CounterExhausted, Malformed, NotAuthentic, Replayed, WireError
-from firmware.wire.kinds import fields, load, street_light
+from firmware.wire.kinds import all_fields, load, street_light
 from firmware.wire.kinds.terms import names, terms
 from firmware.wire.session import FCNT_END, Session
 from gateway.network.aes import ecb, ecb_decrypt
@@ -59,7 +59,7 @@ def test_cobs_round_trip(data: bytes) -> None:
 
 @given(st.lists(st.binary(max_size=80), max_size=6), st.binary(max_size=60), st.integers(1, 7))
 def test_deframer_finds_every_frame_in_any_pieces(frames: list[bytes], noise: bytes, step: int) -> None:
-    deframer = cobs.Deframer(80)
+    deframer = cobs_stream.Deframer(80)
     deframer.feed(noise)
     stream = b"".join(cobs.frame(data) for data in frames)
     heard = []
@@ -72,7 +72,7 @@ def test_deframer_finds_every_frame_in_any_pieces(frames: list[bytes], noise: by
 
 @given(st.binary(max_size=5000))
 def test_deframer_is_bounded(noise: bytes) -> None:
-    deframer = cobs.Deframer(64)
+    deframer = cobs_stream.Deframer(64)
     for heard in deframer.feed(noise):
         assert len(heard) <= 64 + 1
     assert len(deframer.pending()) <= 65
@@ -152,7 +152,7 @@ def test_any_bytes_are_refused_and_move_nothing(data: bytes, fcnt: int) -> None:
         cobs.decode,
         cbor.loads,
         cbor.loads_sequence,
-        readings.unpack,
+        readings.unpack_payload,
         readings.decode_receipt,
         maccommands.decode_device_time_ans,
         lambda raw: maccommands.parse(raw, uplink=True),
@@ -208,7 +208,7 @@ field_values = st.fixed_dictionaries(
 def test_reading_round_trip(seq: int, given_values: dict[str, float], which: str | None, clock: int) -> None:
     times: dict[str, Any] = {f"{which}_s": clock} if which else {}
     payload = readings.pack([readings.encode_reading(street_light, seq, given_values, **times)], oldest=3)
-    items, oldest = readings.unpack(payload)
+    items, oldest = readings.unpack_payload(payload)
     got_seq, time_s, age_s, got = readings.decode_reading(street_light, items[0])
     assert (got_seq, time_s, age_s, oldest) == (seq, times.get("time_s"), times.get("age_s"), 3)
     assert got == given_values
@@ -217,7 +217,7 @@ def test_reading_round_trip(seq: int, given_values: dict[str, float], which: str
 @given(st.binary(max_size=80))
 def test_any_payload_decodes_or_is_malformed(data: bytes) -> None:
     with contextlib.suppress(Malformed):
-        items, _ = readings.unpack(data)
+        items, _ = readings.unpack_payload(data)
         for item in items:
             readings.decode_reading(street_light, item)
 
@@ -283,8 +283,8 @@ def test_kinds_are_found_by_name_and_have_terms_for_each_field() -> None:
     for kind in names():
         module = load(kind)
         assert kind == module.KIND
-        assert set(terms(kind)) == {field[0] for field in fields(module)}
-        field_keys = [field[1] for field in fields(module)]
+        assert set(terms(kind)) == {field[0] for field in all_fields(module)}
+        field_keys = [field[1] for field in all_fields(module)]
         assert len(set(field_keys)) == len(field_keys)
         assert min(field_keys, default=readings.FIRST_FIELD_KEY) >= readings.FIRST_FIELD_KEY
     for wrong in ("lamp", "terms", "common", "street_light_controls", "street_light_terms", "../street_light", ""):

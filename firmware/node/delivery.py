@@ -5,13 +5,16 @@
 New readings go out once, in order. Every *receipt_every* readings one frame asks for a receipt; the answer says what is
 missing, and only that is sent again. Without an answer the question is repeated, ever less often, each time together
 with readings: in turn the oldest unreceipted ones and the newest unsent ones, so that neither kind starves the other.
+When more wait than fit a frame side by side they go as a batch, but never with a repeated question, and no more when
+receipts again and again lack what was in one: a gateway may not know batches.
 """
 
-from firmware.wire import readings
+from firmware.node.lazy import borrowed
+from firmware.wire import cbor, readings
 
-_ASK_BYTES = 5  # the longest CBOR form of a sequence number
 _BITMAP_SEQS = 8 * readings.MAX_BITMAP_BYTES  # a receipt can speak about so many above its contiguous end
 _ASKS_IN_FLIGHT = 4  # so many times receipt_every may be on their way before new ones wait
+_NOT_HEARD = 3  # receipts in a row that lack what went in a batch
 _BACKOFF_MAX_MS = 15 * 60 * 1000
 
 
@@ -38,6 +41,8 @@ class Delivery:
         self._retry_at = 0
         self._last_sent = None  # type: int | None
         self._ask_now = True  # the first frame of a life: tell the gateway what is held, hear what it has
+        self._batched = 0  # the first number of a batch since the last receipt
+        self._not_heard = 0
         self.unanswered = 0
 
     def next_frame(self, now_ms: int, max_payload: int) -> bytes | None:
@@ -54,6 +59,10 @@ class Delivery:
 
     def on_receipt(self, contiguous: int, above: list[int]) -> None:
         """Take over what the gateway holds: free it, and send again at once what is missing below the last request."""
+        if self._batched:
+            heard = self._batched <= contiguous or self._batched in above
+            self._not_heard = 0 if heard else self._not_heard + 1
+            self._batched = 0
         self._queue.release(contiguous, above)
         if self._deadline is not None or self.unanswered:
             self._gap_from = 0
@@ -80,6 +89,7 @@ class Delivery:
         self._deadline = None
         self._retry_at = now_ms
         self._ask_now = True
+        self._not_heard = 0
 
     def wait_ms(self, now_ms: int) -> int:
         """Return after how many milliseconds ``next_frame`` may have something, if nothing else happens before."""
@@ -137,30 +147,45 @@ class Delivery:
         """Return a request with readings: in turn the oldest, and new ones as far as a receipt can speak of them."""
         items = []  # type: list[bytes]
         if not self._gap_turn:
-            items = self._take_new(_BITMAP_SEQS, max_payload)
+            items = self._take_new(_BITMAP_SEQS, max_payload, False)
         if not items:
-            items = self._take(0, self._cursor, max_payload)[0]
+            items = self._take(0, self._cursor, max_payload, False)[0]
         self._gap_turn = not self._gap_turn
         return self._payload(items, True, now_ms)
 
-    def _take_new(self, limit: int, max_payload: int) -> list[bytes]:
+    def _take_new(self, limit: int, max_payload: int, batched: bool = True) -> list[bytes]:
         end = self._new_end(limit)
         if self._cursor >= end:
             return []
-        items, self._cursor = self._take(self._cursor, end, max_payload)
+        items, self._cursor = self._take(self._cursor, end, max_payload, batched)
         return items
 
-    def _take(self, start: int, end: int, max_payload: int) -> tuple[list[bytes], int]:
+    def _take(self, start: int, end: int, max_payload: int, batched: bool = True) -> tuple[list[bytes], int]:
         """Return what fits of [start, end), encoded, and the number that follows the last one taken."""
         items = []
-        room = max_payload - _ASK_BYTES
+        rest = room = max_payload - len(cbor.dumps(self._queue.oldest))
         for record in self._queue.read(start, end):
             item = self._encode(record)
-            if len(item) > room and items:
-                return items, record.seq
+            if len(item) > rest and items:
+                found = self._batch(start, end, room, len(items)) if batched else None
+                return (items, record.seq) if found is None else found
             items.append(item)
-            room -= len(item)
+            rest -= len(item)
         return items, end
+
+    def _batch(self, start: int, end: int, room: int, more_than: int) -> tuple[list[bytes], int] | None:
+        if self._not_heard >= _NOT_HEARD:
+            return None
+        try:
+            with borrowed("batching") as batching:
+                found = batching.batch(self._queue.read(start, end), self._encode, room, more_than)
+        except MemoryError:
+            return None
+        if found is None:
+            return None
+        data, count, rest = found
+        self._batched = self._batched or self._queue.first_held(start, end)
+        return [data] + [b""] * (count - 1), rest or end
 
     def _payload(self, items: list[bytes], asks: bool, now_ms: int) -> bytes:
         self._last_sent = now_ms

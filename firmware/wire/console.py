@@ -46,7 +46,7 @@ _MAX_COUNTER = 0xFFFF
 MAX_PAYLOAD = 222
 
 
-def key(app_encrypt: "Encrypt") -> bytes:
+def derived_key(app_encrypt: "Encrypt") -> bytes:
     """Return the 16-byte console key; *app_encrypt* is AES under the AppKey."""
     return app_encrypt(_KEY_BLOCK)
 

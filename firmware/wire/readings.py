@@ -5,7 +5,8 @@
 A reading is a CBOR map with small-integer keys: 0 its sequence number, 1 its time in Unix seconds or 2 its age in
 seconds when the clock is not set (or neither, when nobody knows any more), from 3 on the fields of its kind as scaled
 integers. A payload on the readings port is a CBOR sequence of such maps, ended by one bare integer when the device
-asks for a receipt: the oldest sequence number that it still holds.
+asks for a receipt: the oldest sequence number that it still holds. A byte string among them is a batch of readings
+(``wire.batch``): what was kept while nobody answered.
 """
 
 from firmware.wire import cbor, kinds
@@ -26,6 +27,8 @@ KEY_SEQ = 0
 KEY_TIME = 1
 KEY_AGE = 2
 FIRST_FIELD_KEY = 3
+
+BATCH_ABSENT = 7  # see wire.batch
 
 MAX_SEQ = 0xFFFFFFFF
 MAX_BITMAP_BYTES = 32
@@ -71,7 +74,7 @@ def decode_reading(kind: "Kind", item: object) -> "tuple[int, int | None, int | 
     age_s = _uint(item, KEY_AGE, "age")
     if time_s is not None and age_s is not None:
         raise Malformed("reading %d: both a time and an age" % seq)
-    fields = {field[1]: field for field in kinds.fields(kind)}
+    fields = {field[1]: field for field in kinds.all_fields(kind)}
     values: "dict[str, float | bool]" = {}
     for key in item:
         if key in (KEY_SEQ, KEY_TIME, KEY_AGE):
@@ -108,18 +111,25 @@ def pack(readings: "list[bytes]", oldest: "int | None" = None) -> bytes:
     return payload if oldest is None else payload + cbor.dumps(oldest)
 
 
-def unpack(payload: bytes) -> "tuple[list[object], int | None]":
+def unpack_payload(payload: bytes) -> "tuple[list[object], int | None]":
     """Return the maps of a payload, and the oldest sequence number held if a receipt is asked for. Raises Malformed."""
     items = cbor.loads_sequence(payload, max_depth=2, max_items=256)
     if not items:
         raise Malformed("readings: empty payload")
     oldest = None
-    if not isinstance(items[-1], dict):
+    if not isinstance(items[-1], (dict, bytes)):
         last = items.pop()
         if isinstance(last, bool) or not isinstance(last, int) or not 0 <= last <= MAX_SEQ:
             raise Malformed("readings: %r at the end is not a sequence number" % (last,))
         oldest = last
-    return items, oldest
+    if not any([isinstance(item, bytes) for item in items]):
+        return items, oldest
+    batch = __import__("firmware.wire.batch", None, None, ["batched_maps"])  # no board reads batches
+
+    found: "list[object]" = []
+    for item in items:
+        found += batch.batched_maps(item) if isinstance(item, bytes) else [item]
+    return found, oldest
 
 
 def encode_receipt(contiguous: int, held_above: "list[int]", max_bytes: int = MAX_BITMAP_BYTES) -> bytes:

@@ -77,7 +77,7 @@ def settings(number: int, values: "dict[int, object]") -> bytes:
     return cbor.dumps({ID: number, SET: values})
 
 
-def ask(number: int, keys: "list[int]") -> bytes:
+def ask_settings(number: int, keys: "list[int]") -> bytes:
     """Return the request for the values of *keys*; of all that differ from their defaults when there are none."""
     return cbor.dumps({ID: number, GET: keys})
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import serial
 from pydantic import Field
 
-from firmware.wire import cobs
+from firmware.wire import cobs, cobs_stream
 from firmware.wire.frame import MAX_PHY
 from gateway import plugins
 from gateway.errors import LinkBusy, LinkError
@@ -110,7 +110,7 @@ class SerialLink:
             return
         loop = asyncio.get_running_loop()
         self._lost = loop.create_future()
-        deframer = cobs.Deframer(MAX_PHY)
+        deframer = cobs_stream.Deframer(MAX_PHY)
         descriptor = port.fileno()
         loop.add_reader(descriptor, self._read, descriptor, deframer, sink)
         try:
@@ -123,7 +123,7 @@ class SerialLink:
             self._lost.cancel()
             await asyncio.to_thread(_close_port, port)
 
-    def _read(self, descriptor: int, deframer: cobs.Deframer, sink: Sink) -> None:
+    def _read(self, descriptor: int, deframer: cobs_stream.Deframer, sink: Sink) -> None:
         try:
             data = os.read(descriptor, _READ_BYTES)
         except (BlockingIOError, InterruptedError):

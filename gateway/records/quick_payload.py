@@ -110,4 +110,4 @@ def _number(data: bytes, pos: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def _fields(kind: str) -> dict[int, Field]:
-    return {field[1]: field for field in kinds.fields(kinds.load(kind)) if field[1] >= FIRST_FIELD_KEY}
+    return {field[1]: field for field in kinds.all_fields(kinds.load(kind)) if field[1] >= FIRST_FIELD_KEY}

@@ -101,7 +101,7 @@ def _plain(
     dev_eui: bytes, kind: Kind, payload: bytes, bad: list[Unreadable]
 ) -> tuple[list[quick_payload.Judged], int | None]:
     """Judge the items of a payload; what cannot be read goes to *bad*. Raises Malformed."""
-    items, oldest = readings.unpack(payload)
+    items, oldest = readings.unpack_payload(payload)
     judged = []
     for item in items:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from firmware.wire import cobs, kinds, readings, requests
+from firmware.wire import cobs, cobs_stream, kinds, readings, requests
 from firmware.wire.session import Received
 from hil_tests.lab.place import Place
 from provisioning.bench import ports
@@ -56,7 +56,7 @@ class Talk:
     """Hear the board and never answer: it has no contact."""
     readings: list[Reading] = field(default_factory=list)
     answers: dict[int, dict[int, Any]] = field(default_factory=dict)
-    _deframer: cobs.Deframer = field(default_factory=cobs.Deframer)
+    _deframer: cobs_stream.Deframer = field(default_factory=cobs_stream.Deframer)
     _number: int = 100
     _oldest: int | None = None
 
@@ -125,7 +125,7 @@ class Talk:
 
     def _heard(self, received: Received) -> None:
         if received.fport in (readings.FPORT_READINGS, readings.FPORT_ALARMS):
-            items, oldest = readings.unpack(received.payload)
+            items, oldest = readings.unpack_payload(received.payload)
             kind = kinds.load(self.network.kind)
             for item in items:
                 seq, _, _, values = readings.decode_reading(kind, item)

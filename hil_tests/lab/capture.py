@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from firmware.wire import cobs, frame
+from firmware.wire import cobs_stream, frame
 from firmware.wire.errors import WireError
 
 MIN_FRAME_BYTES = 12  # MHDR, DevAddr, FCtrl, FCnt, MIC (TS001 section 4)
@@ -36,7 +36,7 @@ class Capture:
         self.file.touch()
         self.frames: list[dict[str, Any]] = []
         self.test = ""
-        self._deframer = cobs.Deframer()
+        self._deframer = cobs_stream.Deframer()
         self._lock = threading.Lock()
 
     def begin(self, test: str) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from firmware.wire import cobs, frame, joining, kinds, maccommands, requests
+from firmware.wire import cobs, cobs_stream, frame, joining, kinds, maccommands, requests
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.errors import WireError
 from firmware.wire.kinds.common_controls import ABSENT, BROKEN, WORKS
@@ -126,7 +126,7 @@ def prove(
 ) -> Proof:
     """Be the network until the board has joined, sent a frame that is authentic, and tested itself. ProofFailed."""
     begun_s = time.monotonic()
-    deframer = cobs.Deframer()
+    deframer = cobs_stream.Deframer()
     said = bytearray()
     asked_s = 0.0
     while time.monotonic() - begun_s < timeout_s:

@@ -122,7 +122,7 @@ class Talk:
         if changes:
             request = requests.settings(number, {_key_of(named, name, value): value for name, value in changes.items()})
         else:
-            request = requests.ask(number, [])
+            request = requests.ask_settings(number, [])
         names = {key: name for name, key, _shape in named}
         found: dict[str, Any] = {}
         async for payload in self._said(readings.FPORT_SETTINGS, request, number):

@@ -52,7 +52,7 @@ class Directory:
                 encrypt = ecb(registry.app_key(device.dev_eui))
             except ProvisioningError:
                 continue
-            known.append(Known(device, ecb(gatt.hint_key(encrypt)), console.key(encrypt)))
+            known.append(Known(device, ecb(gatt.hint_key(encrypt)), console.derived_key(encrypt)))
         return cls(known)
 
     def who(self, found: Found) -> Known | None:

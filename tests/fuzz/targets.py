@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from firmware.wire import cobs, frame, readings
+from firmware.wire import cobs, cobs_stream, frame, readings
 from gateway.errors import PlatformError
 from gateway.links import Uplink
 from gateway.links.lora import Settings as LoraSettings
@@ -74,7 +74,7 @@ class Gateway:
 
     def serial(self, data: bytes) -> None:
         """What a line may carry: cut anywhere, resynchronised, deframed, processed."""
-        deframer = cobs.Deframer(frame.MAX_PHY)
+        deframer = cobs_stream.Deframer(frame.MAX_PHY)
         cut = data[0] % (len(data) or 1) if data else 0
         for part in (data[:cut], data[cut:]):
             self._process([Uplink("line", "port", phy, self.clock.wall_s()) for phy in deframer.feed(part)])

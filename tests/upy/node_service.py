@@ -135,8 +135,8 @@ async def scenario_a_long_report_comes_in_frames_that_fit_the_slowest_rate(seed)
     some = [KEYS["fade_ms"], KEYS["hot_c"], KEYS["low_v"]]
     async with Running(world) as until:
         await until(lambda: world.server.session is not None and world.server.readings, "a session")
-        world.link.put(world.server.ask(FPORT_SETTINGS, requests.ask(9, some)))
-        world.link.put(world.server.ask(FPORT_SETTINGS, requests.ask(10, [])))
+        world.link.put(world.server.ask(FPORT_SETTINGS, requests.ask_settings(9, some)))
+        world.link.put(world.server.ask(FPORT_SETTINGS, requests.ask_settings(10, [])))
         await until(lambda: len(merged(world.server.answers)) >= 6, "all values")
     assert merged(world.server.answers)[KEYS["program_2"]] == values[KEYS["program_2"]]
     longest = max(len(cbor.dumps(answer)) for _, answer in world.server.answers)

@@ -102,7 +102,7 @@ class Server:
                 fopts += maccommands.link_check_ans(20, 1)
         receipt = None
         if received.fport in (readings.FPORT_READINGS, readings.FPORT_ALARMS):
-            items, oldest = readings.unpack(received.payload)
+            items, oldest = readings.unpack_payload(received.payload)
             for item in items:
                 self._keep(item)
             if received.fport == readings.FPORT_ALARMS:

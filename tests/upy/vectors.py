@@ -9,10 +9,12 @@ import json
 import sys
 from binascii import hexlify, unhexlify
 
+from firmware.node import batching
 from firmware.node.roles import fill, passages
 from firmware.node.roles.interval import Interval
 from firmware.wire import (
     airtime,
+    batch,
     cbor,
     cobs,
     crypto,
@@ -210,6 +212,16 @@ def op_cbor(case):
 
 def op_cbor_decode(case):
     return repr(cbor.loads(unhexlify(case["data"])))
+
+
+def op_batch(case):
+    """Read, and written again it is the same: there is one form."""
+    data = unhexlify(case["data"])
+    maps = batch.batched_maps(data)
+    again = batching.batch(maps, cbor.dumps, 255, 0)
+    if again != (cbor.dumps(data), len(maps), 0):
+        raise AssertionError("is written as %r" % (again,))
+    return [sorted([[key, item[key]] for key in item]) for item in maps]
 
 
 def op_classify(case):

@@ -11,7 +11,7 @@ import micropython
 
 from firmware.node.errors import LeaveToRepl, LinkClosed
 from firmware.node.links.breaks import BREAK, MAYBE, BreakWatch
-from firmware.wire import cobs
+from firmware.wire import cobs, cobs_stream
 
 _MAX_PAYLOAD = micropython.const(222)  # as LoRaWAN's repeater-compatible maximum: what fits here fits there
 _MAX_PHY = micropython.const(255)
@@ -41,7 +41,7 @@ class SerialLink:
         self._ready.register(source, select.POLLIN)
         self._room = select.poll()
         self._room.register(sink, select.POLLOUT)
-        self._deframer = cobs.Deframer(_MAX_PHY)
+        self._deframer = cobs_stream.Deframer(_MAX_PHY)
         self._breaks = BreakWatch() if console else None
         self._frames = []  # type: list[bytes]
         self.on_heard = None  # called, without arguments, for every sign of life

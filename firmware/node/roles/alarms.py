@@ -42,10 +42,6 @@ class Alarms:
         """Tell whether a look has differed from what is known, and the next ones must decide."""
         return bool(self._streak)
 
-    def any_raised(self) -> bool:
-        """Tell whether any is."""
-        return bool(self._raised)
-
     def take(self) -> dict:
         """Return what is to be told now, empty when nothing is."""
         if not self._pending:

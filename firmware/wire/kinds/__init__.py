@@ -47,7 +47,7 @@ def load(kind: str) -> "Kind":
         raise Malformed("kind %r is not known" % kind) from None
 
 
-def fields(kind: "Kind") -> "tuple[Field, ...]":
+def all_fields(kind: "Kind") -> "tuple[Field, ...]":
     """Return the fields of *kind* and those that every device has."""
     from firmware.wire.kinds import common  # a board loads them only when it reports them
 
