@@ -12,6 +12,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,16 +124,30 @@ class Mosquitto:
 
 @pytest.fixture
 def mosquitto(tmp_path: Path, free_port: int) -> Iterator[Mosquitto]:
+    with _broker(tmp_path / "mosquitto", free_port) as broker:
+        yield broker
+
+
+@pytest.fixture
+def second_mosquitto(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Mosquitto]:
+    """Another broker beside it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:  # while the first one has its port
+        port = probe.getsockname()[1]
+    with _broker(tmp_path / "second_mosquitto", port) as broker:
+        yield broker
+
+
+@contextmanager
+def _broker(folder: Path, port: int) -> Iterator[Mosquitto]:
     program = _program("mosquitto", "`make test` installs it (tools/system_packages.sh)")
-    folder = tmp_path / "mosquitto"
     folder.mkdir()
     config = folder / "mosquitto.conf"
     config.write_text(
-        f"listener {free_port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
+        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
         # Started by root it would otherwise change to a user that cannot write to the test's own folder.
         + ("user root\n" if os.geteuid() == 0 else "")
     )
-    broker = Mosquitto(program, config, folder / "log", free_port)
+    broker = Mosquitto(program, config, folder / "log", port)
     broker.start()
     try:
         yield broker

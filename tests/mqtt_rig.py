@@ -74,7 +74,11 @@ class Wire:
             while True:
                 near, _ = self._listening.accept()
                 self._ends.append(near)
-                far = socket.create_connection(("127.0.0.1", self._broker_port))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._broker_port))
+                except OSError:  # the broker is away
+                    near.close()
+                    continue
                 self._ends.append(far)
                 self._start(self._copy, near, far, self.sent, bytes)
                 self._start(self._copy, far, near, bytearray(), self._change)

@@ -79,6 +79,7 @@ class Feed:
         """There is something to note."""
         self._note: asyncio.Future[OSError | None] | None = None
         """On its way to the disk."""
+        self._refused: bool | None = None
         self._lacked: set[int] = set()
         """What the platform did not hold when we looked last."""
         self.idle = False
@@ -153,6 +154,12 @@ class Feed:
         if self._lanes.waits(row.row):
             self._arrived.add(row.row)
             self._advance(row.row)
+
+    async def refused(self, refused: bool) -> None:
+        """Whether the platform may not have anything now; it is asked before each connection."""
+        if refused != self._refused:
+            await self._call(lambda outbox: outbox.refuse(self._platform, refused))
+            self._refused = refused
 
     async def receipted(self, held: Held) -> None:
         """The platform signed for what it holds. Raises WrongReceipt."""

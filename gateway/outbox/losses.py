@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from gateway.outbox.lanes import END
 from gateway.outbox.schema import LOSS
 from gateway.records.envelope import Position, digest
 
@@ -40,13 +41,17 @@ class _Lost:
     rank: int
 
 
-def lowest(connection: sqlite3.Connection) -> list[_Lost]:
-    """Return some of the oldest envelopes of the lowest rank that there is."""
-    for rank in range(LOSS):
-        query = f"SELECT {_COLUMNS} FROM envelope WHERE rank = ? ORDER BY id LIMIT ?"  # noqa: S608 - a constant
-        found = [_Lost(*row) for row in connection.execute(query, (rank, _ROWS_AT_A_TIME))]
-        if found:
-            return found
+def lowest(connection: sqlite3.Connection, spare: int) -> list[_Lost]:
+    """Return some of the oldest envelopes of the lowest rank that there is, of those up to id *spare* before others.
+
+    Up to there only platforms wait that may not have anything now.
+    """
+    for upto in (spare, END):
+        for rank in range(LOSS):
+            query = f"SELECT {_COLUMNS} FROM envelope WHERE rank = ? AND id <= ? ORDER BY id LIMIT ?"  # noqa: S608
+            found = [_Lost(*row) for row in connection.execute(query, (rank, upto, _ROWS_AT_A_TIME))]
+            if found:
+                return found
     return []
 
 

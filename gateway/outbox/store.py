@@ -84,6 +84,8 @@ class Outbox:
         self._edges: dict[str, set[int]] = {}
         self._may_use = limits.max_bytes
         """So many bytes are in use at most; from ``max_bytes`` on it is worth asking."""
+        self._refused: set[str] = set()
+        """Platforms that may not have anything now."""
         self._db = open_database(path, prepare, check=False)  # recovery.recover has checked it
         with durable(self._db):
             self._head: Head = stream.open_head(self._db)
@@ -138,6 +140,10 @@ class Outbox:
     def keep_apart(self, platform: str, edges: set[int]) -> None:
         """Where a platform's spans begin and end in memory: the note on disk may be older."""
         self._edges[platform] = edges
+
+    def refuse(self, platform: str, refused: bool) -> None:
+        """Whether a platform may not have anything now: then what only it waits for is given up before all else."""
+        (self._refused.add if refused else self._refused.discard)(platform)
 
     def last(self) -> int:
         """Return the id of the newest envelope; 0 when there is none."""
@@ -254,8 +260,14 @@ class Outbox:
         """Return how many envelopes are not there any more."""
         lanes = {platform: self._wanting(platform) for platform in self._platforms}
         through = min((each.through for each in lanes.values()), default=0)
+        served = (each.through for platform, each in lanes.items() if platform not in self._refused)
+        spare = min(served, default=0) if self._refused else 0
         with durable(self._db):
-            old = losses.lowest(self._db) if before_s is None else losses.stored_before(self._db, before_s, through)
+            old = (
+                losses.lowest(self._db, spare)
+                if before_s is None
+                else losses.stored_before(self._db, before_s, through)
+            )
             edges = set[int]().union(*self._edges.values())
             lost = losses.give_up(self._db, old, lanes, edges, self._sealer, why) if old else 0
         self.given_up += lost

@@ -115,16 +115,17 @@ class Delivery:
         while True:
             self._context.beat()
             try:
-                await self._ask_leave()
+                await self._ask_leave(feed)
                 await self._serve(feed)
             except (PlatformError, StoreUnavailable) as error:
                 await self._pause(self._failed(error))
 
-    async def _ask_leave(self) -> None:
+    async def _ask_leave(self, feed: Feed) -> None:
         rules = self._rules
         wanted = Wanted(self.name, rules.audience, rules.platform_id, rules.dataset, tuple(rules.kinds))
         refusals = await self._directory.refusals(wanted)
         self._refused = " ".join(str(each) for each in refusals)
+        await feed.refused(bool(refusals))
         if refusals:
             raise OutputRefused(self._refused)
 

@@ -162,16 +162,17 @@ class MqttPlatform:
             pause_s = 0.0
             self._context.beat()
             try:
-                await self._ask_leave()
+                await self._ask_leave(feed)
                 await self._connect_and_serve(feed)
             except* (PlatformError, StoreUnavailable) as group:
                 pause_s = self._failed(_first(group))
             await asyncio.sleep(pause_s)
 
-    async def _ask_leave(self) -> None:
+    async def _ask_leave(self, feed: Feed) -> None:
         wanted, directory = self._settings.wanted, self._context.directory
         refusals = [] if wanted is None or directory is None else await directory.refusals(wanted)
         self._refused = " ".join(map(str, refusals))
+        await feed.refused(bool(refusals))
         if refusals:
             raise OutputRefused(self._refused)
 
