@@ -39,6 +39,8 @@ GATEWAY_EUI = bytes.fromhex("aabbccddeeff0011")
 APP_KEY = bytes.fromhex("1c33fd80a3b34fe1a1a0c1d2e3f40516")
 KIND = kinds.load("street_light")
 PATIENCE_S = 30.0
+START_S = 90.0
+"""For a daemon to start, or to end by itself, on a computer that has much else to do."""
 
 
 def gateway_certificate() -> bytes:
@@ -291,17 +293,17 @@ class Daemon:
         """All log entries of one event so far."""
         return [entry for entry in list(self.events) if entry["event"] == event]
 
-    def wait_for(self, event: str, count: int = 1) -> dict[str, Any]:
+    def wait_for(self, event: str, count: int = 1, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         def seen() -> list[dict[str, Any]]:
             found = self.saw(event)
             if len(found) < count and self.process.poll() is not None:
                 raise AssertionError(f"the daemon ended before {event}: {self.events}")
             return found[count - 1 :]
 
-        return until(seen, f"{event}; so far {self.events}")[0]  # type: ignore[no-any-return]
+        return until(seen, f"{event}; so far {self.events}", timeout_s)[0]  # type: ignore[no-any-return]
 
     def ready(self) -> Daemon:
-        self.wait_for("ready")
+        self.wait_for("ready", timeout_s=START_S)
         return self
 
     def stop(self) -> int:
@@ -309,7 +311,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout=10)
+            return self.process.wait(timeout=START_S)
         finally:
             self.kill()
 

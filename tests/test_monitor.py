@@ -20,7 +20,6 @@ import typer
 
 from provisioning.cli.app import app
 from tests.conftest import Mosquitto
-from tests.gateway_rig import PATIENCE_S
 from tests.mqtt_rig import Listener
 from tests.signing_gateway import DEVICE, City
 from tests.test_bench_gateway import RADIO, device, gateway
@@ -29,9 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 MONITOR = [sys.executable, "-m", "provisioning.cli", "monitor"]
 LINES, COLUMNS = 40, 160
 OTHER = "0200000000000007"
+PATIENCE_S = 120.0
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def environment() -> dict[str, str]:

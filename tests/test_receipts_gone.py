@@ -20,7 +20,7 @@ from tests.gateway_rig import GATEWAY_EUI, ROOT, City, Daemon, Port, until
 from tests.mqtt_rig import Listener
 from tests.test_gateway_daemon import deliver
 
-pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.apart, pytest.mark.timeout(600)]
 
 PATIENCE_S = 120.0
 
@@ -88,7 +88,7 @@ def test_what_a_platform_lacks_and_nobody_has_is_said_until_it_is_mended(
     assert not daemon.saw("records_gone")
 
     office.holds(stream, (1, 10), (41, receipted))  # restored from a backup
-    gone = daemon.wait_for("records_gone")
+    gone = daemon.wait_for("records_gone", timeout_s=PATIENCE_S)
     assert (gone["platform"], gone["records"], gone["level"]) == ("city", 30, "error")
     until(lambda: lacks(daemon) == 30, "the status", PATIENCE_S)
     said = status(daemon)

@@ -93,7 +93,7 @@ def alarms(port: Port, device: Device, top: int) -> None:
 
 
 @pytest.mark.apart
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_city_loses_nothing_to_an_output_that_the_register_refuses(
     tmp_path: Path, city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
 ) -> None:
@@ -102,7 +102,7 @@ def test_the_city_loses_nothing_to_an_output_that_the_register_refuses(
     outbox = 'max_bytes = 262144\nwhen_full = "drop"\n'
     daemon = Daemon(city.config(port.path, mosquitto.port, REFUSED, records="max_batch = 1", outbox=outbox)).ready()
     daemons.append(daemon)
-    refused = daemon.wait_for("output_refused")
+    refused = daemon.wait_for("output_refused", timeout_s=PATIENCE_S)
     assert "PLAT-1" in refused["why"]
     port.join(device)
     alarms(port, device, 100)  # the city takes them, and they wait for the other one
@@ -113,7 +113,7 @@ def test_the_city_loses_nothing_to_an_output_that_the_register_refuses(
         assert top < 2000, "the outbox was never full"
         deliver(port, device, range(top + 1, top + 21))  # of the lowest rank, and the city lacks it
         top += 20
-    given_up = daemon.wait_for("given_up")
+    given_up = daemon.wait_for("given_up", timeout_s=PATIENCE_S)
     assert given_up["level"] == "error"
     mosquitto.start()
     until(lambda: daemon.stats().waiting.get("city", 1) == 0, "the city has everything", PATIENCE_S)

@@ -15,7 +15,7 @@ from tests.gateway_rig import City, Daemon, Port, Subscriber, until
 from tests.mqtt_rig import Wire
 from tests.test_gateway_daemon import deliver, proven
 
-pytestmark = [pytest.mark.apart, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.apart, pytest.mark.timeout(600)]
 
 PATIENCE_S = 120.0
 SLOW_S = 2.0
