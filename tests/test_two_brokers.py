@@ -72,69 +72,99 @@ def line(mosquitto: Mosquitto) -> Iterator[SlowLine]:
     made.close()
 
 
-def test_catching_up_has_an_order_and_what_is_new_waits_for_nobody(
+class Rig:
+    """A gateway on both brokers with priorities drawn by lot, and who hears what. ``first`` comes first."""
+
+    def __init__(
+        self, folder: Path, brokers: tuple[Mosquitto, Mosquitto], line: SlowLine, port: Port, rng: random.Random
+    ) -> None:
+        low, high = sorted(rng.sample(range(10), 2))
+        print(f"priorities {low} and {high}")
+        self.city = City(folder)
+        self.device = self.city.device()
+        self.port = port
+        self.top = 0
+        other = f'[[platforms]]\ntype = "mqtt"\nname = "other"\nhost = "127.0.0.1"\nport = {brokers[1].port}\n'
+        config = self.city.config(
+            port.path, line.port, other + f"retry_max_s = 0.5\npriority = {low}\n", records="max_batch = 1",
+            platform=f"priority = {high}\nwindow = 1\n",
+        )  # fmt: skip
+        self.subscribers = [Subscriber(broker.port).start() for broker in brokers]
+        self.first, self.second = (Heard(self.city, each) for each in self.subscribers)
+        self.daemon = Daemon(config).ready()
+        port.join(self.device)
+
+    def deliver(self, count: int) -> set[int]:
+        """Put so many more readings on the gateway's disk; return their numbers."""
+        made = range(self.top + 1, self.top + count + 1)
+        self.top += count
+        deliver(self.port, self.device, made)
+        return set(made)
+
+    def both_have(self, seqs: set[int]) -> None:
+        until(lambda: seqs <= self.first.look() & self.second.look(), "all of it everywhere", PATIENCE_S)
+
+    def connected(self, name: str, times: int) -> None:
+        def seen() -> bool:
+            return sum(entry["platform"] == name for entry in self.daemon.saw("broker_connected")) >= times
+
+        until(seen, f"{name} connected {times} times", PATIENCE_S)
+
+    def proven(self) -> None:
+        for subscriber in self.subscribers:
+            proven(self.city, subscriber, {(self.device.dev_eui.hex(), seq) for seq in range(1, self.top + 1)})
+
+
+@pytest.fixture
+def rig(
     tmp_path: Path, mosquitto: Mosquitto, second_mosquitto: Mosquitto, line: SlowLine, port: Port,
     daemons: list[Daemon], rng: random.Random,
-) -> None:  # fmt: skip
-    low, high = sorted(rng.sample(range(10), 2))
-    backlog, live = rng.randrange(120, 160), rng.randrange(5, 20)
-    print(f"priorities {low} and {high}, {backlog} readings behind, {live} new")
-    city = City(tmp_path / "city")
-    device = city.device()
-    other = f'[[platforms]]\ntype = "mqtt"\nname = "other"\nhost = "127.0.0.1"\nport = {second_mosquitto.port}\n'
-    config = city.config(
-        port.path, line.port, other + f"retry_max_s = 0.5\npriority = {low}\n", records="max_batch = 1",
-        platform=f"priority = {high}\nwindow = 1\n",
-    )  # fmt: skip
-    subscribers = [Subscriber(broker.port).start() for broker in (mosquitto, second_mosquitto)]
-    first, second = (Heard(city, each) for each in subscribers)
-    daemon = Daemon(config).ready()
-    daemons.append(daemon)
-    port.join(device)
-    before = 20
-    deliver(port, device, range(1, before + 1))
-    everything = set(range(1, before + 1))
-    until(lambda: first.look() == everything == second.look(), "both have what came before the outage", PATIENCE_S)
+) -> Iterator[Rig]:  # fmt: skip
+    made = Rig(tmp_path / "city", (mosquitto, second_mosquitto), line, port, rng)
+    daemons.append(made.daemon)
+    yield made
+    for subscriber in made.subscribers:
+        subscriber.stop()
+    made.city.registry.close()
 
+
+def test_catching_up_has_an_order_and_what_is_new_waits_for_nobody(
+    rig: Rig, mosquitto: Mosquitto, second_mosquitto: Mosquitto, line: SlowLine, rng: random.Random
+) -> None:
+    first, second = rig.first, rig.second
+    rig.both_have(rig.deliver(20))
     mosquitto.stop()
     second_mosquitto.stop()
-    behind = set(range(before + 1, before + backlog + 1))
-    deliver(port, device, sorted(behind))
+    behind = rig.deliver(rng.randrange(120, 160))
     line.slow()
     mosquitto.start()
-    until(lambda: connected(daemon, "city") >= 2, "the one that comes first is back", PATIENCE_S)
+    rig.connected("city", 2)
     began_s = time.monotonic()
     second_mosquitto.start()
-    until(lambda: connected(daemon, "other") >= 2, "the other one is back", PATIENCE_S)
-    new = set(range(before + backlog + 1, before + backlog + live + 1))
-    deliver(port, device, sorted(new))
+    rig.connected("other", 2)
+    new = rig.deliver(rng.randrange(5, 20))
     until(lambda: new <= second.look(), "what is new is where nothing may catch up", PATIENCE_S)
     until(lambda: new <= first.look(), "what is new is where all is slow", PATIENCE_S)
-    assert len(behind & first.look()) < backlog, "it came before what was late"
+    assert behind - first.look(), "it came before what was late"
     until(lambda: len(behind & second.look()) >= 3, "one goes all the same, now and then", PATIENCE_S)
     assert len(behind & second.look()) <= time.monotonic() - began_s + 2, "one a second while the other catches up"
     line.quick()
-    everything |= behind | new
-    until(lambda: first.look() == everything == second.look(), "all is everywhere", PATIENCE_S)
+    rig.both_have(behind | new)
     for heard in (first, second):  # live and late each in order
         for part in (behind, new):
             once = [seq for seq in dict.fromkeys(heard.seqs) if seq in part]
             assert once == sorted(part)
+    assert rig.daemon.stop() == 0
+    rig.proven()
 
-    second_mosquitto.stop()  # only one is away now
-    later = set(range(len(everything) + 1, len(everything) + 41))
-    deliver(port, device, sorted(later))
-    everything |= later
-    until(lambda: first.look() == everything, "who is there has it", PATIENCE_S)
-    assert not later & second.look()
+
+def test_one_that_is_away_holds_up_nobody_and_catches_up(rig: Rig, second_mosquitto: Mosquitto) -> None:
+    rig.both_have(rig.deliver(20))
+    second_mosquitto.stop()
+    later = rig.deliver(40)
+    until(lambda: later <= rig.first.look(), "who is there has it", PATIENCE_S)
+    assert not later & rig.second.look()
     second_mosquitto.start()
-    until(lambda: second.look() == everything, "who was away catches up", PATIENCE_S)
-    assert daemon.stop() == 0
-    for subscriber in subscribers:
-        subscriber.stop()
-        proven(city, subscriber, {(device.dev_eui.hex(), seq) for seq in everything})
-    city.registry.close()
-
-
-def connected(daemon: Daemon, name: str) -> int:
-    return sum(entry["platform"] == name for entry in daemon.saw("broker_connected"))
+    rig.both_have(later)
+    assert rig.daemon.stop() == 0
+    rig.proven()
