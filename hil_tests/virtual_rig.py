@@ -22,7 +22,7 @@ from boards.virtual.air.link_budget import PathLoss
 from boards.virtual.air.medium import Medium
 from boards.virtual.air.server import Air, open_socket
 from boards.virtual.board import VirtualBoard
-from boards.virtual.forwarder.forwarder import Forwarder, ForwarderConfig, run_forwarder
+from boards.virtual.forwarder.forwarder import ForwarderConfig, run_forwarder
 from boards.virtual.image import make_image
 from boards.virtual.site import Site
 from boards.virtual.stepped import SteppedLoop, SteppedTime
@@ -43,8 +43,7 @@ class _World(threading.Thread):
     def __init__(self, socket: Path, log: Path, server: tuple[str, int]) -> None:
         super().__init__(name="virtual world", daemon=True)
         self.board: VirtualBoard | None = None
-        self.time = SteppedTime(self._quiet)
-        self._forwarder: Forwarder | None = None
+        self.time = SteppedTime()
         self._loop = SteppedLoop(self.time)
         self._socket, self._log, self._server = socket, log, server
         self._ended = asyncio.Event()
@@ -65,17 +64,13 @@ class _World(threading.Thread):
     async def end(self) -> None:
         self._ended.set()
 
-    def _quiet(self) -> bool:
-        """No program computes, and what the gateway has sent has been taken."""
-        board, forwarder = self.board, self._forwarder
-        return (board is None or board.resting) and (forwarder is None or forwarder.idle)
-
     async def _live(self) -> None:
         with self._log.open("a", encoding="utf-8") as journal:
             quiet = PathLoss(shadowing_db=0, fading_db=0)
             air = Air(Medium(0, quiet), SLACK_US, lambda: round(self.time.now_s * 1e6), journal)
             gateway = ForwarderConfig(*self._server, GATEWAY_EUI, 300.0, 0.0, keepalive_s=2)
-            async with open_socket(air, self._socket), run_forwarder(gateway, air, 0) as self._forwarder:
+            async with open_socket(air, self._socket), run_forwarder(gateway, air, 0) as forwarder:
+                self.time.parties.append(lambda: forwarder.idle)  # a test hears what it sends before time goes on
                 self.ready.set()
                 await self._ended.wait()
 
@@ -109,11 +104,13 @@ class VirtualRig:
         shutil.copyfile(made, image)
         site = Site(self._air_socket, image.name, 0.0, 0.0)
         port = Path(self._sockets.name, "port")
-        board = VirtualBoard(
-            image, "virtual", port=port, seed=1, scenario_name="still", site=site, stepped=self._world.time
-        )
-        self._world.do(board.start)
-        self._world.board = board
+
+        async def start() -> VirtualBoard:
+            board = VirtualBoard(image, "virtual", port=port, seed=1, scenario_name="still", site=site)
+            await board.start()
+            return board
+
+        self._world.board = self._world.do(start)
 
     def power(self, on: bool) -> None:
         board = self._board()

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from boards.virtual import stepped
 from tests.ble_air_rig import BOARD, Central, Gateway, ble_air
 from tests.radio_city import City
 
@@ -34,7 +35,7 @@ def radio_heap(
         ) as city:
             return await _used(city, readings)
 
-    return asyncio.run(live())
+    return stepped.run(live())
 
 
 def bluetooth_heap(folder: Path, heap_bytes: int, link: str = "ble", readings: int = 4) -> int:

@@ -1,9 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped firmware on a virtual board with a radio chip, in the virtual air, a small network behind a gateway."""
+"""The shipped firmware on a virtual board with a radio chip, in the virtual air, a small network behind a gateway.
+
+In stepped time (``boards.virtual.stepped.run``) the air is in the same loop, else a process.
+"""
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -14,8 +18,13 @@ from types import TracebackType
 from typing import Any, cast
 
 from boards.schema import load_board
+from boards.virtual.air.link_budget import PathLoss
+from boards.virtual.air.medium import Medium
+from boards.virtual.air.server import Air, open_socket
 from boards.virtual.board import VirtualBoard
+from boards.virtual.forwarder.forwarder import ForwarderConfig, run_forwarder
 from boards.virtual.site import Site
+from boards.virtual.stepped import SteppedLoop, clock
 from tests.air_rig import PULL_ACK, PULL_DATA, PULL_RESP, PUSH_ACK, PUSH_DATA, TX_ACK, air, downlink
 from tests.node_rig import identity, identity_files, make
 from tests.upy.small_network import Server
@@ -23,6 +32,7 @@ from tests.upy.small_network import Server
 WAIT_S = 200
 EUI = "aabbccddeeff0011"
 JOIN_REQUEST = 0
+SLACK_US = 1000
 
 
 class GatewayServer(asyncio.DatagramProtocol):
@@ -96,14 +106,17 @@ class City:
 
     async def __aenter__(self) -> "City":
         loop = asyncio.get_running_loop()
+        self._air = contextlib.AsyncExitStack()
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.bind(("127.0.0.1", 0))
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self.gateway, sock=udp)
-        forwarder = f"127.0.0.1:{udp.getsockname()[1]}"
-        quiet = ("--shadowing-db", "0", "--fading-db", "0")
-        options = ("--forwarder", forwarder, "--gateway-eui", EUI, "--gateway-position", "300,0", *quiet)
-        self._air = air(self._folder / "air", *options)
-        self._air.__enter__()
+        if isinstance(loop, SteppedLoop):
+            await self._open_air(udp.getsockname())
+        else:
+            forwarder = f"127.0.0.1:{udp.getsockname()[1]}"
+            quiet = ("--shadowing-db", "0", "--fading-db", "0")
+            options = ("--forwarder", forwarder, "--gateway-eui", EUI, "--gateway-position", "300,0", *quiet)
+            self._air.enter_context(air(self._folder / "air", *options))
         port = self._folder / "port"
         site = Site(self._folder / "air", "board-1", ble=self._ble_air)
         self.board = VirtualBoard(self._image, port=port, site=site, **self._options)
@@ -119,8 +132,15 @@ class City:
         asyncio.get_running_loop().remove_reader(self._line)
         os.close(self._line)
         await self.board.stop()
-        self._air.__exit__(kind, error, trace)
+        await self._air.aclose()
         self._transport.close()
+
+    async def _open_air(self, server: tuple[str, int]) -> None:
+        now_s = clock()
+        medium = Medium(0, PathLoss(shadowing_db=0, fading_db=0))
+        here = Air(medium, SLACK_US, lambda: round(now_s() * 1e6))
+        await self._air.enter_async_context(open_socket(here, self._folder / "air"))
+        await self._air.enter_async_context(run_forwarder(ForwarderConfig(*server, bytes.fromhex(EUI), 300.0), here, 0))
 
     def _read(self) -> None:
         self.text += os.read(self._line, 4096)

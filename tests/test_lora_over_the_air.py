@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped firmware on a virtual board with a radio chip, through the virtual air and a gateway, to a small network.
 
-All of it in real time: what is tested is that windows which the node opens and moments at which a gateway sends agree.
+What is tested is that windows which the node opens and moments at which a gateway sends agree, in stepped time;
+in real time tests/test_end_to_end_lora.py does it.
 """
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
+from boards.virtual import stepped
 from tests.radio_city import City
 
 pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
@@ -23,7 +24,7 @@ def test_a_board_joins_and_delivers_over_the_air(tmp_path: Path, window: int) ->
             assert city.server.joins
             assert "NONE" in city.gateway.outcomes
 
-    asyncio.run(live())
+    stepped.run(live())
 
 
 def test_a_board_with_the_other_radio_chip_joins_and_delivers(tmp_path: Path) -> None:
@@ -34,7 +35,7 @@ def test_a_board_with_the_other_radio_chip_joins_and_delivers(tmp_path: Path) ->
             await city.until(lambda: city.server.base >= 4, "4 readings, receipted")
             assert "NONE" in city.gateway.outcomes
 
-    asyncio.run(live())
+    stepped.run(live())
 
 
 @pytest.mark.parametrize("after_uplink_ms", [1300, 2300], ids=["between_the_windows", "after_the_windows"])
@@ -62,4 +63,4 @@ def test_a_class_c_board_is_reached_outside_its_windows(tmp_path: Path, after_up
                 city.gateway.send(phy, tmst=moment, freq=869.525, datr="SF12BW125")
             assert city.server.acks > acks, city.text.decode(errors="replace")
 
-    asyncio.run(live())
+    stepped.run(live())

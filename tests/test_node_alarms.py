@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from boards.virtual import stepped
 from tests.node_rig import Rig, identity, identity_files, make
 from tests.radio_city import City
 
@@ -51,4 +52,4 @@ def test_an_alarm_over_the_air(tmp_path: Path) -> None:
             assert confirmed
             assert city.server.readings[number][3] is False
 
-    asyncio.run(live())
+    stepped.run(live())

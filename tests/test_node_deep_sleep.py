@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bin that sleeps deep, over the air: each wake is a new start of the shipped firmware, and nobody can tell."""
 
-import asyncio
 import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from boards.virtual import stepped
 from boards.virtual.clock import MEMORY_BYTES
 from firmware.node import slots
 from firmware.wire import cbor, readings
@@ -81,7 +81,7 @@ def test_many_wakes_lose_nothing(tmp_path: Path) -> None:
             assert server.conflicts == []
             assert state["misuses"] == state["watchdog_bites"] == 0
 
-    asyncio.run(live())
+    stepped.run(live())
 
 
 def test_a_bin_sleeps_deep_and_wakes_for_what_matters(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_bin_sleeps_deep_and_wakes_for_what_matters(tmp_path: Path) -> None:
             check_nobody_can_tell(city)
             print(city.board.state()["mode_s"])
 
-    asyncio.run(live())
+    stepped.run(live())
 
 
 def test_what_a_bin_knows_after_days_fits_beside_what_the_node_knows() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from boards.virtual.board import VirtualBoard
-from boards.virtual.stepped import SteppedLoop, SteppedTime
+from boards.virtual.stepped import SteppedLoop, SteppedTime, run
 from hil_tests.clocks import SteppedClock
 from tests.virtual_board_rig import flash
 
@@ -57,19 +57,13 @@ asyncio.run(main())
 
 def test_a_board_waits_for_hours_in_no_time_and_to_the_millisecond(tmp_path: Path) -> None:
     console = io.BytesIO()
-    boards: list[VirtualBoard] = []
-    stepped = SteppedTime(lambda: all(board.resting for board in boards))
 
-    async def run() -> None:
+    async def live() -> None:
         image = flash(tmp_path, PROGRAM)
-        board = VirtualBoard(image, port=tmp_path / "port", scenario_name="still", console_log=console, stepped=stepped)
-        async with board:
-            boards.append(board)
-            stepped.give(stepped.now_s + DAY_S)
+        async with VirtualBoard(image, port=tmp_path / "port", scenario_name="still", console_log=console) as board:
             await board.until(lambda state: state["phase"] == "repl", DAY_S)
 
-    with asyncio.Runner(loop_factory=lambda: SteppedLoop(stepped)) as runner:
-        runner.run(run())
+    run(live())
     said = [line.rsplit(maxsplit=1) for line in console.getvalue().decode().splitlines() if line[-1:].isdigit()]
     expected = {"slept": 3_600_000, "looked": 50, "timer": 600_000, "gave up": 60_000, "all": 30_000}
     assert {name: round(int(ms), -1) for name, ms in said} == expected, console.getvalue()
@@ -77,7 +71,8 @@ def test_a_board_waits_for_hours_in_no_time_and_to_the_millisecond(tmp_path: Pat
 
 def test_time_stands_still_for_who_computes_and_when_none_is_given() -> None:
     busy = [True]
-    stepped = SteppedTime(lambda: not busy[0])
+    stepped = SteppedTime()
+    stepped.parties.append(lambda: not busy[0])
     began_s = stepped.now_s
     assert not stepped.step(5.0), "nothing was given"
     stepped.give(began_s + 10)
@@ -110,11 +105,11 @@ def _world(stepped: SteppedTime, items: "queue.Queue[int]", clocks: list[Stepped
 
     loop = SteppedLoop(stepped)
 
-    def run() -> None:
+    def world() -> None:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(live())
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=world, daemon=True)
     clocks.append(SteppedClock(stepped, thread))
     thread.start()
     try:
@@ -126,7 +121,7 @@ def _world(stepped: SteppedTime, items: "queue.Queue[int]", clocks: list[Stepped
 
 def test_a_thread_that_looks_on_misses_nothing_and_time_waits_for_it() -> None:
     items: queue.Queue[int] = queue.Queue()
-    stepped, clocks = SteppedTime(lambda: True), list[SteppedClock]()
+    stepped, clocks = SteppedTime(), list[SteppedClock]()
     began_s = stepped.now_s
     with _world(stepped, items, clocks):
         clock = clocks[0]

@@ -5,7 +5,6 @@
 import asyncio
 import logging
 import random
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, BinaryIO
 
 from boards.errors import BoardsError, BoardStateError
 from boards.schema import BoardFile, load_board
-from boards.virtual import protocol, scenario
+from boards.virtual import protocol, scenario, stepped
 from boards.virtual.clock import Interrupts, Rtc
 from boards.virtual.console import Console
 from boards.virtual.environment import Environment
@@ -25,7 +24,6 @@ from boards.virtual.protocol import Event, Phase, ResetCause, ResetKind
 from boards.virtual.repl import ReplTracker
 from boards.virtual.site import Site
 from boards.virtual.sleep import Sleep
-from boards.virtual.stepped import SteppedTime
 from boards.virtual.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -37,7 +35,7 @@ CAUSES_KEPT = 64
 class VirtualBoard:
     """A board made of an image file and a board file. All methods belong to the event loop that start() ran in.
 
-    *stepped*: the time of that loop, when it is a SteppedLoop.
+    In a loop with stepped time it is made there, too.
     """
 
     def __init__(
@@ -51,9 +49,8 @@ class VirtualBoard:
         heap_bytes: int | None = None,
         site: Site | None = None,
         console_log: BinaryIO | None = None,
-        stepped: SteppedTime | None = None,
     ) -> None:
-        self._now_s, self._stepped = (lambda: stepped.now_s) if stepped else time.monotonic, stepped is not None
+        self._now_s = stepped.clock()
         self.image, self.seed, self._site = image, seed, site
         self.board = board if isinstance(board, BoardFile) else load_board(board)
         self._heap_bytes = heap_bytes or self.board.board.heap_bytes
@@ -300,7 +297,7 @@ class VirtualBoard:
         self._sleep.go(None)
         self._causes.append(cause.name)
         calls = (self._request, self._output, self._exited)
-        self._interpreter = Interpreter(self._heap_bytes, self.image, *calls, stepped=self._stepped)
+        self._interpreter = Interpreter(self._heap_bytes + stepped.heap_bytes(), self.image, *calls)
         self._keyboard.interpreter_started()
         self._notify()
 
@@ -352,11 +349,6 @@ class VirtualBoard:
         if old is not None:
             old.cancel()
         self._timers[name] = asyncio.get_running_loop().call_later(delay_s, what)
-
-    @property
-    def resting(self) -> bool:
-        """Whether its program waits, has ended, or has no power: nothing happens before time goes on."""
-        return self._interpreter is None or self._phase is Phase.REPL or self._interpreter.waits
 
     def _request(self, op: int, unit: int, payload: bytes) -> bytes:
         answer = self.hardware.handle(op, unit, payload)

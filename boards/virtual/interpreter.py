@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from boards.errors import BoardsError
-from boards.virtual.protocol import HEADER, Op, interrupted
-from boards.virtual.stepped import STEPPED, Pause
+from boards.virtual import stepped
+from boards.virtual.protocol import HEADER, Op, Phase, interrupted
 
 _HAL = Path(__file__).parent / "hal"
 _LAUNCHER = Path(__file__).parent / "launcher.py"
@@ -45,7 +45,7 @@ def command(*arguments: str) -> list[str]:
 class Interpreter:
     """One running interpreter. `on_request(op, unit, payload)` gives the answer; `on_exit` gets the return code.
 
-    *stepped*: it waits by asking, and `waits` tells whether it does (boards/virtual/stepped.py).
+    In a loop with stepped time it waits by asking (boards/virtual/stepped.py).
     """
 
     def __init__(
@@ -55,7 +55,6 @@ class Interpreter:
         on_request: Callable[[int, int, bytes], bytes],
         on_output: Callable[[bytes], None],
         on_exit: Callable[[int], None],
-        stepped: bool = False,
     ) -> None:
         self._on_request, self._on_output, self._on_exit = on_request, on_output, on_exit
         self._loop = asyncio.get_running_loop()
@@ -68,7 +67,7 @@ class Interpreter:
         hal, inner_hal = socket.socketpair()
         self._hal = hal
         hal.setblocking(False)
-        self._pause = Pause(hal.send) if stepped else None
+        self._pause = stepped.enter(hal.send)
         self._line_up = False
         inner_in, self._stdin = os.pipe()
         self._stdout, inner_out = os.pipe()
@@ -80,7 +79,11 @@ class Interpreter:
                 stdout=inner_out,
                 stderr=inner_out,
                 pass_fds=(inner_hal.fileno(), flash_fd),
-                env={"LYKTA_HAL_FD": str(inner_hal.fileno()), "LYKTA_FLASH_FD": str(flash_fd), STEPPED: "1" * stepped},
+                env={
+                    "LYKTA_HAL_FD": str(inner_hal.fileno()),
+                    "LYKTA_FLASH_FD": str(flash_fd),
+                    stepped.NAME: "1" if self._pause else "",
+                },
                 cwd=_HAL,
                 start_new_session=True,
             )
@@ -115,11 +118,6 @@ class Interpreter:
             self._line_up = True
             self._process.send_signal(signal.SIGUSR1)
             self._wake()
-
-    @property
-    def waits(self) -> bool:
-        """Whether its program waits for stepped time to go on."""
-        return self._pause is not None and self._pause.waiting
 
     def _wake(self) -> None:
         if self._pause is not None:
@@ -228,11 +226,13 @@ class Interpreter:
                 return
             payload = bytes(self._requests[HEADER.size : end])
             del self._requests[:end]
-            if op == Op.CLOCK and self._pause is not None:
-                self._pause.begin(payload)
-                if self._line_up:  # raised when it was about to wait
-                    self._pause.end()
-                continue
+            if self._pause is not None:
+                self._pause.at_prompt = self._pause.at_prompt or (op == Op.PHASE and unit == Phase.REPL)
+                if op == Op.CLOCK:
+                    self._pause.begin(payload)
+                    if self._line_up:  # raised when it was about to wait
+                        self._pause.end()
+                    continue
             self._line_up = self._line_up and op != Op.EVENTS
             answer = self._on_request(op, unit, payload)
             if not self._alive:  # the request ended the process
@@ -273,7 +273,7 @@ class Interpreter:
     def _close(self) -> None:
         self._alive = False
         if self._pause is not None:
-            self._pause.clear()
+            self._pause.leave()
         for fd in (self._pidfd, self._stdout):
             self._loop.remove_reader(fd)
         self._loop.remove_reader(self._hal)

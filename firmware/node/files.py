@@ -3,7 +3,12 @@
 """Files under one folder, each operation durable when it returns. Only here does the node touch a filesystem."""
 
 import errno
+import gc
 import os
+
+from micropython import const
+
+_SPARE_BYTES = const(1408)  # littlefs wants about 1200 in one piece for an open file
 
 
 class Files:
@@ -11,12 +16,14 @@ class Files:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        self._spare: bytearray | None = None
         self._make(root)
+        self._keep_spare()
 
     def read(self, name: str) -> bytes | None:
         """Return the content, or None when there is no such file."""
         try:
-            with open(self._root + "/" + name, "rb") as file:
+            with self._open(name, "rb") as file:
                 return file.read()
         except OSError as error:
             if error.args[0] == errno.ENOENT:
@@ -25,7 +32,7 @@ class Files:
 
     def read_at(self, name: str, offset: int, size: int) -> bytes:
         """Return up to *size* bytes from *offset* on; none behind the end. Nothing stays open. Raises OSError."""
-        with open(self._root + "/" + name, "rb") as file:
+        with self._open(name, "rb") as file:
             file.seek(offset)
             return file.read(size)
 
@@ -43,7 +50,7 @@ class Files:
 
     def write_at(self, name: str, offset: int, data: bytes) -> None:
         """Replace bytes in the middle. Raises OSError."""
-        with open(self._root + "/" + name, "r+b") as file:
+        with self._open(name, "r+b") as file:
             file.seek(offset)
             file.write(data)
             file.flush()
@@ -63,9 +70,28 @@ class Files:
         return sorted(os.listdir(path))
 
     def _put(self, name: str, mode: str, data: bytes) -> None:
-        with open(self._root + "/" + name, mode) as file:
+        with self._open(name, mode) as file:
             file.write(data)
             file.flush()  # littlefs and FAT commit here; a power cut later cannot take it back
+        del file  # before anything else lies where it was
+        self._keep_spare()
+
+    def _open(self, name: str, mode: str):
+        """Open a file, in the piece of memory kept for that where the rest of the heap lies in smaller ones."""
+        path = self._root + "/" + name
+        try:
+            return open(path, mode)
+        except MemoryError:
+            self._spare = None
+            gc.collect()
+            return open(path, mode)
+
+    def _keep_spare(self) -> None:
+        if self._spare is None:
+            try:
+                self._spare = bytearray(_SPARE_BYTES)
+            except MemoryError:
+                pass  # the next time, perhaps
 
     def _make(self, path: str) -> None:
         try:

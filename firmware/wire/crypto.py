@@ -31,7 +31,9 @@ def _double(block: bytes) -> bytes:
 
 
 def _xor(a: bytes, b: bytes) -> bytes:
-    return bytes([x ^ y for x, y in zip(a, b)])
+    # As two numbers: a list of a full frame's bytes is a piece of 2 KB, which a board's heap may not have any more.
+    size = len(a)
+    return (int.from_bytes(a, "little") ^ int.from_bytes(b[:size], "little")).to_bytes(size, "little")
 
 
 def cmac(encrypt: "Encrypt", data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from micropython import const
 
 __name__ = "select"
 
-_STEP_US = const(1000)  # between two looks at what has no interrupt: a UART
+_STEP_US = const(5000)  # between two looks at what has no interrupt: a UART
 _now_us = 0
 
 POLLIN, POLLOUT, POLLERR, POLLHUP = _select.POLLIN, _select.POLLOUT, _select.POLLERR, _select.POLLHUP
