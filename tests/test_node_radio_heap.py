@@ -24,6 +24,7 @@ def test_a_node_with_lora_leaves_room_in_its_heap(tmp_path: Path, kind: str) -> 
     assert used < USED_BYTES[kind] + stepped.HEAP_BYTES
 
 
+@pytest.mark.slow
 @pytest.mark.apart
 def test_a_street_light_with_lora_works_in_24_kb_less(tmp_path: Path) -> None:
     radio_heap(tmp_path / "board", HEAP_BYTES - 24 * 1024)
