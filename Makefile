@@ -33,7 +33,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: sensorthings-test scenarios updates-test ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: outputs-test sensorthings-test scenarios updates-test ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -106,6 +106,11 @@ powercut-test: ## the power of an emulated machine is cut CUTS=5 times while it 
 	@tools/venv.sh run test
 	@tools/ble_vm/build.sh
 	@LYKTA_POWER_CUTS=$(CUTS) $(BIN)/python -m pytest -s -m "" -n0 -p no:cacheprovider tests/powercut $(ARGS)
+
+outputs-test: ## long tests of outputs: one that the register refuses, and one whose receipts lack what nobody has any more
+	@tools/venv.sh run test
+	@tools/system_packages.sh
+	@$(BIN)/python -m pytest -n0 -m "" tests/test_refused_output.py tests/test_receipts_gone.py $(ARGS)
 
 sensorthings-test: ## the SensorThings output against a service of others, installed into build/sensorthings, on loopback
 	@tools/venv.sh run test

@@ -93,6 +93,7 @@ def alarms(port: Port, device: Device, top: int) -> None:
 
 
 @pytest.mark.apart
+@pytest.mark.slow  # make outputs-test
 @pytest.mark.timeout(600)
 def test_the_city_loses_nothing_to_an_output_that_the_register_refuses(
     tmp_path: Path, city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
