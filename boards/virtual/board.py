@@ -25,6 +25,7 @@ from boards.virtual.repl import ReplTracker
 from boards.virtual.site import Site
 from boards.virtual.sleep import Sleep
 from boards.virtual.waiting import Waiting
+from boards.virtual.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class VirtualBoard:
         self._interpreter: Interpreter | None = None
         self._repl, self._powered = ReplTracker(), False
         self._phase, self._cause = Phase.BOOT, ResetCause.PWRON_RESET
-        self._watchdog_ms: int | None = None
+        self._watchdog = Watchdog(self._after, self._program, self._bite)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._rtc, self._sleep = Rtc(self._now_s), Sleep(self._now_s)
         self._interrupts = Interrupts(self._raise_line, self._now_s)
@@ -169,7 +170,7 @@ class VirtualBoard:
             "reset_cause": self._cause.name,
             "reset_causes": list(self._causes),
             "faults": list(self._faults),
-            "watchdog_ms": self._watchdog_ms,
+            "watchdog_ms": self._watchdog.timeout_ms,
             "console_dropped_bytes": self.console.dropped_bytes,
             "flash_operations": flash.operations,
             "flash_erases": sum(flash.erases),
@@ -219,13 +220,7 @@ class VirtualBoard:
 
     def watchdog(self, timeout_ms: int | None) -> None:
         """Start once, then feed."""
-        if timeout_ms is not None:
-            if self._watchdog_ms not in (None, timeout_ms):
-                raise protocol.Misuse(f"WDT runs with {self._watchdog_ms} ms and cannot be changed to {timeout_ms} ms")
-            self._watchdog_ms = timeout_ms
-        if self._watchdog_ms is None:
-            raise protocol.Misuse("WDT.feed() on a watchdog that is not running")
-        self._after("watchdog", self._watchdog_ms / 1000, self._bite)
+        self._watchdog.feed(timeout_ms)
 
     def rtc(self, payload: bytes) -> bytes:
         """machine.RTC().datetime()."""
@@ -280,7 +275,7 @@ class VirtualBoard:
         self._stop_interpreter()
         self.hardware.hard_reset(asleep=cause is ResetCause.DEEPSLEEP_RESET)
         self._repl = ReplTracker()
-        self._watchdog_ms = None
+        self._watchdog.timeout_ms = None
         self._counts["boots"] += 1
         self._run(cause)
 
@@ -311,7 +306,7 @@ class VirtualBoard:
 
     def _power_off(self) -> None:
         self._stop_interpreter()
-        self._watchdog_ms = None
+        self._watchdog.timeout_ms = None
         self._keyboard.clear()
         if self._hardware is not None:
             self._hardware.hard_reset()
@@ -328,7 +323,7 @@ class VirtualBoard:
 
     def _deepsleep(self, sleep_ms: int) -> None:
         self._stop_interpreter()
-        self._watchdog_ms = None
+        self._watchdog.timeout_ms = None
         self._sleep.go("deep")
         self.hardware.pins.wake_by_level(lambda: self._after("wake", 0, self._wake))
         self.hardware.hard_reset(asleep=True)
@@ -339,8 +334,11 @@ class VirtualBoard:
     def _wake(self) -> None:
         self._boot(ResetCause.DEEPSLEEP_RESET)
 
+    def _program(self) -> int | None:
+        return None if self._interpreter is None else self._interpreter.pid
+
     def _bite(self) -> None:
-        log.warning("watchdog bite after %d ms", self._watchdog_ms)
+        log.warning("watchdog bite after %d ms", self._watchdog.timeout_ms)
         self._counts["watchdog_bites"] += 1
         self._boot(ResetCause.WDT_RESET)
 
