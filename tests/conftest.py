@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What several test modules share: seeds that are printed, free ports, the interpreters and a standard MQTT broker."""
 
+import gc
 import os
 import random
 import secrets
@@ -41,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("apart") is None and item.get_closest_marker("xdist_group") is None:
             together = "hil_tests" in item.path.parts and item.path.parent.name != "lorawan"
             item.add_marker(pytest.mark.xdist_group(item.path.parent.name if together else item.path.stem))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays. The firmware collects garbage often; on a board that does not go through pytest."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

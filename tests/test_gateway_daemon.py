@@ -266,7 +266,7 @@ def test_a_full_outbox_gives_no_receipts_and_goes_on_when_the_broker_is_back(
     mosquitto.start()
     deliver(port, device, range(max(device.held) + 1, seq + 1), each=3)
     assert daemon.stats().durable == seq
-    assert daemon.saw("accepting_again")
+    daemon.wait_for("accepting_again")
 
 
 def test_a_confirmed_alarm_is_acknowledged_with_its_receipt_and_asked_times_are_told(

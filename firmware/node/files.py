@@ -6,9 +6,7 @@ import errno
 import gc
 import os
 
-from micropython import const
-
-_SPARE_BYTES = const(1408)  # littlefs wants about 1200 in one piece for an open file
+_SPARE_BYTES = 1408  # littlefs wants about 1200 in one piece for an open file
 
 
 class Files:
