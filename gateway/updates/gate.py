@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 READ_EVERY_S = 5.0
+READ_WHOLE_EVERY_S = 30.0
 
 
 class UpdateGate:
@@ -47,6 +48,9 @@ class UpdateGate:
         self._registry: Registry | None = None
         self._others: Callable[[bytes, str, int, bytes], None] = lambda *_answer: None
         self._releases: dict[str, tuple[bytes, bytes]] = {}
+        self._over: set[str] = set()
+        self._version: object | None = None
+        self._read_whole_s = float("-inf")
 
     def open(
         self,
@@ -81,9 +85,10 @@ class UpdateGate:
         while True:
             try:
                 if self._clock.monotonic_s() - read_at_s >= READ_EVERY_S:
-                    found = await asyncio.to_thread(self._read, registry)
+                    found = await self._read_if_changed(registry)
                     read_at_s = self._clock.monotonic_s()
-                    await self._in_writer(lambda found=found: office.take(found))  # type: ignore[misc]
+                    if found is not None:
+                        await self._in_writer(lambda found=found: office.take(found))  # type: ignore[misc]
                 await self._in_writer(office.look)
                 for name, notes in (await self._in_writer(office.notes)).items():
                     await asyncio.to_thread(rollouts.note, registry.engine, name, notes)
@@ -99,12 +104,21 @@ class UpdateGate:
     def _ended(notes: list[BoardState]) -> bool:
         return any(note.state in rollout.ENDED for note in notes)
 
+    async def _read_if_changed(self, registry: Registry) -> list[Found] | None:
+        """None where nothing in the register has changed; now and then all the same, since waves may rest."""
+        version, now_s = await self._in_writer(registry.version), self._clock.monotonic_s()
+        if version is not None and version == self._version and now_s - self._read_whole_s < READ_WHOLE_EVERY_S:
+            return None
+        found = await asyncio.to_thread(self._read, registry)
+        self._version, self._read_whole_s = version, now_s
+        return found
+
     def _read(self, registry: Registry) -> list[Found]:
         """The roll-outs that something is to be done with. Raises ProvisioningError."""
         now_s, found = self._clock.wall_s(), []
         with registry.reading() as connection:
             for each in rollouts.every(connection):
-                if each.state == rollout.PLANNED:
+                if each.state == rollout.PLANNED or each.id in self._over:
                     continue
                 boards = rollouts.boards(connection, each.id)
                 standing = rollout.standing(each.state, each.gates, boards, now_s)
@@ -113,5 +127,7 @@ class UpdateGate:
                     if each.id not in self._releases:
                         self._releases[each.id] = rollouts.release(connection, each.id)
                     found.append(Found(each.id, self._releases[each.id], carry, withdraw))
+                elif standing.state != rollout.RUNNING:
+                    self._over.add(each.id)  # what has ended does not begin again
         self._releases = {each.name: each.release for each in found}
         return found

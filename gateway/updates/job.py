@@ -66,9 +66,17 @@ class Job:
         """Whether it was asked in vain more than once: then it takes no other board's turn."""
         return self._silent > _OFTEN
 
+    def is_due(self, now_s: float) -> bool:
+        """Whether ``due`` would have something to send."""
+        return now_s >= self._ask_at_s and not self.ended and not self._held
+
+    def later(self, at_s: float) -> None:
+        """Nobody here can reach it now."""
+        self._ask_at_s = at_s
+
     def due(self, now_s: float, patience: Patience) -> list[bytes]:
         """What it is sent because it said nothing for too long, or because of a trial."""
-        if now_s < self._ask_at_s or self.ended or self._held:
+        if not self.is_due(now_s):
             return []
         wait_s = patience.trial_s if self._sender.state == sender.TRIAL else patience.answer_s
         self._ask_at_s = now_s + min(LONGEST_S, wait_s * 2 ** min(self._silent, 8))

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MAX_AT_ONCE = 8
 """Boards that a release is under way to; the others wait for their turn."""
 _EXPIRES_S = 1800.0
+_ELSEWHERE_S = 5.0
+"""Whether a board has come to this gateway is looked at so often."""
 
 
 class Found(NamedTuple):
@@ -103,13 +105,15 @@ class UpdateOffice:
         """Ask boards that are silent, as many at once as may be."""
         now_s, busy = self._clock.monotonic_s(), 0
         for dev_eui, job in self._jobs.items():
-            session = self._session(dev_eui)
-            if session is None or session.last_uplink is None or job.ended:
+            under_way = job.board.state == rollout.SENDING and not job.silent
+            busy += under_way
+            if not job.is_due(now_s) or (busy >= MAX_AT_ONCE and job.board.state == rollout.WAITING):
                 continue
-            if job.board.state in (rollout.WAITING, rollout.SENDING) and not job.silent:
-                busy += 1
-                if busy > MAX_AT_ONCE and job.board.state == rollout.WAITING:
-                    continue
+            session = self._session(dev_eui)
+            if session is None or session.last_uplink is None:
+                job.later(now_s + _ELSEWHERE_S)
+                continue
+            busy += not under_way and not job.silent
             self._send(dev_eui, job.due(now_s, _patience(session)))
 
     def notes(self) -> dict[str, list[BoardState]]:
