@@ -63,6 +63,11 @@ def test_a_lamp_obeys_and_its_settings_outlive_its_power(tmp_path: Path, mosquit
         assert got["answer"]["settings"] == {"interval_s": 2, "min_dim_pct": 30, "low_v": 198}
         *_, impossible, _summary = room.order("settings", "set", "lamp 1", "low_v=300", "high_v=290", code=1)
         assert (impossible["state"], impossible["answer"]["answer"]) == ("failed", "contradiction")
+        schedule = ("program_0=[127,[[0,0,60]]]", "photocell_mode=0")  # 60 % from midnight, each day
+        *_, got, _summary = room.order("settings", "set", "lamp 1", *schedule)
+        assert got["answer"]["settings"]["program_0"] == [127, [[0, 0, 60]]]
+        room.order("command", "release", "lamp 1")
+        wait_until(lambda: city.verified()[-1]["values"].get("dim") == 0.6, "a reading as the schedule has it", 120)
         logged = city.lykta("log", "show", "--json")
         assert "command.give" in logged
         assert "command.end" in logged
