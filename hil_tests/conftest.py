@@ -100,10 +100,10 @@ def joined_c(devices: Devices) -> Network:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a device come together: each new one has to join first."""
+    """Tests that share a device come together: each new one has to join first. All come before what waits for less."""
     ours = [item for item in items if Path(__file__).parent in item.path.parents]
     ours.sort(key=lambda item: [name for name in ("joined", "joined_c") if name in getattr(item, "fixturenames", ())])
-    items[:] = [item for item in items if item not in ours] + ours
+    items[:] = ours + [item for item in items if item not in ours]
 
 
 @pytest.hookimpl(wrapper=True)

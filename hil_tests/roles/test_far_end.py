@@ -16,7 +16,7 @@ from provisioning.demo.broker import running_broker
 from tests.city import City, nothing_lost, running, wait_until
 from tests.lora_city import LoraCity
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.apart]
 JOIN_S = 150
 
 
