@@ -56,7 +56,7 @@ def plan(
         boards = [BoardState(each.dev_eui.hex(), wave) for each, wave in zip(chosen, numbered, strict=True)]
         gates = Gates(confirm_percent, max_failed, rest_s)
         with registry.change() as change:
-            rollouts.plan(change, called, (release.signed, release.bundle), gates, _facts(release), boards)
+            rollouts.plan(change, called, (release.signed, release.bundle), gates, release.facts, boards)
     say(f"{called}: {len(chosen)} boards, waves of {', '.join(map(str, sizes))}; build {release.name}")
     note(f"next: lykta update start {called}")
 
@@ -152,18 +152,6 @@ def _name(text: str) -> str:
     if not 1 <= len(text) <= 64 or not all(each.isalnum() or each in "._-" for each in text):
         raise BoardError("A roll-out's name has letters, digits, dots and dashes, 64 at most.", value=text[:80])
     return text
-
-
-def _facts(release: Release) -> dict[str, Any]:
-    manifest = release.manifest
-    return {
-        "build": release.name,
-        "sequence": manifest[update.M_SEQUENCE],
-        "board": manifest[update.M_BOARD],
-        "kind": manifest[update.M_KIND],
-        "links": manifest[update.M_LINKS],
-        "bytes": manifest[update.M_SIZE],
-    }
 
 
 def _as_json(found: rollouts.Rollout, boards: Sequence[BoardState], standing: Standing) -> dict[str, Any]:

@@ -94,13 +94,8 @@ def show(
     found = keys.checked(of(ctx).city(), file)
     manifest, files = found.manifest, bundle.listed(found.bundle)
     facts = {
-        "build": found.name,
-        "sequence": manifest[update.M_SEQUENCE],
-        "board": manifest[update.M_BOARD],
-        "kind": manifest[update.M_KIND],
-        "links": manifest[update.M_LINKS],
+        **found.facts,
         "mpy": manifest[update.M_MPY],
-        "bytes": manifest[update.M_SIZE],
         "health_s": manifest[update.M_HEALTH_S],
         "files": len(files),
     }

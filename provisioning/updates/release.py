@@ -56,6 +56,19 @@ class Release:
         build: bytes = self.manifest[update.M_BUILD]
         return build.hex()
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a person chooses by: build, sequence number, board, kind, links, size of the bundle in bytes."""
+        manifest = self.manifest
+        return {
+            "build": self.name,
+            "sequence": manifest[update.M_SEQUENCE],
+            "board": manifest[update.M_BOARD],
+            "kind": manifest[update.M_KIND],
+            "links": manifest[update.M_LINKS],
+            "bytes": manifest[update.M_SIZE],
+        }
+
     def write(self) -> bytes:
         """The file."""
         return cbor2.dumps([self.signed, self.bundle])
