@@ -107,7 +107,9 @@ def board_sources(firmware: Path = FIRMWARE) -> list[Path]:
 
 
 def host_only(source: Path) -> bool:
-    """The standards' terms of a kind are for the host; they must not cost the board memory."""
+    """The standards' terms of a kind, and what reads batches, are for the host; they must not cost the board memory."""
+    if source.parent.name == "wire":
+        return source.name in ("batch.py", "batch_values.py", "half_byte_batch.py")
     return source.parent.name == "kinds" and (source.name == "terms.py" or source.name.endswith("_terms.py"))
 
 

@@ -224,6 +224,11 @@ def op_batch(case):
     return [sorted([[key, item[key]] for key in item]) for item in maps]
 
 
+def op_half_byte_batch(case):
+    """As boards wrote them before."""
+    return [sorted([[key, item[key]] for key in item]) for item in batch.batched_maps(unhexlify(case["data"]))]
+
+
 def op_classify(case):
     return passages.classify(case["length_m"], 2.6, 6.5)
 
