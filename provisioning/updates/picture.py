@@ -35,7 +35,8 @@ _COLOUR: Final = {
     rollout.WITHDRAWN: "#8a8a8a",
 }
 _MOST_LISTED: Final = 20
-_LEFT, _WIDE, _HIGH, _STEP = 90, 480, 22, 34
+_LEFT, _WIDE, _RIGHT, _HIGH, _STEP = 160, 480, 340, 22, 34
+"""Room for the wave's name and size; its bar; what its boards do (six states in words fit); all in pixels."""
 
 
 def line(name: str, boards: Sequence[BoardState], standing: Standing) -> str:
@@ -66,14 +67,14 @@ def svg(found: Rollout, boards: Sequence[BoardState], standing: Standing) -> str
     waves = _waves(boards)
     high = 70 + _STEP * len(waves) + 24
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDE + 250} {high}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDE + _RIGHT} {high}" '
         'font-family="sans-serif" font-size="13">',
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="10" y="24" font-size="16">{escape(line(found.id, boards, standing))}</text>',
     ]
     for at, (wave, members) in enumerate(waves):
         y, x = 44 + _STEP * at, float(_LEFT)
-        parts.append(f'<text x="10" y="{y + 16}">wave {wave}</text>')
+        parts.append(f'<text x="10" y="{y + 16}">wave {wave}: {_boards(len(members))}</text>')
         counts = Counter(each.state for each in members)
         for state in rollout.BOARD_STATES:
             width = _WIDE * counts[state] / len(members)
@@ -104,6 +105,10 @@ def _bar(members: Sequence[BoardState]) -> str:
     most = max(shown, key=lambda state: shown[state])
     shown[most] += _BAR - sum(shown.values())
     return "".join(_SIGN[state] * shown.get(state, 0) for state in rollout.BOARD_STATES)
+
+
+def _boards(count: int) -> str:
+    return "1 board" if count == 1 else f"{count} boards"
 
 
 def _counted(tally: Mapping[str, int]) -> str:
