@@ -32,6 +32,7 @@ from tests.upy.small_network import Server
 
 WAIT_S = 150
 """Long, for a busy machine: what comes comes far sooner."""
+CONNECTIONS = 3
 BOARD = "virtual_ble"
 
 
@@ -85,7 +86,17 @@ class Central:
             await self.device.stop_scanning()
 
     async def connect(self, advertisement: Advertisement | None = None) -> "Peer":
-        """Connect to a board, by default to the next that advertises, and find its characteristics."""
+        """Connect to a board, by default to the next that advertises, and find its characteristics.
+
+        A connection that is lost before that is tried again, as a host does. Raises TimeoutError.
+        """
+        for _ in range(CONNECTIONS):
+            with _lost_connection_is_fine():
+                return await self._connected(advertisement)
+            await self.hang_up()
+        raise TimeoutError(f"no connection held in {CONNECTIONS} attempts")
+
+    async def _connected(self, advertisement: Advertisement | None) -> "Peer":
         seen = advertisement or await self.sighting()
         async with asyncio.timeout(WAIT_S):
             connection = await self.device.connect(seen.address, timeout=None)

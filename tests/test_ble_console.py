@@ -102,7 +102,7 @@ def test_a_technician_sees_and_asks_and_sets_and_the_session_does_not_notice(
         assert "lykta devices" in technician.lykta("ble", "console", "lamp 9", code=1)
         city.start_gateway()
         city.more(3)
-        assert city.wanted_boots() == 1
+        assert city.boots() == 1
 
 
 def test_a_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
