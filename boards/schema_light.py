@@ -24,6 +24,8 @@ class NodeDali(_Table):
     rx_idle: Level | None = None
     address: int | None = Field(default=None, ge=0, le=63)
     """The gear's short address; without it all on the bus are meant."""
+    group: int | None = Field(default=None, ge=0, le=15)
+    """The group of the bus that is this light, where other gear is on it too: levels are for the group."""
 
 
 class NodeMeterPulse(_Table):

@@ -203,6 +203,7 @@ class Service:
         self.at_work = self.knows_time = False
         self.damaged, self.silent_s = False, 0
         self.boots = (1, 1, 0, 0, 0, 0)
+        self.link: object = None
 
     def __getitem__(self, name: str) -> int:
         return self._values[name]

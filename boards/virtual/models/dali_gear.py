@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Control gear on a DALI bus (IEC 62386-101 and -102, and the gear's temperature of part 253).
 
-It decodes the pulses on the bus by itself, obeys direct arc power, OFF, SET FADE TIME (when it comes twice within
-100 ms), DTR0 and DTR1, and answers QUERY STATUS, CONTROL GEAR PRESENT, LAMP FAILURE, ACTUAL LEVEL and READ MEMORY
-LOCATION, and to the commands by which addresses are given; several gears share a bus, and answers that meet are no
-byte. A frame that is not 16 clean bits is not obeyed. Its light is 10 ** ((level - 254) * 3 / 253) of full light.
+It decodes the pulses on the bus by itself, obeys direct arc power, OFF, SET FADE TIME and ADD TO GROUP (when they come
+twice within 100 ms), DTR0 and DTR1, and answers QUERY STATUS, CONTROL GEAR PRESENT, LAMP FAILURE, ACTUAL LEVEL and READ
+MEMORY LOCATION, and to the commands by which addresses are given; several gears share a bus, and answers that meet are
+no byte. A frame that is not 16 clean bits is not obeyed. Its light is 10 ** ((level - 254) * 3 / 253) of full light.
 """
 
 import random
@@ -23,6 +23,7 @@ from boards.virtual.pins import PinBank
 BANK, GEAR_TEMPERATURE, TEMPERATURE_OFFSET = 205, 0x1B, 60
 DTR0, DTR1 = 0xA3, 0xC3
 OFF, SET_FADE_TIME, READ_MEMORY = 0x00, 0x2E, 0xC5
+ADD_TO_GROUP, REMOVE_FROM_GROUP = range(0x60, 0x70), range(0x70, 0x80)
 QUERY_STATUS, QUERY_GEAR, QUERY_LAMP_FAILURE, QUERY_LEVEL = 0x90, 0x91, 0x92, 0xA0
 FULL = 254
 STARTS_S = 0.3
@@ -55,6 +56,7 @@ class Chip:
         self._config, self._pins, self._environment = config, pins, environment
         self.frames = self.broken = 0
         self._dtr = [0, 0]
+        self.groups: set[int] = set()
         self._fade_code = 0
         self._twice: tuple[int, float] | None = None
         self._since_s = environment.now_s()
@@ -98,13 +100,12 @@ class Chip:
             return None
         if 0xA0 <= address <= 0xCB and address & 1:
             return self.addressing.obey(address, command)
-        short = self.addressing.short
-        if address & 0xFE != 0xFE and (short == NO_ADDRESS or address & 0xFE != short << 1):
+        if not self._meant(address & 0xFE):
             return None
         if not address & 1:
             self._go(command, fade=True)
             return None
-        if command == SET_FADE_TIME:
+        if command == SET_FADE_TIME or command in ADD_TO_GROUP or command in REMOVE_FROM_GROUP:
             self._set_twice(command)
             return None
         self._twice = None
@@ -112,6 +113,13 @@ class Chip:
             self._go(0, fade=False)
             return None
         return self._query(command)
+
+    def _meant(self, address: int) -> bool:
+        """Whether a frame is for all, for one of its groups, or for itself alone."""
+        if address & 0xE0 == 0x80:
+            return (address >> 1 & 15) in self.groups
+        short = self.addressing.short
+        return address == 0xFE or (short != NO_ADDRESS and address == short << 1)
 
     def _query(self, command: int) -> int | None:
         dead = self.load.fault("dead_lamp")
@@ -130,8 +138,13 @@ class Chip:
     def _set_twice(self, command: int) -> None:
         now_s = self._environment.now_s()
         if self._twice is not None and self._twice[0] == command and now_s - self._twice[1] <= TWICE_S:
-            self._fade_code = min(15, self._dtr[0])
             self._twice = None
+            if command in ADD_TO_GROUP:
+                self.groups.add(command & 15)
+            elif command in REMOVE_FROM_GROUP:
+                self.groups.discard(command & 15)
+            else:
+                self._fade_code = min(15, self._dtr[0])
         else:
             self._twice = (command, now_s)
 

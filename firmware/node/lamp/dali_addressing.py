@@ -17,6 +17,7 @@ _SEARCH = (0xB100, 0xB300, 0xB500)  # high, middle, low byte
 _PROGRAM = 0xB700
 _VERIFY = 0xB900
 _PRESENT = 0x91  # QUERY CONTROL GEAR PRESENT
+_ADD_TO_GROUP = 0x60  # and the group; twice
 _ALL, _WITHOUT = 0x00, 0xFF  # of INITIALISE
 _HIGHEST = 0xFFFFFF
 _GEAR = 64  # on a bus
@@ -33,10 +34,11 @@ async def present(bus) -> list:
     return found
 
 
-async def assign(bus, anew: bool = False) -> list:
+async def assign(bus, anew: bool = False, group=None) -> list:
     """Give an address to gear without one, or with *anew* to all; return the addresses that were given.
 
-    Raises OSError when the bus is too noisy to find out who is there.
+    Each that gets one is put into *group*, 0 to 15, unless that is None. Raises OSError when the bus is too noisy to
+    find out who is there.
     """
     taken = [] if anew else await present(bus)
     free = [address for address in range(_GEAR) if address not in taken]
@@ -61,6 +63,8 @@ async def assign(bus, anew: bool = False) -> list:
                     raise OSError("DALI: gear does not keep its address")
                 continue
             await bus.send(_WITHDRAW)
+            if group is not None:
+                await bus.send((address << 1 | 1) << 8 | _ADD_TO_GROUP | group, 2)
             given.append(free.pop(0))
     finally:
         await bus.send(_TERMINATE)

@@ -4,7 +4,8 @@
 
 Where a port has a pulse generator (ESP32: RMT) it sends; elsewhere the processor counts microseconds itself. Interrupts
 stay on, so that a radio's moments are not lost: a frame that one of them spoils is sent again. Listening holds the
-processor for 12 ms when nothing answers and for 20 ms when something does.
+processor for 12 ms when nothing answers and for 20 ms when something does, sending without a generator for 14: while a
+radio sends and waits for an answer, whose window would come late, the bus waits.
 """
 
 import asyncio
@@ -21,17 +22,23 @@ _LATE_US = 2500  # listening later than this it could be cut
 _REST_US = 1300  # longer than two halves: the frame is over
 _TRIES = 3
 _LATE_TRIES = 8  # what was not listened to in time says nothing
+_HOLD_MS = 50
+_LONGEST_HOLD_MS = 20000  # the longest frame, RX1 after 15 s, RX2: then the lamp comes first
 BROKEN = -1  # something answered, and could not be understood: two at once, or noise
 
 
 class DaliBus:
-    """*tx* and *rx* are machine.Pins; *tx_idle* and *rx_idle* their levels while the bus rests high."""
+    """*tx* and *rx* are machine.Pins; *tx_idle* and *rx_idle* their levels while the bus rests high.
+
+    ``link`` has ``in_exchange`` where what holds the processor would hurt it.
+    """
 
     def __init__(self, tx, rx, tx_idle: int = 1, rx_idle: int = 1) -> None:
         tx.init(Pin.OUT, value=tx_idle)
         self._tx, self._rx = tx, rx
         self._tx_idle, self._rx_idle = tx_idle, rx_idle
         self._ended_us = time.ticks_us()
+        self.link = None  # type: object
         try:
             made = __import__("esp32").RMT
             self._pulses = made(0, pin=tx, clock_div=80, idle_level=bool(tx_idle))  # a pulse of 1 is a microsecond
@@ -40,6 +47,10 @@ class DaliBus:
 
     async def send(self, frame: int, times: int = 1) -> None:
         """Send a forward frame; settings of gear are obeyed when they come twice within 100 ms."""
+        held_ms = 0
+        while getattr(self.link, "in_exchange", False) and held_ms < _LONGEST_HOLD_MS:
+            await asyncio.sleep_ms(_HOLD_MS)
+            held_ms += _HOLD_MS
         for _ in range(times):
             await asyncio.sleep_ms(max(0, self._left_ms(_APART_MS)))
             self._transmit(frame)

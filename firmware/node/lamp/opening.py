@@ -61,7 +61,8 @@ def _open_dali(board: dict):
     wires = board["dali"]
     idle = (board_int(wires, "tx_idle", 1), board_int(wires, "rx_idle", 1))
     bus = DaliBus(Pin(board_int(wires, "tx")), Pin(board_int(wires, "rx"), Pin.IN), *idle)
-    lamp = DaliLamp(bus, board_int(wires, "address") if "address" in wires else None, relay)
+    address, group = [board_int(wires, name) if name in wires else None for name in ("address", "group")]
+    lamp = DaliLamp(bus, address, relay, group)
     lamp.now(100)
     return lamp
 

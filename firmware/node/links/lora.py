@@ -61,6 +61,7 @@ class LoraLink:
         self.windows = 0
         self.late_windows = 0
         self.faults = 0
+        self.in_exchange = False  # it sends, or waits for a window to open: nothing else may hold the processor
         self._radio = radio
         self._error_us = window_error_us
         self._network: "Any" = None
@@ -112,13 +113,14 @@ class LoraLink:
                 sending = await self._clear_to_send(len(phy), joining)
                 if sending is None or await self._exchange(phy, sending, joining) >= enough:
                     break
+                self.in_exchange = False
             self._faults_in_row = 0
         except RadioError as error:
             self._fault(error)
         finally:
             if joining:
                 self.layer.join_sent()
-            self._sending = False
+            self._sending = self.in_exchange = False
             self._listen_in_background()
 
     async def _clear_to_send(self, length: int, joining: bool):
@@ -138,6 +140,7 @@ class LoraLink:
     async def _exchange(self, phy: bytes, sending, joining: bool) -> int:
         """Send once, open the windows, return what was heard."""
         self._network.alive(_EXCHANGE_MS)
+        self.in_exchange = True
         self.layer.spend(sending, len(phy), joining)
         sf, bw_hz, _ = region.DATA_RATES[sending.dr]
         end_us = await self._radio.transmit(sending.freq_hz, sf, bw_hz, sending.power_dbm, phy)

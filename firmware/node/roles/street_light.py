@@ -56,6 +56,8 @@ class StreetLight:
         )
         self.burning = Burning(self._files)
         service.settings.on_change = self._configured
+        if self.extras is not None and self.extras.gear is not None:
+            self.extras.gear.bus.link = service.link
         self._configured()
 
     def control(self) -> None:
@@ -136,6 +138,8 @@ class StreetLight:
         settings = self._service.settings
         self._lamp.low_pct = settings["min_dim_pct"]
         self._lamp.full_pct = clo_pct(settings["clo"], self.burning.seconds // 3600)
+        if self.extras is not None and self.extras.gear is not None:
+            self.extras.gear.gears = settings["gear_count"]
         self._twilight.limits(settings["on_below_lx"], settings["off_above_lx"])
         self.decision.changed()
 

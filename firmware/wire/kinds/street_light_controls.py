@@ -40,6 +40,7 @@ SETTINGS: "tuple[Setting, ...]" = (
     ("high_v", 35, (0, 500), 264),
     ("tilt_deg", 36, (1, 90), 15),
     ("hot_c", 37, (30, 120), 85),
+    ("gear_count", 38, (0, 16), 0),  # on DALI, from short address 0 on; 0: the one that the board's file names
     ("program_0", 40, _PROGRAM, DUSK_TO_DAWN),
     ("program_1", 41, _PROGRAM, [0, []]),
     ("program_2", 42, _PROGRAM, [0, []]),
