@@ -117,9 +117,9 @@ sensorthings-test: ## the SensorThings output against a service of others, insta
 	@tools/sensorthings.sh
 	@$(BIN)/python -m pytest -n0 -m "" tests/test_sensorthings_service.py $(ARGS)
 
-fuzz: ## INPUTS=10000000 mutated inputs over each of serial, UDP, MQTT and authentic payloads, guided by coverage
+fuzz: ## INPUTS=10000000 mutated inputs over each of serial, UDP, MQTT, authentic payloads and commands, guided by coverage
 	@tools/venv.sh run test fuzz
-	@for target in serial udp mqtt payload; do PYTHONPATH=. $(BIN)/python -m tests.fuzz.run $$target --inputs $(INPUTS) || exit 1; done
+	@for target in serial udp mqtt payload command; do PYTHONPATH=. $(BIN)/python -m tests.fuzz.run $$target --inputs $(INPUTS) || exit 1; done
 
 screenshots: ## pictures of the status page, light and dark, on a desk and on a phone, into build/screenshots
 	@tools/venv.sh run test

@@ -44,4 +44,4 @@ def test_a_target_that_breaks_is_told_with_its_input(seed: int) -> None:
 def test_what_is_authentic_reaches_the_outbox(gateway: targets.Gateway) -> None:
     for data in targets.seeds("payload", gateway.device):
         gateway.payload(data)
-    assert gateway.stages.count("readings", "new") == 2, "the targets do not reach as deep as they should"
+    assert gateway.stages.count("readings", "new") >= 2, "the targets do not reach as deep as they should"
