@@ -3,7 +3,9 @@
 """What a large stock costs: the same 200 devices talk while 1 000 or 1 000 000 are registered and have sessions.
 
 Prints start, memory and CPU per reading for both, and how they compare; keeps the run in
-``benchmarks/results/stock.json``. The rows of idle devices are copies of a real one's under other names.
+``benchmarks/results/stock.json``. The rows of idle devices are copies of a real one's under other names. Starts and
+readings of both take turns, so that what else the computer does falls on both; each start finds nothing of the
+databases in memory, as after a reboot, and CPU time says what it costs on a computer that has other work.
 LYKTA_BENCH_STOCK: the sizes.
 """
 
@@ -17,8 +19,9 @@ import sys
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,11 +45,13 @@ class Result:
     """One stock."""
 
     devices: int
-    start_s: float
-    rss_mb: float
-    cpu_us: list[float]
+    start_s: list[float] = field(default_factory=list)
+    """From the command to the open socket, by the clock on the wall."""
+    start_cpu_s: list[float] = field(default_factory=list)
+    rss_mb: float = 0.0
+    cpu_us: list[float] = field(default_factory=list)
     """Per reading, of each round."""
-    disk_mb: float
+    disk_mb: int = 0
 
 
 def multiply(load: Load, count: int) -> None:
@@ -80,39 +85,84 @@ def multiply(load: Load, count: int) -> None:
         sessions.commit()
 
 
-def run(count: int, folder: Path, port: int) -> Result:
-    """One daemon."""
-    load = make_city(folder / "city", TALKING, port)
-    multiply(load, count - TALKING)
-    frames = datagrams(load, 2 * TALKING + ROUNDS * READINGS)
-    began = time.monotonic()
-    gateway = Gateway(load)
-    start_s = time.monotonic() - began
+class Stock:
+    """One city and its daemon, which is started again and again and then stays."""
+
+    def __init__(self, count: int, folder: Path, port: int) -> None:
+        self.result = Result(count)
+        self.load = make_city(folder / "city", TALKING, port)
+        multiply(self.load, count - TALKING)
+        self.frames = iter(datagrams(self.load, 2 * TALKING + ROUNDS * READINGS))
+        self.databases = list(self.load.folder.rglob("*.db"))
+        self.result.disk_mb = round(sum(path.stat().st_size for path in self.databases) / 1e6)
+        self.gateway: Gateway | None = None
+
+    def start(self) -> None:
+        """Start it anew, with cold files."""
+        self.stop()
+        (self.load.folder / "log").unlink(missing_ok=True)
+        os.sync()
+        for path in self.databases:
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        began = time.monotonic()
+        self.gateway = Gateway(self.load)
+        self.result.start_s.append(round(time.monotonic() - began, 2))
+        self.result.start_cpu_s.append(round(self.gateway.cpu_s, 2))
+
+    def talk(self, count: int, per_s: int) -> float:
+        """Send readings; return the CPU time of one, in microseconds."""
+        assert self.gateway is not None
+        before, cpu_s = settled(self.gateway), self.gateway.cpu_s
+        send(self.load, list(islice(self.frames, count)), per_s)
+        stored = settled(self.gateway) - before
+        assert stored == count, f"{stored} of {count} readings were stored"
+        return round((self.gateway.cpu_s - cpu_s) * 1e6 / count, 1)
+
+    def round(self) -> None:
+        """One measurement."""
+        assert self.gateway is not None
+        self.result.cpu_us.append(self.talk(READINGS, RATE))
+        self.result.rss_mb = round(self.gateway.rss_mb, 1)
+
+    def stop(self) -> None:
+        """End the daemon, if there is one."""
+        if self.gateway is not None:
+            self.gateway.stop()
+            self.gateway = None
+
+
+def measured(folder: Path, port: int) -> list[Result]:
+    """All stocks, in turns."""
+    stocks = [Stock(size, folder / str(size), port) for size in SIZES]
     try:
-        send(load, frames[: 2 * TALKING], 200)
-        at, cpu_us = 2 * TALKING, []
         for _ in range(ROUNDS):
-            before, cpu_s = settled(gateway), gateway.cpu_s
-            send(load, frames[at : at + READINGS], RATE)
-            cpu_us.append(round((settled(gateway) - before) and (gateway.cpu_s - cpu_s) * 1e6 / READINGS, 1))
-            at += READINGS
-        size = sum(path.stat().st_size for path in load.folder.rglob("*.db")) / 1e6
-        return Result(count, round(start_s, 2), round(gateway.rss_mb, 1), cpu_us, round(size))
+            for stock in stocks:
+                stock.start()
+        for stock in stocks:
+            stock.talk(2 * TALKING, 200)
+        for _ in range(ROUNDS):
+            for stock in stocks:
+                stock.round()
     finally:
-        gateway.stop()
+        for stock in stocks:
+            stock.stop()
+    return [stock.result for stock in stocks]
 
 
 def main() -> None:
     """Each stock once."""
-    results = []
-    for count in SIZES:
-        with tempfile.TemporaryDirectory() as name, broker(Path(name)) as port:
-            results.append(run(count, Path(name), port))
-            print(asdict(results[-1]), flush=True)
+    with tempfile.TemporaryDirectory() as name, broker(Path(name)) as port:
+        results = measured(Path(name), port)
+    for result in results:
+        print(asdict(result), flush=True)
     small, large = results[0], results[-1]
     cpu = min(large.cpu_us) / min(small.cpu_us)
     idle_bytes = (large.rss_mb - small.rss_mb) * 1e6 / max(1, large.devices - small.devices)
-    print(f"CPU per reading {cpu:.2f} times, start {large.start_s:.1f} s, {idle_bytes:.0f} bytes of memory per device")
+    print(
+        f"CPU per reading {cpu:.2f} times, start {min(large.start_s):.1f} to {max(large.start_s):.1f} s "
+        f"({min(large.start_cpu_s):.1f} s of CPU), {idle_bytes:.0f} bytes of memory per device"
+    )
     entry = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}",
