@@ -81,6 +81,9 @@ def test_what_the_gateway_says_is_on_the_page(browser: Browser, page: Page) -> N
         assert part in text, part
     assert tab.locator("#map circle").count() == 4
     assert tab.locator("#map path.gateway").count() == 2
+    assert tab.locator("#map text").all_text_contents()[0] == "Storgatan 1", "few places have their names beside them"
+    assert tab.locator("#map circle.late").count() == 0
+    assert "now, at most" in tab.inner_text("#plots")
     assert tab.get_by_role("img", name="Frames heard").count() == 1
     assert tab.locator("#problems").is_hidden()
     tab.context.close()
@@ -100,6 +103,8 @@ def test_news_come_by_themselves_and_silence_is_told(browser: Browser, page: Pag
         assert "latform city is not connected" in tab.inner_text("#problem-list")  # the page writes it with a capital
         assert tab.evaluate("document.querySelector('#refused li').mine") == "kept", "what did not change was replaced"
         assert "away for 40 min" in link.inner_text()
+        assert tab.locator("#platforms .state.bad").count() == 1, "what is an error above is one below"
+        assert "812" in tab.inner_text("#path li.stuck:last-child")
         assert "Lykta" in tab.title()
         assert said == [], "the browser complained"
     finally:

@@ -9,6 +9,8 @@ import { age, bytes, count, field, plain, plural } from "./words.js";
 const SILENT_MS = 8000;
 const LATE_S = 3600;
 const SHOWN_FIELDS = 6;
+const WAITED_LONG_S = 900; // health.py calls it an error then
+const NARROW = matchMedia("(max-width: 40rem)");
 let heardAt = 0;
 
 function verdict(found) {
@@ -53,16 +55,16 @@ function showPath(found) {
     step("Refused", count(Object.values(refused).reduce((sum, number) => sum + number, 0)), "frames since the start"),
     step("Stored", count(readings.new ?? 0), `readings; ${plural(frames.receipts ?? 0, "receipt")} given`, stuck.has("intake and disk")),
     step("Outbox", bytes(found.outbox.used_bytes), `of ${bytes(found.outbox.max_bytes)} in use`),
-    step("Waiting", count(waiting), waiting ? `${waiting === 1 ? "envelope" : "envelopes"}, ${oldest < 2 ? "stored just now" : `the oldest for ${age(oldest)}`}` : "everything was delivered"),
+    step("Waiting", count(waiting), waiting ? `${waiting === 1 ? "envelope" : "envelopes"}, ${oldest < 2 ? "stored just now" : `the oldest for ${age(oldest)}`}` : "everything was delivered", found.platforms.some(waitsLong)),
   ]);
 }
 
 function showPlots(found) {
   const { every_s: every, frames_per_s: frames, readings_per_s: readings, queued_frames: queued } = found.history;
   fill(byId("plots"), [
-    curve("Frames heard", "/s", frames, every, 180),
-    curve("Readings stored", "/s", readings, every, 180),
-    curve("Frames in the queue", "frames", queued, every, 180),
+    curve("Frames heard", " /s", frames, every, 180),
+    curve("Readings stored", " /s", readings, every, 180),
+    curve("Frames in the queue", "", queued, every, 180),
   ]);
 }
 
@@ -81,10 +83,12 @@ function showLinks(found) {
   }));
 }
 
+const waitsLong = (platform) => !platform.connected && (platform.oldest_waiting_s ?? 0) > WAITED_LONG_S;
+
 function showPlatforms(found) {
   fill(byId("platforms"), found.platforms.length ? found.platforms.map((platform) =>
     make("li", {},
-      make("div", { class: "head" }, make("b", {}, platform.name), state(platform.connected, "connected", "not connected", "warn")),
+      make("div", { class: "head" }, make("b", {}, platform.name), state(platform.connected, "connected", "not connected", waitsLong(platform) ? "bad" : "warn")),
       make("p", { class: "quiet" }, `${platform.type}; ${platform.in_flight} on their way, ` + (platform.waiting_envelopes
         ? `${plural(platform.waiting_envelopes, "envelope")} waiting${platform.oldest_waiting_s > 2 ? `, the oldest for ${age(platform.oldest_waiting_s)}` : ""}`
         : "nothing waits")))) : [make("li", { class: "quiet" }, "None is configured: readings stay in the outbox.")]);
@@ -106,7 +110,7 @@ function row(device, now) {
     make("td", { "data-name": "Last reading", class: "reading" }, values || "–", make("small", {}, measured)),
     make("td", { "data-name": "Signal" }, signal, make("small", {}, radio)),
     make("td", { "data-name": "Battery", class: "short" }, battery(device)),
-    make("td", { "data-name": "Held up to", class: "number" }, count(device.held), device.held_above ? make("small", {}, `and ${device.held_above} above`) : null));
+    make("td", { "data-name": "Stored up to", class: "number" }, count(device.held), device.held_above ? make("small", {}, `and ${device.held_above} above`) : null));
 }
 
 function showDevices(found) {
@@ -123,7 +127,7 @@ function showDevices(found) {
     }
   }
   byId("map").hidden = places.length === 0;
-  if (places.length) fill(byId("map"), [map(places)]);
+  if (places.length) fill(byId("map"), [map(places, NARROW.matches)]);
 }
 
 function gauge(name, text, share, high) {

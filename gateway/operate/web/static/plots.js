@@ -7,6 +7,7 @@ import { age, plain, rate } from "./words.js";
 
 const WIDTH = 300;
 const HEIGHT = 60;
+const MOST_NAMES = 15; // more would hide each other
 
 export function curve(title, unit, values, everySeconds, spread) {
   const latest = values.at(-1) ?? 0;
@@ -14,7 +15,7 @@ export function curve(title, unit, values, everySeconds, spread) {
   const step = WIDTH / Math.max(1, spread - 1);
   const first = WIDTH - step * (values.length - 1);
   const points = values.map((value, index) => `${(first + index * step).toFixed(1)},${(HEIGHT - (value / top) * (HEIGHT - 6)).toFixed(1)}`);
-  const label = `${title}: now ${rate(latest)} ${unit}, highest ${rate(Math.max(...values, 0))} ${unit} in ${age(values.length * everySeconds)}`;
+  const label = `${title}: now ${rate(latest)}${unit}, highest ${rate(Math.max(...values, 0))}${unit} in ${age(values.length * everySeconds)}`;
   const shape = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
     draw("line", { class: "axis", x1: 0, y1: HEIGHT, x2: WIDTH, y2: HEIGHT }));
   if (points.length > 1) {
@@ -23,7 +24,8 @@ export function curve(title, unit, values, everySeconds, spread) {
       draw("polyline", { class: "curve", points: points.join(" ") }),
     );
   }
-  return make("figure", {}, make("figcaption", {}, make("span", {}, title), make("b", {}, `${rate(latest)} ${unit}`)), shape);
+  return make("figure", {}, make("figcaption", {}, make("span", {}, title),
+    make("span", { class: "figures" }, make("b", {}, `${rate(latest)}${unit}`), ` now, at most ${rate(Math.max(...values, 0))}`)), shape);
 }
 
 export function bar(share, label, high = share > 0.8) {
@@ -33,33 +35,42 @@ export function bar(share, label, high = share > 0.8) {
       draw("rect", { x: 0, y: 0, width, height: 1 })));
 }
 
-// Places on a plain grid: equirectangular around their middle, which is true enough for one city.
-export function map(places) {
+// Places on a plain grid: equirectangular around their middle, which is true enough for one city. A narrow one, for
+// phones, has half the width, so that its marks and names are twice as large beside it.
+export function map(places, narrow) {
+  const wide = narrow ? 500 : 1000;
+  const high = 400;
   const middle = places.reduce((sum, place) => sum + place.latitude, 0) / places.length;
   const squeeze = Math.cos((middle * Math.PI) / 180);
   const xs = places.map((place) => place.longitude * squeeze);
   const ys = places.map((place) => -place.latitude);
-  const size = Math.max(Math.max(...xs) - Math.min(...xs), (Math.max(...ys) - Math.min(...ys)) * 2.5, 1e-4) * 1.25;
-  const scale = 1000 / size;
+  const size = Math.max(Math.max(...xs) - Math.min(...xs), ((Math.max(...ys) - Math.min(...ys)) * wide) / high, 1e-4) * 1.25;
+  const scale = wide / size;
   const centre = [(Math.max(...xs) + Math.min(...xs)) / 2, (Math.max(...ys) + Math.min(...ys)) / 2];
-  const x = (place, index) => (500 + (xs[index] - centre[0]) * scale).toFixed(1);
-  const y = (place, index) => (200 + (ys[index] - centre[1]) * scale).toFixed(1);
-  const metres = roundDown((size * 111195) / 6);
-  const square = (metres / (size * 111195)) * 1000;
+  const metres = roundDown((size * 111195) / (narrow ? 4 : 6));
+  const square = (metres / (size * 111195)) * wide;
   const lines = [];
-  for (let at = square; at < 1000; at += square) lines.push(draw("line", { class: "grid", x1: at, y1: 0, x2: at, y2: 400 }));
-  for (let at = square; at < 400; at += square) lines.push(draw("line", { class: "grid", x1: 0, y1: at, x2: 1000, y2: at }));
-  const dots = places.map((place, index) => {
-    const title = draw("title", {}, `${place.name}, ${place.says}`);
-    if (place.isGateway) {
-      return draw("path", { class: "gateway", d: `M${x(place, index)} ${y(place, index)}m0 -10l9 16h-18z` }, title);
-    }
-    return draw("circle", { class: place.late ? "device late" : "device", cx: x(place, index), cy: y(place, index), r: 7 }, title);
+  for (let at = square; at < wide; at += square) lines.push(draw("line", { class: "grid", x1: at, y1: 0, x2: at, y2: high }));
+  for (let at = square; at < high; at += square) lines.push(draw("line", { class: "grid", x1: 0, y1: at, x2: wide, y2: at }));
+  const marks = places.map((place, index) =>
+    mark(place, wide / 2 + (xs[index] - centre[0]) * scale, high / 2 + (ys[index] - centre[1]) * scale));
+  const names = places.length > MOST_NAMES ? [] : places.filter((place) => !place.isGateway).map((place) => {
+    const index = places.indexOf(place);
+    const x = wide / 2 + (xs[index] - centre[0]) * scale;
+    const left = x > wide * 0.8;
+    return draw("text", { x: (x + (left ? -12 : 12)).toFixed(1), y: (high / 2 + (ys[index] - centre[1]) * scale + 4).toFixed(1), "text-anchor": left ? "end" : "start", "aria-hidden": "true" }, place.name);
   });
   const what = `Map: ${places.filter((place) => !place.isGateway).length} devices and ${places.filter((place) => place.isGateway).length} gateways`;
   const scaleText = metres >= 1000 ? `${metres / 1000} km` : `${metres} m`;
-  const shape = draw("svg", { viewBox: "0 0 1000 400", role: "img", "aria-label": `${plain(what)}; the list below says the same.` }, ...lines, ...dots);
-  return make("figure", {}, shape, make("figcaption", {}, `One square is ${scaleText} wide. Triangles are packet forwarders.`));
+  const late = places.some((place) => place.late) ? " Rings are devices that were not heard for an hour." : "";
+  const shape = draw("svg", { viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": `${plain(what)}; the list below says the same.` }, ...lines, ...names, ...marks);
+  return make("figure", {}, shape, make("figcaption", {}, `One square is ${scaleText} wide. Triangles are packet forwarders.${late}`));
+}
+
+function mark(place, x, y) {
+  const title = draw("title", {}, `${place.name}, ${place.says}`);
+  if (place.isGateway) return draw("path", { class: "gateway", d: `M${x.toFixed(1)} ${y.toFixed(1)}m0 -10l9 16h-18z` }, title);
+  return draw("circle", { class: place.late ? "device late" : "device", cx: x.toFixed(1), cy: y.toFixed(1), r: 7 }, title);
 }
 
 // 1, 2 or 5 with zeros behind it: a scale that can be read.
