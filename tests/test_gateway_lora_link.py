@@ -72,6 +72,25 @@ def test_push_ack_is_sent_before_processing() -> None:
     run(body())
 
 
+def test_forwarders_that_vanish_before_their_answer_do_not_close_the_socket() -> None:
+    """Each answer to nobody comes back as an ICMP error, and other servers stopped to read after one."""
+
+    async def body() -> None:
+        async with running() as rig:
+            for _ in range(100):
+                one = rig.forwarder()
+                one.push(push_body(rxpk()))
+                one.close()
+            await rig.until_counted("uplink", 100)
+            other_one = rig.forwarder(B)
+            await other_one.pull()
+            token = other_one.push(push_body(rxpk()))
+            assert (await receive(other_one.up))[:4] == bytes([2, *token.to_bytes(2, "big"), other.PUSH_ACK])
+            await rig.until_counted("uplink", 101)
+
+    run(body())
+
+
 def test_a_gateway_that_is_not_registered_gets_nothing() -> None:
     async def body() -> None:
         async with running() as rig:

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateways' duty cycle: never above the law's limit in any hour; the urgent are served when others wait."""
 
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +75,23 @@ def test_a_restart_does_not_give_the_hour_anew(tmp_path: Path) -> None:
     for damage in ("", "{}", "[1]", '{"at": "x", "spent": []}', '{"at": 1, "spent": [[1]]}'):
         path.write_text(damage)
         state_files.restore_duty(path, DutyBudget(), 0.0, 0.0)
+
+
+def test_a_small_file_is_on_disk_before_it_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut leaves an empty file where the old one was."""
+    path = tmp_path / "duty.json"
+    path.write_text('"old"')
+    synced: list[tuple[str, str]] = []
+    sync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        sync(descriptor)
+        synced.append((Path(f"/proc/self/fd/{descriptor}").read_text(), path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    state_files.save(path, "new")
+    assert synced == [('"new"', '"old"')]
+    assert state_files.load(path) == "new"
 
 
 @given(

@@ -142,6 +142,22 @@ def test_a_full_outbox_stops_accepting_drops_nothing_and_goes_on_when_there_is_r
         assert outbox.receipt(device(1)).contiguous == seq + 1
 
 
+def test_a_file_that_an_outage_made_large_is_small_again_when_all_was_delivered(path: Path) -> None:
+    clock = TestClock()
+    with closing(open_outbox(path, clock, keep_published_s=0.0)) as outbox:
+        for seq in range(1, 20_001, 100):
+            outbox.accept([arrival(1, *range(seq, seq + 100))])
+        outbox._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        large = path.stat().st_size
+        took(outbox, outbox.last(), 20_000)
+        clock.sleep(60)
+        while outbox.prune():
+            pass
+        outbox._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert path.stat().st_size < large / 5, "what is free was not given back to the file system"
+        assert outbox.accept([arrival(1, 20_001)]).new == 1
+
+
 def test_a_full_disk_changes_nothing_and_passes(path: Path) -> None:
     """SQLite itself says `database or disk is full` when the file may not grow: the same error as ENOSPC."""
     with closing(open_outbox(path)) as outbox:

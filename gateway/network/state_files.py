@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,9 +19,12 @@ QUARANTINE_FILE = "quarantine.json"
 
 
 def save(path: Path, content: object) -> None:
-    """Write JSON, whole or not at all. Raises OSError."""
+    """Write JSON, whole or not at all; what is renamed before it is on disk may be empty afterwards. Raises OSError."""
     temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 
