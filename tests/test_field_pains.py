@@ -4,9 +4,11 @@
 
 import asyncio
 import random
+import re
 import socket
 import threading
 from collections import Counter
+from pathlib import Path
 
 import psutil
 import pytest
@@ -18,9 +20,30 @@ from tests.conftest import Mosquitto
 from tests.gateway_rig import City, Daemon, Port, Subscriber, until
 from tests.test_gateway_mqtt import _tls_files
 
+ROOT = Path(__file__).resolve().parent.parent
 FLEET = 5000
 RETRY_MAX_S = 15.0
 OUTAGE_S = 600
+
+
+def test_the_guide_names_a_test_for_each_pain_and_every_one_exists() -> None:
+    guide = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("## What other gateways")[2]
+    rows = [line.strip("|").split("|") for line in guide.splitlines() if line.startswith("| ")][2:]
+    pains = [(what, shown) for what, shown in rows if not what.strip().startswith("**")]
+    assert len(pains) >= 30
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)
+    }
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    for what, shown in pains:
+        named = re.findall(r"`([^`]+)`", shown)
+        assert named, what
+        for name in named:
+            kind, _, target = name.partition(" ")
+            there = target in targets if kind == "make" else name in defined or (ROOT / name).is_file()
+            assert there, f"{what.strip()}: there is no {name}"
 
 
 def test_five_thousand_gateways_do_not_come_back_in_the_same_second(rng: random.Random) -> None:
