@@ -8,7 +8,7 @@ what the cell loses by itself. docs/battery.md says where each figure comes from
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from firmware.wire.airtime import symbol_us, time_on_air_us
@@ -116,11 +116,48 @@ ROLES: Final = {
         0.0,
         0.0,
         0.0,
-        0.26,
+        0.0,
         44,
         0.25,
-        "RM3100 260 uA (PNI data sheet, three axes at 37 Hz); the role looks 50 times a second",
+        "the role looks 50 times a second",
         True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What a traffic sensor looks at the road with; *standing_ma* at 3.6 V, all the time."""
+
+    title: str
+    standing_ma: float
+    source: str
+
+
+DETECTORS: Final = {
+    "field": Detector("a magnetometer (rm3100)", 0.26, "RM3100 260 uA (PNI data sheet, three axes at 37 Hz)"),
+    "contact": Detector("contacts of loop detectors", 0.0, "the detectors have a supply of their own"),
+    "radar": Detector("a radar (ops243)", 525.0, "OPS243-A some 1.7 W, through a converter of 90 %: an estimate"),
+}
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What a role that never sleeps would be with other hardware or firmware. None of it is built."""
+
+    what: str
+    awake_s: float
+    """Of a day, instead of all of it."""
+    detector: str
+    processor: str | None = None
+    """None: the one that is asked about."""
+
+
+REMEDIES: Final = {
+    "traffic": (
+        Remedy("loop contacts that wake it, 5 ms for each of four edges of 5000 vehicles a day", 100.0, "contact"),
+        Remedy("a magnetometer and light sleep between looks of 1 ms, 50 a second", 4320.0, "field"),
+        Remedy("the same on a processor that keeps its memory at 3 uA", 4320.0, "field", "stm32l4"),
     ),
 }
 
@@ -143,6 +180,8 @@ class Setting:
     asleep_look_s: int = 300
     openings_a_day: int = 65
     """Each wakes it from deep sleep: an ordinary day of boards/virtual/models/_bin.py."""
+    detector: str = "field"
+    """Of a traffic sensor."""
 
 
 @dataclass(frozen=True)
@@ -202,10 +241,28 @@ def budget(setting: Setting, data_rate: int) -> Budget:
         "sleeping": (_DAY_S - awake_s) * (sleep_ma + radio.sleep_ma) + _DAY_S * role.standing_ma,
         "always awake": _DAY_S * chip.active_ma if role.always_awake else 0.0,
     }
+    if role.always_awake:
+        parts["the detector"] = _DAY_S * _pick("detector", DETECTORS, setting.detector).standing_ma
     parts_mah = {name: mas / 3600.0 for name, mas in parts.items()}
     lost_mah = cells.ah * 1000 * cells.self_discharge_per_year / 365.25
     parts_mah["self-discharge"] = lost_mah
     return Budget(parts_mah, cells.ah * 1000 * cells.usable / sum(parts_mah.values()) / 365.25)
+
+
+def remedies(setting: Setting, data_rate: int) -> list[tuple[str, Budget]]:
+    """What would let a role that never sleeps last longer, each with what a day would take then."""
+    cells = _pick("cells", CELLS, setting.cells)
+    radio = _pick("radio", RADIOS, setting.radio)
+    found = []
+    for remedy in REMEDIES.get(setting.kind, ()):
+        chip = _pick("processor", PROCESSORS, remedy.processor or setting.processor)
+        parts = dict(budget(replace(setting, processor=remedy.processor or setting.processor), data_rate).parts_mah)
+        del parts["always awake"]
+        parts["looking at the road"] = remedy.awake_s * chip.active_ma / 3600.0
+        parts["sleeping"] = (_DAY_S - remedy.awake_s) * (chip.sleep_ma + radio.sleep_ma) / 3600.0
+        parts["the detector"] = _DAY_S * DETECTORS[remedy.detector].standing_ma / 3600.0
+        found.append((remedy.what, Budget(parts, cells.ah * 1000 * cells.usable / sum(parts.values()) / 365.25)))
+    return found
 
 
 def airtime_s(payload_bytes: int, data_rate: int) -> float:

@@ -9,7 +9,18 @@ import pytest
 
 from benchmarks import bench_awake, bench_payload
 from firmware.wire.kinds import waste_bin_controls
-from provisioning.battery import CELLS, PROCESSORS, RADIOS, ROLES, Setting, airtime_s, budget, windows_s
+from provisioning.battery import (
+    CELLS,
+    DETECTORS,
+    PROCESSORS,
+    RADIOS,
+    ROLES,
+    Setting,
+    airtime_s,
+    budget,
+    remedies,
+    windows_s,
+)
 from provisioning.cli import main
 from provisioning.errors import BoardError
 
@@ -72,11 +83,27 @@ def test_a_traffic_sensor_that_looks_fifty_times_a_second_needs_the_mains_or_the
     day = budget(Setting(kind="traffic", interval_s=300), SF9)
     assert day.years < 0.1
     assert day.parts_mah["always awake"] > 0.9 * day.total_mah
+    radar = budget(Setting(kind="traffic", interval_s=300, detector="radar"), SF9)
+    assert radar.parts_mah["the detector"] > radar.parts_mah["always awake"]
     assert ROLES["traffic"].reading_bytes == bench_payload.ours("traffic", bench_payload.TYPICAL["traffic"])
 
 
+def test_what_stops_a_traffic_sensor_and_what_would_help_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    setting = Setting(kind="traffic", interval_s=300)
+    loops, light_sleep, keeps_memory = (day.years for _, day in remedies(setting, SF9))
+    assert budget(setting, SF9).years < light_sleep < min(loops, keeps_memory)
+    assert main(["battery", "--kind", "traffic", "--interval-min", "5"]) == 0
+    told = capsys.readouterr().out
+    assert "what stops it: always awake (648 mAh a day)" in told
+    assert f"{loops:6.1f}  loop contacts that wake it" in told
+    assert main(["battery", "--kind", "traffic", "--detector", "radar"]) == 0
+    assert "what stops it: the detector (12600 mAh a day)" in capsys.readouterr().out
+    assert main(["battery", "--kind", "traffic", "--detector", "eyes"]) == 1
+    assert remedies(Setting(), SF9) == []
+
+
 def test_every_figure_has_a_source() -> None:
-    for table in (PROCESSORS, RADIOS, CELLS, ROLES):
+    for table in (PROCESSORS, RADIOS, CELLS, ROLES, DETECTORS):
         assert all(entry.source for entry in table.values())  # type: ignore[attr-defined]
 
 

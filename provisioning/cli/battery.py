@@ -12,6 +12,8 @@ import typer
 from provisioning import battery as model
 from provisioning.cli.output import say
 
+_SF9 = 3  # as a data rate
+
 
 def battery(
     kind: Annotated[str, typer.Option("--kind", help=f"What it is: {', '.join(model.ROLES)}.")] = "waste_bin",
@@ -31,6 +33,9 @@ def battery(
     sleep: Annotated[
         str | None, typer.Option("--sleep", help="light or deep; without it, deep where the processor can.")
     ] = None,
+    detector: Annotated[
+        str, typer.Option("--detector", help=f"Of a traffic sensor: {', '.join(model.DETECTORS)}.")
+    ] = "field",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Say how many years a battery lasts, for each interval and data rate, and what takes it."""
@@ -41,12 +46,14 @@ def battery(
             readings_per_frame=per_frame,
             sleep=sleep,
             asleep_look_s=asleep_look_s,
+            detector=detector,
         )
         rows[minutes] = {f"SF{12 - dr}": model.budget(setting, dr) for dr in range(5, -1, -1)}
     if as_json:
         years = {str(m): {sf: round(each.years, 2) for sf, each in row.items()} for m, row in rows.items()}
         parts = {str(m): {k: round(v, 4) for k, v in row["SF9"].parts_mah.items()} for m, row in rows.items()}
-        say(json.dumps({"years": years, "mah_a_day_at_sf9": parts}, indent=2))
+        would = {what: round(day.years, 2) for what, day in model.remedies(setting, _SF9)}
+        say(json.dumps({"years": years, "mah_a_day_at_sf9": parts, "years_with": would}, indent=2))
         return
     chip, radio_, held = model.PROCESSORS[processor], model.RADIOS[radio], model.CELLS[cells]
     say(f"{kind.replace('_', ' ')}: {chip.title}, {radio_.title} at 14 dBm, {held.title}")
@@ -58,4 +65,21 @@ def battery(
     for name, mah in sorted(row["SF9"].parts_mah.items(), key=lambda part: -part[1]):
         if mah:
             say(f"  {name:<26}{mah:8.3f}")
-    say(f"from: {chip.source}; {radio_.source}; {held.source}; {model.ROLES[kind].source}")
+    _say_what_stops_it(setting)
+    sources = [chip.source, radio_.source, held.source, model.ROLES[kind].source]
+    if model.ROLES[kind].always_awake:
+        sources.append(model.DETECTORS[detector].source)
+    say(f"from: {'; '.join(sources)}")
+
+
+def _say_what_stops_it(setting: model.Setting) -> None:
+    """Of a role that never sleeps: why it does not last, and what would have to be another."""
+    if not model.ROLES[setting.kind].always_awake:
+        return
+    day = model.budget(setting, _SF9)
+    used = sorted(day.parts_mah.items(), key=lambda part: -part[1])[:2]
+    takes = " and ".join(f"{name} ({mah:.0f} mAh a day)" for name, mah in used if mah > day.total_mah / 20)
+    say(f"what stops it: {takes}. It needs {day.total_mah * 3.6 / 1000:.1f} Wh a day: the mains, or the sun.")
+    say(f"what would help, of which nothing is built, years at SF9, every {setting.interval_s // 60} min:")
+    for what, would in model.remedies(setting, _SF9):
+        say(f"  {would.years:6.1f}  {what}")

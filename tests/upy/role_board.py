@@ -52,6 +52,7 @@ def interrupts():
     """With the heap locked an allocation is a MemoryError."""
     from utime import ticks_diff
 
+    from firmware.node.radio.base import LoraRadio
     from firmware.node.sensors._pulse_meter import PulseMeter
     from firmware.node.sensors.contact import Contact
     from firmware.node.sensors.lis3dh import Lis3dh
@@ -62,7 +63,10 @@ def interrupts():
     tilt = Lis3dh(None, 0x19, moved)
     pulse = Pin()
     meter = PulseMeter(pulse, Pin(), Pin(), 1, (1.0, 1.0, 1.0))
-    handlers = (pin.handler, moved.handler, pulse.handler)
+    dio = Pin()
+    radio = LoraRadio()
+    radio.watch(dio)
+    handlers = (pin.handler, moved.handler, pulse.handler, dio.handler)
     micropython.heap_lock()
     try:
         for n in range(100):
@@ -71,6 +75,7 @@ def interrupts():
             handlers[0](pin)
             handlers[1](moved)
             handlers[2](pulse)
+            handlers[3](dio)
     finally:
         micropython.heap_unlock()
     edges = contact.edges()
@@ -80,6 +85,7 @@ def interrupts():
         assert ticks_diff(edges[i][0], edges[i - 1][0]) == 1, edges
         assert edges[i][1] != edges[i - 1][1]
     assert tilt._count == 100
+    assert radio._fired and ticks_diff(sim_time.clock.now_us, radio._irq_us) == 0
     assert meter.pulses == 100 and meter._cf.period_us == 1000
 
 
