@@ -10,7 +10,7 @@ import pytest
 
 from boards.virtual.models import _bin
 from firmware.wire import readings
-from firmware.wire.kinds import waste_bin
+from firmware.wire.kinds import waste_bin, waste_bin_controls
 from tests.sim_bench import Bench, play
 
 SEED = 11
@@ -166,7 +166,49 @@ def test_self_test_names_what_is_broken() -> None:
 
     play("virtual_waste_bin", "waste_bin", "week", SEED, script)
     assert set(results[0].values()) == {0}
-    assert results[1] == {"ultrasonic": 1, "optical": 0, "thermometer": 0, "tilt": 1, "battery": 1}
+    assert results[1] == {"ultrasonic": 1, "optical": 0, "thermometer": 0, "tilt": 1, "battery": 1, "mount": 0}
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "straight"),
+    [
+        ({}, {}, True),
+        ({"bin_tilt_deg": 12.0}, {}, True),
+        ({"bin_tilt_deg": 30.0}, {}, False),
+        ({"bin_tilt_deg": 30.0}, {"in_lid": 1}, True),  # a lid that somebody holds open
+        ({"content_mm": 1090.0}, {}, True),  # over the rim is full, not crooked
+        ({"content_mm": 0.0}, {"height_mm": 700}, False),  # it looks past the bottom, or the depth is wrong
+        ({"content_mm": 300.0, "tof_dirt": 0.6}, {}, False),  # sound and light see different things
+    ],
+)
+def test_how_it_hangs_is_judged_by_the_self_test(
+    values: dict[str, float], settings: dict[str, int], straight: bool
+) -> None:
+    results: list[dict[str, int]] = []
+
+    async def script(bench: Bench) -> None:
+        for name, value in values.items():
+            bench.environment.hold(name, value)
+        bench.service.change(**settings)
+        results.append(await bench.role.self_test())
+
+    play("virtual_waste_bin", "waste_bin", "still", SEED, script)
+    assert results[0]["mount"] == (0 if straight else 1)
+    assert "mount" in {name for name, _ in waste_bin_controls.COMPONENTS}
+
+
+def test_a_range_finder_that_sees_now_this_and_now_that_is_mounted_badly(monkeypatch: pytest.MonkeyPatch) -> None:
+    results: list[dict[str, int]] = []
+
+    async def script(bench: Bench) -> None:
+        async def edge(driver: object, count: int) -> list[int]:
+            return [(400, 900)[n % 2] for n in range(count)]
+
+        monkeypatch.setattr(bench.role, "ranges_mm", edge)
+        results.append(await bench.role.self_test())
+
+    play("virtual_waste_bin", "waste_bin", "still", SEED, script)
+    assert (results[0]["ultrasonic"], results[0]["mount"]) == (0, 1)
 
 
 @pytest.mark.parametrize("ahead_ms", [0, 50, 150, 250, 400, 600])

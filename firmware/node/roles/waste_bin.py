@@ -27,10 +27,7 @@ _GOOD_LOOKS = 12  # and so many good ones end it: what fails slowly works now an
 _EVERYTHING_EVERY = 24  # readings
 _FIRE_INTERVAL_MS = 60000
 _MAX_RANGE_MM = 10000
-_DEAD_MV = 2000
-_WORKS, _BROKEN = 0, 1
 _OPTICAL = "vl53l1x"
-_COMPONENT = {_OPTICAL: "optical", "range": "ultrasonic", "temperature": "thermometer"}
 
 
 class WasteBin:
@@ -39,7 +36,7 @@ class WasteBin:
     sleeps = True
 
     def __init__(self, sensors: list, files, board: "dict | None" = None) -> None:
-        self._sensors = sensors
+        self.sensors = sensors
         self._board = board or {}
         self._thermometer = self._first("temperature")
         self._tilt = self._first("tilt")
@@ -136,28 +133,11 @@ class WasteBin:
 
     async def self_test(self) -> dict:
         """Return for each component that there is 0 when it works, 1 when it is broken."""
-        result = {}
-        for chip, use, driver in self._sensors:
-            try:
-                good = await self._works(use, driver)
-            except OSError as error:
-                log_error("self-test: %s" % chip, error)
-                good = False
-            result[_COMPONENT.get(chip if chip in _COMPONENT else use, use)] = _WORKS if good else _BROKEN
-        return result
+        with borrowed("roles.waste_bin_check") as check:
+            return await check.self_test(self)
 
-    async def _works(self, use: str, driver) -> bool:
-        if use == "range":
-            found = await self._ranges_mm(driver, 5)
-            return sum([self._geometry.plausible(mm, driver.nearest_mm) for mm in found]) >= 3
-        if use == "temperature":
-            return -45 < driver.temperature_c() < 125
-        if use == "tilt":
-            x, y, z = driver.gravity_mg()
-            return 800 <= math.sqrt(x * x + y * y + z * z) <= 1200
-        return driver.voltage_mv() > _DEAD_MV
-
-    async def _ranges_mm(self, driver, count: int) -> list:
+    async def ranges_mm(self, driver, count: int) -> list:
+        """Return *count* distances in millimetres, or fewer: one caller at a time. Raises OSError."""
         async with self._ranging:  # who is done switches it off, in the middle of what another one asks
             return await driver.ranges_mm(count)
 
@@ -166,18 +146,18 @@ class WasteBin:
         sound = []  # type: list[float]
         light = []  # type: list[float]
         asked = good = 0
-        for chip, use, driver in self._sensors:
+        for chip, use, driver in self.sensors:
             if use != "range":
                 continue
             asked += self.settings["samples"]
             try:
-                found = await self._ranges_mm(driver, self.settings["samples"])
+                found = await self.ranges_mm(driver, self.settings["samples"])
             except OSError as error:
                 self._failed(chip, error)
                 continue
             if chip != _OPTICAL:
                 found = [fill.sound_corrected(mm, self._temperature_c) for mm in found]
-            found = [mm for mm in found if self._geometry.plausible(mm, driver.nearest_mm)]
+            found = [mm for mm in found if self.geometry.plausible(mm, driver.nearest_mm)]
             good += len(found)
             (light if chip == _OPTICAL else sound).extend(found)
         range_mm, agree = fill.fuse(sound, light, self.settings["height_mm"] // 8)
@@ -188,12 +168,12 @@ class WasteBin:
         return None if 2 * good < asked else range_mm
 
     async def _take_level(self, range_mm: float, values: dict) -> None:
-        pct = self._geometry.fill_pct(range_mm)
+        pct = self.geometry.fill_pct(range_mm)
         if self._tilted_looks:
             return  # it looks somewhere else
         if self._fill_pct is not None and self._fill_pct - pct >= self.settings["emptied_drop_pct"]:
             again = await self._range()  # a rare thing: be sure
-            if again is None or self._fill_pct - self._geometry.fill_pct(again) < self.settings["emptied_drop_pct"]:
+            if again is None or self._fill_pct - self.geometry.fill_pct(again) < self.settings["emptied_drop_pct"]:
                 return
             self._counts.emptied()
             self._trend.restart()
@@ -250,7 +230,7 @@ class WasteBin:
             return None
 
     def _first(self, wanted: str):
-        for _, use, driver in self._sensors:
+        for _, use, driver in self.sensors:
             if use == wanted:
                 return driver
         return None
@@ -263,7 +243,7 @@ class WasteBin:
 
     def _configured(self) -> None:
         depths = [self.settings[name] for name in ("height_mm", "offset_mm", "full_mm", "taper_pct")]
-        self._geometry = fill.Geometry(*depths)
+        self.geometry = fill.Geometry(*depths)
 
     def _failed(self, sensor: str, error: OSError) -> None:
         count = self.failures.get(sensor, 0) + 1

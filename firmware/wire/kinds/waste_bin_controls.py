@@ -31,6 +31,7 @@ COMPONENTS = (
     ("thermometer", 10),
     ("tilt", 11),
     ("battery", 12),
+    ("mount", 13),
 )
 
 
