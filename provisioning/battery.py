@@ -203,12 +203,7 @@ def budget(setting: Setting, data_rate: int) -> Budget:
     chip = _pick("processor", PROCESSORS, setting.processor)
     radio = _pick("radio", RADIOS, setting.radio)
     cells = _pick("cells", CELLS, setting.cells)
-    can_be_deep = chip.deep_ma is not None and not role.always_awake
-    deep = can_be_deep
-    if setting.sleep is not None:
-        deep = _pick("sleep", {name: name == "deep" for name in _SLEEPS}, setting.sleep)
-    if deep and not can_be_deep:
-        raise BoardError("There is no deep sleep for it.", value=f"{setting.kind} on {setting.processor}")
+    deep = _sleeps_deep(setting, role, chip)
     readings = _DAY_S / setting.interval_s
     frames = readings / setting.readings_per_frame
     looks = _DAY_S / setting.asleep_look_s + setting.openings_a_day if deep else _DAY_S / setting.look_s
@@ -247,6 +242,14 @@ def budget(setting: Setting, data_rate: int) -> Budget:
     lost_mah = cells.ah * 1000 * cells.self_discharge_per_year / 365.25
     parts_mah["self-discharge"] = lost_mah
     return Budget(parts_mah, cells.ah * 1000 * cells.usable / sum(parts_mah.values()) / 365.25)
+
+
+def _sleeps_deep(setting: Setting, role: Role, chip: Chip) -> bool:
+    can = chip.deep_ma is not None and not role.always_awake
+    deep = can if setting.sleep is None else _pick("sleep", {name: name == "deep" for name in _SLEEPS}, setting.sleep)
+    if deep and not can:
+        raise BoardError("There is no deep sleep for it.", value=f"{setting.kind} on {setting.processor}")
+    return deep
 
 
 def remedies(setting: Setting, data_rate: int) -> list[tuple[str, Budget]]:

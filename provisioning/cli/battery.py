@@ -55,8 +55,13 @@ def battery(
         would = {what: round(day.years, 2) for what, day in model.remedies(setting, _SF9)}
         say(json.dumps({"years": years, "mah_a_day_at_sf9": parts, "years_with": would}, indent=2))
         return
-    chip, radio_, held = model.PROCESSORS[processor], model.RADIOS[radio], model.CELLS[cells]
-    say(f"{kind.replace('_', ' ')}: {chip.title}, {radio_.title} at 14 dBm, {held.title}")
+    _say_years(setting, rows)
+
+
+def _say_years(setting: model.Setting, rows: dict[int, dict[str, model.Budget]]) -> None:
+    """The table, what takes most, and where the figures are from."""
+    chip, radio_, held = model.PROCESSORS[setting.processor], model.RADIOS[setting.radio], model.CELLS[setting.cells]
+    say(f"{setting.kind.replace('_', ' ')}: {chip.title}, {radio_.title} at 14 dBm, {held.title}")
     say("years       " + "".join(f"{sf:>8}" for sf in next(iter(rows.values()))))
     for minutes, row in rows.items():
         say(f"{minutes:>4} min    " + "".join(f"{each.years:>8.1f}" for each in row.values()))
@@ -66,9 +71,9 @@ def battery(
         if mah:
             say(f"  {name:<26}{mah:8.3f}")
     _say_what_stops_it(setting)
-    sources = [chip.source, radio_.source, held.source, model.ROLES[kind].source]
-    if model.ROLES[kind].always_awake:
-        sources.append(model.DETECTORS[detector].source)
+    sources = [chip.source, radio_.source, held.source, model.ROLES[setting.kind].source]
+    if model.ROLES[setting.kind].always_awake:
+        sources.append(model.DETECTORS[setting.detector].source)
     say(f"from: {'; '.join(sources)}")
 
 
