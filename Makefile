@@ -80,10 +80,10 @@ hil: ## every test of a device in the hand: virtual ones, or those of RIG=lab.to
 	@$(BIN)/python -m pytest -m "" -s --timeout 600 --rig $(RIG) --report build/hil --junitxml build/hil/junit.xml \
 	  $(if $(filter hil_tests%,$(ARGS)),,hil_tests $(if $(filter virtual,$(RIG)),tests/test_hil_lab.py)) $(ARGS)
 
-scenarios: ## what the city receives of each kind in each scenario, faults too, and a day of a bin in deep sleep (some ten minutes)
+scenarios: ## what the city receives of each kind in each scenario, faults too, and a day of a bin in deep sleep (half an hour)
 	@tools/venv.sh run test
 	@tools/system_packages.sh
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup hil_tests/roles tests/test_node_deep_sleep.py tests/test_role_on_micropython.py -m "" --timeout 1200 $(ARGS)
+	@$(BIN)/python -m pytest hil_tests/roles tests/test_node_deep_sleep.py tests/test_role_on_micropython.py -m "" -s --timeout 1200 $(ARGS)
 
 deb: ## the Debian packages, for bookworm and trixie, into dist/
 	@tools/venv.sh run

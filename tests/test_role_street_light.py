@@ -187,6 +187,25 @@ def test_light_follows_percent_on_the_logarithmic_curve_of_dali() -> None:
     light(DALI, script, rated_w=0)
 
 
+@pytest.mark.parametrize("board", BOARDS)
+def test_constant_light_output_follows_the_burning_hours_day_by_day(board: str) -> None:
+    """Nobody changes a setting for years, and nothing restarts: the daily report looks at it."""
+    watts: list[float] = []
+
+    async def script(bench: Bench) -> None:
+        for hours_burned in (0, 19_000, 30_000):
+            bench.role.burning.seconds = hours_burned * 3600
+            await bench.role.status()
+            bench.environment.hold("illuminance_lx", 900.0)
+            await bench.run(hours(60))
+            bench.environment.hold("illuminance_lx", 0.0)
+            await bench.run(hours(60))
+            watts.append(state(bench)["power_w"])
+
+    light(board, script, rated_w=0, clo=[[10, 80], [20, 100]])
+    assert watts == [pytest.approx(share * 58 + 2, rel=0.02) for share in (0.80, 0.98, 1.0)]
+
+
 def test_gear_that_lost_its_mains_is_told_its_level_again() -> None:
     async def script(bench: Bench) -> None:
         bench.role.command("dim", {"percent": 30, "minutes": 60, "fade_ms": 0})

@@ -60,7 +60,22 @@ class Service:
         return self.serviced
 
 
+def check_dali(case):
+    """Frames as edges, edges as answers, percent as levels, times as fade codes."""
+    what, want = case["dali"], case["out"]
+    if what == "edges":
+        got = dali_frames.edges_us(case["frame"], case["bits"])
+        assert len(got) == len(want) and all(abs(a - b) <= 1 for a, b in zip(got, want)), (case, got)
+        return
+    asked = {"answer": ("edges", dali_frames.decode), "level": ("pct", dali_frames.arc_level)}
+    key, function = asked.get(what, ("ms", dali_frames.fade_code))
+    assert function(case[key]) == want, (case, function(case[key]))
+
+
 def check_vector(case):
+    if "dali" in case:
+        check_dali(case)
+        return
     got = sun.events(case["day_s"], *case["place"])
     want = case["out"]
     if isinstance(want[0], str):

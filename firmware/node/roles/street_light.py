@@ -119,7 +119,8 @@ class StreetLight:
         return values
 
     async def status(self) -> dict:
-        """Return what is told once a day."""
+        """Return what is told once a day; by then the lamp may have aged."""
+        self._compensate()
         with borrowed("lamp.reports") as reports:
             return await reports.status(self)
 
@@ -133,15 +134,19 @@ class StreetLight:
         self._lamp.now(100)
 
     def _configured(self) -> None:
-        from firmware.node.lamp.health import clo_pct
-
         settings = self._service.settings
         self._lamp.low_pct = settings["min_dim_pct"]
-        self._lamp.full_pct = clo_pct(settings["clo"], self.burning.seconds // 3600)
+        self._compensate()
         if self.extras is not None and self.extras.gear is not None:
             self.extras.gear.gears = settings["gear_count"]
         self._twilight.limits(settings["on_below_lx"], settings["off_above_lx"])
         self.decision.changed()
+
+    def _compensate(self) -> None:
+        """What full light is now, as the lamp has aged."""
+        from firmware.node.lamp.health import clo_pct
+
+        self._lamp.full_pct = clo_pct(self._service.settings["clo"], self.burning.seconds // 3600)
 
     async def _watch(self) -> None:
         """Task: look for faults."""
