@@ -64,7 +64,7 @@ function showPlots(found) {
   fill(byId("plots"), [
     curve("Frames heard", " /s", frames, every, 180),
     curve("Readings stored", " /s", readings, every, 180),
-    curve("Frames in the queue", "", queued, every, 180),
+    curve("In the queue", "", queued, every, 180),
   ]);
 }
 
