@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much memory the node needs: the shipped firmware at work on a virtual board, all sensors read, frames receipted.
 
-Prints one JSON object. Bytes are those of the 64-bit Unix port, where a word is twice that of a microcontroller; the
-simulated ``machine`` module lives in the same heap and is counted against the node. ``used`` is what is alive after a
+Prints one JSON object. Bytes are those of the 64-bit Unix port, where a word is twice that of a microcontroller; what
+the simulated ``machine`` module has of objects lies in the same heap and is counted against the node. ``used`` is what is alive after a
 collection while readings flow; ``smallest_heap`` is the least in which the board still starts and delivers. ``lora`` is
 the same for a board with a radio, in the virtual air and in a session; ``steps`` are single steps of LoRaWAN: time as
-a multiple of AES-CMAC over 51 bytes on the same interpreter, and garbage. ``bluetooth``: a board whose gateway is near.
+a multiple of AES-CMAC over 51 bytes on the same interpreter, and garbage. ``roles``: each role with each link; over
+Bluetooth with a gateway near.
 """
 
 import asyncio
@@ -24,12 +25,12 @@ sys.path.insert(0, str(ROOT))
 
 from boards.build import board_sources, build_tree  # noqa: E402
 from boards.virtual.image import make_image  # noqa: E402
-from tests.heap_probe import bluetooth_heap, radio_heap  # noqa: E402
+from tests.heap_probe import bluetooth_heap, radio_heap, serial_heap  # noqa: E402
 from tests.node_rig import Rig, identity, identity_files  # noqa: E402
 
 READINGS = 200
 HEAP = 256 * 1024
-BLE_HEAP = 272 * 1024
+KINDS = ("street_light", "waste_bin", "traffic")
 STEP = 8 * 1024
 STATUS = re.compile(rb"heap: (\d+) bytes used, (\d+) free")
 BARE = "import gc\ngc.collect()\nprint('heap: %d bytes used, %d free' % (gc.mem_alloc(), gc.mem_free()))\n"
@@ -99,23 +100,24 @@ def radio() -> dict[str, object]:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         return {
-            "used": radio_heap(scratch / "radio", HEAP),
             "used_with_the_test_port": radio_heap(scratch / "certifying", HEAP, {"certification": True}),
-            "used_by_a_waste_bin": radio_heap(scratch / "bin", HEAP, kind="waste_bin"),
-            "used_by_a_traffic_sensor": radio_heap(scratch / "traffic", HEAP, kind="traffic"),
             "smallest_heap": smallest_radio_heap(scratch),
             "steps": steps(),
         }
 
 
-def bluetooth() -> dict[str, object]:
-    """Measure boards with Bluetooth, alone and beside LoRa: in more heap, for the chip is simulated in the same one."""
+def roles() -> dict[str, dict[str, int]]:
+    """Measure each role with each link, at work in the heap of a virtual board."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         return {
-            "heap": BLE_HEAP,
-            "used": bluetooth_heap(scratch / "ble", BLE_HEAP),
-            "used_with_lora": bluetooth_heap(scratch / "lora_ble", BLE_HEAP, "lora_ble"),
+            kind: {
+                "serial": serial_heap(scratch / f"{kind}-serial", HEAP, kind),
+                "lora": radio_heap(scratch / f"{kind}-lora", HEAP, kind=kind),
+                "ble": bluetooth_heap(scratch / f"{kind}-ble", HEAP, "ble", kind=kind),
+                "lora_ble": bluetooth_heap(scratch / f"{kind}-lora-ble", HEAP, "lora_ble", kind=kind),
+            }
+            for kind in KINDS
         }
 
 
@@ -162,7 +164,7 @@ def main() -> None:
             "used_when_compiled_on_the_board": source_used,
             "bytecode_on_flash": sum(path.stat().st_size for path in bytecode.rglob("*") if path.is_file()),
             "lora": radio(),
-            "bluetooth": bluetooth(),
+            "roles": roles(),
         }
     print(json.dumps(result, indent=2))
 

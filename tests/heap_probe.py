@@ -4,11 +4,14 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from boards.schema import load_board
 from boards.virtual import stepped
 from tests.ble_air_rig import BOARD, Central, Gateway, ble_air
+from tests.node_rig import Rig, identity, identity_files, make
 from tests.radio_city import City
 
 INTERVAL_MS = 400
@@ -38,15 +41,18 @@ def radio_heap(
     return stepped.run(live())
 
 
-def bluetooth_heap(folder: Path, heap_bytes: int, link: str = "ble", readings: int = 4) -> int:
-    """As ``radio_heap``, for a street light whose gateway is near; *link*: "ble" or "lora_ble". MemoryError."""
+def bluetooth_heap(
+    folder: Path, heap_bytes: int, link: str = "ble", readings: int = 4, kind: str = "street_light"
+) -> int:
+    """As ``radio_heap``, for a board whose gateway is near; *link*: "ble" or "lora_ble". MemoryError."""
     folder.mkdir(exist_ok=True)
+    name = BOARD if kind == "street_light" else f"virtual_{kind}"
 
     async def live() -> int:
         async with ble_air(folder) as (_, air):
-            board = {"board": BOARD, "ble_air": air, "heap_bytes": heap_bytes}
+            board = {"board": name, "ble_air": air, "heap_bytes": heap_bytes}
             async with (
-                City(folder, 1, None, board, link=link, interval_ms=INTERVAL_MS) as city,
+                City(folder, 1, None, board, link=link, kind=kind, interval_ms=INTERVAL_MS) as city,
                 Central(air) as central,
                 Gateway(central, city.server),
             ):
@@ -55,12 +61,36 @@ def bluetooth_heap(folder: Path, heap_bytes: int, link: str = "ble", readings: i
     return asyncio.run(live())
 
 
+def serial_heap(folder: Path, heap_bytes: int, kind: str = "street_light", readings: int = 40) -> int:
+    """As ``radio_heap``, on a serial line. MemoryError."""
+    folder.mkdir(exist_ok=True)
+    name = "virtual" if kind == "street_light" else f"virtual_{kind}"
+    values = identity(interval_ms=INTERVAL_MS, kind=kind, board=load_board(name).node.as_map())
+
+    async def live() -> int:
+        async with Rig(make(folder, identity_files(values), name), board=name, heap_bytes=heap_bytes) as rig:
+            while rig.server.base < readings and b"emory" not in rig.text:  # a bin takes its time
+                await rig.until(_another(rig), "another receipt")
+            return _last(rig.text)
+
+    return stepped.run(live())
+
+
+def _another(rig: Rig) -> Callable[[], bool]:
+    before = rig.server.base
+    return lambda: b"emory" in rig.text or rig.server.base > before
+
+
 async def _used(city: City, readings: int) -> int:
     def done() -> bool:
         enough = city.server.base >= readings and len(STATUS.findall(city.text)) > 1
         return enough or b"MemoryError" in city.text or b"memory allocation failed" in city.text
 
     await city.until(done, f"{readings} receipted readings and two status lines")
-    if b"emory" in city.text:
-        raise MemoryError(city.text.decode(errors="replace"))
-    return int(STATUS.findall(city.text)[-1][0])
+    return _last(city.text)
+
+
+def _last(text: bytes) -> int:
+    if b"emory" in text:
+        raise MemoryError(text.decode(errors="replace"))
+    return int(STATUS.findall(text)[-1][0])

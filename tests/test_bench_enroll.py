@@ -13,7 +13,7 @@ from PIL import Image
 
 from provisioning.bench import batch, enrolment, identity, ports, record
 from provisioning.bench.enrolment import Bench, Enrolled, Enrolment, Wanted
-from provisioning.bench.errors import NotConfirmed, ProofFailed
+from provisioning.bench.errors import CableLost, NotConfirmed, ProofFailed
 from provisioning.bench.ledger import Ledger
 from provisioning.bench.line import Line
 from provisioning.bench.proof import BenchNetwork, Proof, prove
@@ -51,6 +51,26 @@ def enroll(bench: Bench, board: VirtualBoard, stop_at: str = "", yes: bool = Tru
     session = Session(board.port, wait_s=60)
     job = Enrolment(bench, ports.Port(board.port), what, session, step=step, confirm=lambda _what, _word: yes)
     return job.run()
+
+
+def test_a_proof_that_a_lost_cable_ended_is_made_anew(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session and the high JoinNonce that it left on the board are not in the way of the next one."""
+    lost: list[Proof] = []
+
+    def proved(line: Line, network: BenchNetwork) -> Proof:
+        network._joins = 0 if lost else 7
+        found = prove(line, network)
+        if not lost:
+            lost.append(found)
+            raise CableLost("The cable was pulled.")
+        return found
+
+    monkeypatch.setattr(enrolment, "prove", proved)
+    with one_board(tmp_path) as board:
+        done = enroll(bench, board)
+    assert (len(lost), done.proof.dev_nonce) == (1, lost[0].dev_nonce + 1)
 
 
 def test_a_blank_board_leaves_with_identity_proof_record_and_label(

@@ -21,7 +21,7 @@ from tests.radio_rig import RadioBench, image
 from tests.test_virtual_board_cli import ask, running
 
 SLACK_MS = 60
-AHEAD_US = 400_000
+AHEAD_US = 600_000
 UP = "868100000, 7, 125000"
 BOARDS = ["virtual", "virtual_sx127x"]
 SYMBOL_US = 8192  # SF10 at 125 kHz

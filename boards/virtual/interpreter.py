@@ -20,10 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from boards.errors import BoardsError
-from boards.virtual import stepped
+from boards.virtual import rom, stepped
 from boards.virtual.protocol import HEADER, Op, Phase, interrupted
 
-_HAL = Path(__file__).parent / "hal"
 _LAUNCHER = Path(__file__).parent / "launcher.py"
 SIGINT_BIT = 1 << (signal.SIGINT - 1)
 STOP_TRIES = 200
@@ -58,6 +57,7 @@ class Interpreter:
     ) -> None:
         self._on_request, self._on_output, self._on_exit = on_request, on_output, on_exit
         self._loop = asyncio.get_running_loop()
+        rom_fd = _memory(rom.image())
         self._requests = bytearray()
         self._typed = bytearray()
         self._reading = True
@@ -74,23 +74,23 @@ class Interpreter:
         flash_fd = os.open(flash_image, os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._process = subprocess.Popen(
-                command("-X", f"heapsize={heap_bytes}", "-i", "start.py"),
+                command("-X", f"heapsize={heap_bytes}", "-i", rom.START),
                 stdin=inner_in,
                 stdout=inner_out,
                 stderr=inner_out,
-                pass_fds=(inner_hal.fileno(), flash_fd),
+                pass_fds=(inner_hal.fileno(), flash_fd, rom_fd),
                 env={
                     "LYKTA_HAL_FD": str(inner_hal.fileno()),
                     "LYKTA_FLASH_FD": str(flash_fd),
+                    "LYKTA_ROM_FD": str(rom_fd),
                     stepped.NAME: "1" if self._pause else "",
                 },
-                cwd=_HAL,
+                cwd=rom.HAL,
                 start_new_session=True,
             )
         finally:
             inner_hal.close()
-            for fd in (inner_in, inner_out, flash_fd):
-                os.close(fd)
+            _close(inner_in, inner_out, flash_fd, rom_fd)
         self._pidfd = os.pidfd_open(self._process.pid)
         for fd in (self._stdin, self._stdout):
             os.set_blocking(fd, False)
@@ -288,6 +288,18 @@ def _proc_text(pid: int, name: str) -> str:
         return Path(f"/proc/{pid}/{name}").read_text("utf-8")
     except OSError:
         return ""
+
+
+def _close(*descriptors: int) -> None:
+    for fd in descriptors:
+        os.close(fd)
+
+
+def _memory(content: bytes) -> int:
+    """Return a descriptor of a file in memory that holds this."""
+    fd = os.memfd_create("rom", os.MFD_CLOEXEC)
+    os.write(fd, content)
+    return fd
 
 
 def _unsent_bytes(sock: socket.socket) -> int:

@@ -9,6 +9,7 @@ LYKTA_IRQ_SLOT, as an interrupt handler of a port would with mp_sched_schedule()
 
 import ctypes
 import importlib
+import mmap
 import os
 import signal
 import sys
@@ -37,6 +38,17 @@ def connect_interrupts(library: str) -> object:
     return slot, handler
 
 
+def connect_rom() -> object:
+    """Say where the board's read-only memory lies (boards/virtual/rom.py); the result must stay alive."""
+    descriptor = os.environ.get("LYKTA_ROM_FD")
+    if descriptor is None:
+        return None
+    memory = mmap.mmap(int(descriptor), 0, mmap.MAP_PRIVATE)
+    place = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    os.environ["LYKTA_ROM_AT"], os.environ["LYKTA_ROM_BYTES"] = str(place), str(len(memory))
+    return memory
+
+
 def main() -> int:
     """Bind this process's life to the board's and become the interpreter."""
     site_dir, parent, *arguments = sys.argv[1:]
@@ -45,7 +57,7 @@ def main() -> int:
         return 1
     sys.path.insert(0, site_dir)
     micropython_run = importlib.import_module("micropython_run")
-    keep = connect_interrupts(str(micropython_run.__file__))
+    keep = connect_interrupts(str(micropython_run.__file__)), connect_rom()
     code = micropython_run.run_main(["micropython", *arguments])
     del keep
     return int(code)

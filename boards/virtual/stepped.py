@@ -25,7 +25,7 @@ TICK_US = 20  # what a look at the clock takes a board; a loop that only looks c
 _MOMENT = struct.Struct("<q")
 FOREVER = -1
 AHEAD_S = 1e6
-HEAP_BYTES = 3072  # of hal/board_clock.py
+HEAP_BYTES = 1536  # of hal/board_clock.py
 NAME = "LYKTA_STEPPED"  # in the environment of an interpreter that shall wait in this way
 
 

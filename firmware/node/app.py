@@ -73,6 +73,7 @@ class Node:
                 slumber.restore(self, woken)
         if getattr(role, "sleeps", False) and hasattr(link, "may_sleep"):
             self._sleep_between(link)
+        settings.board = {}  # all that reads it has done so; its map is large
         self._ended = asyncio.Event()
         self._reason = LeaveToRepl()  # type: BaseException
 

@@ -192,6 +192,7 @@ class Enrolment:
         def proved(at: Board, repl: RawRepl) -> Proof:
             if not keep_nonces and not identity.holds(at, bench_record):
                 identity.forget_everything(at)
+            identity.forget_session(at)  # also that of a proof which a lost cable has ended
             identity.write(at, bench_record)
             self._note("identity", device)
             repl.soft_reset_and_leave()

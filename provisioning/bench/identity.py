@@ -23,6 +23,8 @@ _KEPT: Final = frozenset(
 """What outlives the bench: who it is, DevNonces, of which none is used twice (TS001 section 6.2.5), and below which
 sequence number it takes no update."""
 
+_SESSION: Final = ("session.a", "session.b", "join_nonce.a", "join_nonce.b")
+
 
 def record(identity: dict[str, Any], generation: int) -> bytes:
     """The identity as its file holds it."""
@@ -62,6 +64,14 @@ def forget_the_bench(board: Board) -> None:
         if name.endswith("/"):
             board.remove_tree(f"{FOLDER}/{name[:-1]}")
         elif name not in _KEPT:
+            board.remove(f"{FOLDER}/{name}")
+
+
+def forget_session(board: Board) -> None:
+    """Remove session and JoinNonce: the board's next network is another one, which counts its joins from 1."""
+    there = board.names(FOLDER)
+    for name in _SESSION:
+        if name in there:
             board.remove(f"{FOLDER}/{name}")
 
 

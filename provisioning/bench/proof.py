@@ -25,7 +25,7 @@ from provisioning.bench.errors import ProofFailed
 from provisioning.bench.line import Line
 from provisioning.bench.symptoms import find
 
-PROOF_S: Final = 60.0
+PROOF_S: Final = 90.0
 _NET_ID: Final = 0
 _SELF_TEST: Final = 2
 _ASK_AGAIN_S: Final = 4.0

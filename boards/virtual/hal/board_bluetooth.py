@@ -6,7 +6,7 @@ import sys
 
 import board_events
 import board_time
-from hal import BLE as _OP
+import hal
 from hal import call
 from micropython import const
 
@@ -51,7 +51,7 @@ class UUID:
 
 
 def _ask(what, layout, *values, data=b""):
-    return call(_OP, what, struct.pack(layout, *values) + bytes(data))
+    return call(hal.BLE, what, struct.pack(layout, *values) + bytes(data))
 
 
 class BLE:
@@ -66,17 +66,17 @@ class BLE:
 
     def active(self, on=None):
         if on is not None and not on:
-            call(_OP, 1, b"\x00")
+            call(hal.BLE, 1, b"\x00")
         elif on:
-            while not call(_OP, 1, b"\x01")[0]:
+            while not call(hal.BLE, 1, b"\x01")[0]:
                 board_time.sleep_ms(2)
-        return bool(call(_OP, 1)[0])
+        return bool(call(hal.BLE, 1)[0])
 
     def config(self, *name, **values):
         if name:
             if name[0] == "mac":
                 self._needs_power()
-                return (1, call(_OP, 0))
+                return (1, call(hal.BLE, 0))
             raise ValueError("unknown config param")
         for key in values:
             if key == "mtu":
@@ -146,7 +146,7 @@ class BLE:
 
     def _events(self, _):
         while True:
-            event = call(_OP, 10)
+            event = call(hal.BLE, 10)
             if not event:
                 return
             kind = event[0]

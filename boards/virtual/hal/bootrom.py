@@ -13,6 +13,7 @@ import vfs
 
 
 def _mount():
+    vfs.umount("/rom")  # what was loaded from it stays where it is
     vfs.umount("/")  # the host's files
     flash = hal.Flash(hal.hello[3], hal.hello[4])
     try:

@@ -19,7 +19,6 @@ from firmware.node.lorawan.layer import CLASS_C, Layer, below
 from firmware.node.lorawan.windows import receive_window
 from firmware.node.radio import RadioError, open_radio
 from firmware.wire import region
-from firmware.wire.airtime import time_on_air_us
 from firmware.wire.frame import CONFIRMED_UP, JOIN_REQUEST
 
 TYPE_CHECKING = False  # MicroPython has no typing module
@@ -33,16 +32,20 @@ _WINDOW_LEAD_US = const(60000)  # class C reception ends so long before a window
 _RETRANSMIT_MIN_MS = const(1000)  # RETRANSMIT_TIMEOUT, 2 s give or take 1 (RP002 section 2.1)
 _RETRANSMIT_SPAN_MS = const(2000)
 _COPY_WAIT_MAX_MS = const(60000)  # a copy that the duty cycle holds back for longer is old news
-_FRAME_OVERHEAD = const(13)
 _EXCHANGE_MS = const(30000)  # the longest frame, RX1 after 15 s, RX2
 _RADIO_FAULTS = const(5)  # in a row; then the node has to start again
-_REPAIR_MS = const(5000)
 
 
 def open_link(config) -> "LoraLink":
     """Return the link on the radio of this board."""
     options = config.board.get("lorawan", {})
     return LoraLink(open_radio(config.board), Layer(options), options.get("window_error_us", _WINDOW_ERROR_US))
+
+
+def _class_c():
+    from firmware.node.links import lora_class_c
+
+    return lora_class_c
 
 
 class LoraLink:
@@ -62,13 +65,13 @@ class LoraLink:
         self.late_windows = 0
         self.faults = 0
         self.in_exchange = False  # it sends, or waits for a window to open: nothing else may hold the processor
-        self._radio = radio
-        self._error_us = window_error_us
+        self.radio = radio
+        self.window_error_us = window_error_us
         self._network: "Any" = None
         self._ready = False
         self._sending = False
         self._faults_in_row = 0
-        self._listener = None  # type: asyncio.Task | None
+        self.listener = None  # type: asyncio.Task | None
         self._never = asyncio.Event()
 
     def attach(self, network) -> None:
@@ -77,7 +80,7 @@ class LoraLink:
 
     def may_sleep(self) -> bool:
         """Tell whether the processor may sleep: no frame is on its way, and nobody listens."""
-        return not self._sending and not self._class_c()
+        return not self._sending and not self.listens()
 
     @property
     def works(self) -> bool:
@@ -103,10 +106,10 @@ class LoraLink:
         self._sending = True
         await self._stop_listening()
         try:
-            await self._make_ready()
+            await self.make_ready()
             if self.layer.wants_carrier():
                 with borrowed("lorawan.carrier") as carrier:
-                    await carrier.send(self._radio, self.layer, self._network.alive)
+                    await carrier.send(self.radio, self.layer, self._network.alive)
             for copy in range(1 if joining else self.layer.engine.nb_trans):
                 if copy:
                     await self._rest(_RETRANSMIT_MIN_MS + below(_RETRANSMIT_SPAN_MS))
@@ -116,7 +119,7 @@ class LoraLink:
                 self.in_exchange = False
             self._faults_in_row = 0
         except RadioError as error:
-            self._fault(error)
+            self.fault(error)
         finally:
             if joining:
                 self.layer.join_sent()
@@ -143,104 +146,66 @@ class LoraLink:
         self.in_exchange = True
         self.layer.spend(sending, len(phy), joining)
         sf, bw_hz, _ = region.DATA_RATES[sending.dr]
-        end_us = await self._radio.transmit(sending.freq_hz, sf, bw_hz, sending.power_dbm, phy)
+        end_us = await self.radio.transmit(sending.freq_hz, sf, bw_hz, sending.power_dbm, phy)
         self._network.left(self._monotonic_ms(end_us))
         gc.collect()  # now, and not while a window opens
         rx1_us = time.ticks_add(end_us, sending.delay_ms * 1000)
         rx2_us = time.ticks_add(rx1_us, region.WINDOW_GAP_MS * 1000)
-        if self._class_c(joining):
-            await self._listen_until(time.ticks_add(rx1_us, -_WINDOW_LEAD_US))
+        if self.listens(joining):
+            await _class_c().listen_until(self, time.ticks_add(rx1_us, -_WINDOW_LEAD_US))
         heard = await self._window(rx1_us, sending.rx1)
-        if heard == NOT_OURS and self._class_c(joining):
-            return await self._rx2_in_class_c(rx2_us, sending.rx2)
+        if heard == NOT_OURS and self.listens(joining):
+            return await _class_c().rx2(self, rx2_us, sending.rx2)
         return heard if heard else await self._window(rx2_us, sending.rx2)
 
     async def _window(self, nominal_us, where: tuple[int, int]) -> int:
         """Open one window and hand on what it brings. All is set up before its moment."""
         freq_hz, dr = where
         sf, bw_hz, _ = region.DATA_RATES[dr]
-        symbols, offset_us = receive_window(sf, bw_hz, self._error_us, 0)
-        self._radio.prepare_receive(freq_hz, sf, bw_hz, symbols)
+        symbols, offset_us = receive_window(sf, bw_hz, self.window_error_us, 0)
+        self.radio.prepare_receive(freq_hz, sf, bw_hz, symbols)
         self.windows += 1
         at_us = time.ticks_add(nominal_us, offset_us)
-        if time.ticks_diff(time.ticks_us(), nominal_us) > self._error_us:
+        if time.ticks_diff(time.ticks_us(), nominal_us) > self.window_error_us:
             self._late(time.ticks_diff(time.ticks_us(), at_us))  # too late to hear anything: do not try
             return NOT_OURS
-        frame = await self._radio.receive(at_us)
-        if self._radio.late_us > self._error_us:
-            self._late(self._radio.late_us)
-        return self._hand_on(frame, False)
+        frame = await self.radio.receive(at_us)
+        if self.radio.late_us > self.window_error_us:
+            self._late(self.radio.late_us)
+        return self.hand_on(frame, False)
 
-    async def _rx2_in_class_c(self, rx2_us, where: tuple[int, int]) -> int:
-        """Listen on the parameters of RX2 without a break until the longest frame that began in it has ended.
-
-        What began in the window is a class A downlink, the rest is class C (TS001 section 17).
-        """
-        sf, bw_hz, longest = region.DATA_RATES[where[1]]
-        from_us = time.ticks_add(rx2_us, -2 * self._error_us)
-        longest_us = time_on_air_us(sf, bw_hz, longest + _FRAME_OVERHEAD, crc=False)
-        until_us = time.ticks_add(rx2_us, self._error_us + longest_us)
-        await self._radio.receive_continuous(where[0], sf, bw_hz)
-        heard = NOT_OURS
-        while heard == NOT_OURS:
-            frame = await self._next_frame(until_us)
-            if frame is None:
-                break
-            began_us = time.ticks_add(frame.at_us, -time_on_air_us(sf, bw_hz, len(frame.data), crc=False))
-            in_window = 0 <= time.ticks_diff(began_us, from_us) <= 4 * self._error_us
-            was = self._hand_on(frame, not in_window)
-            heard = was if in_window else NOT_OURS
-        self._radio.stop()
-        return heard
-
-    async def _next_frame(self, until_us):
-        left_ms = time.ticks_diff(until_us, time.ticks_us()) // 1000
-        if left_ms <= 0:
-            return None
-        try:
-            return await asyncio.wait_for_ms(self._radio.next_frame(), left_ms)
-        except asyncio.TimeoutError:
-            return None
-
-    def _hand_on(self, frame, class_c: bool) -> int:
+    def hand_on(self, frame, class_c: bool) -> int:
+        """Give the network what was received, None for nothing; return what it was: NOT_OURS, OURS, ACK."""
         if frame is None or not frame.crc_ok:
             return NOT_OURS
         snr_db = int(frame.snr_db) if frame.snr_db >= 0 else -int(-frame.snr_db)
         return self._network.deliver(frame.data, snr_db, class_c)
 
-    def _class_c(self, joining: bool = False) -> bool:
+    def listens(self, joining: bool = False) -> bool:
+        """Tell whether this is a class C board in a session: between windows it listens too."""
         return self.layer.device_class == CLASS_C and not joining and self.layer.has_session()
 
     async def _rest(self, ms: int) -> None:
         """Wait between copies; a class C board listens meanwhile."""
         self._network.alive(ms)
-        if self._class_c():
-            await self._listen_until(time.ticks_add(time.ticks_us(), ms * 1000))
+        if self.listens():
+            await _class_c().listen_until(self, time.ticks_add(time.ticks_us(), ms * 1000))
         else:
             await asyncio.sleep_ms(ms)
-
-    async def _listen_until(self, until_us) -> None:
-        freq_hz, dr = self.layer.rx2()
-        sf, bw_hz, _ = region.DATA_RATES[dr]
-        await self._radio.receive_continuous(freq_hz, sf, bw_hz)
-        while time.ticks_diff(until_us, time.ticks_us()) >= 1000:
-            frame = await self._next_frame(until_us)
-            self._hand_on(frame, True)
-        self._radio.stop()
 
     def _listen_in_background(self) -> None:
         if self._sending:
             return
-        if self._class_c() and self._listener is None and self._network is not None:
-            self._listener = asyncio.create_task(self._listen())
-        elif self._ready and not self._class_c():
+        if self.listens() and self.listener is None and self._network is not None:
+            self.listener = asyncio.create_task(_class_c().listen(self))
+        elif self._ready and not self.listens():
             try:
-                self._radio.sleep()
+                self.radio.sleep()
             except RadioError as error:
-                self._fault(error, False)
+                self.fault(error, False)
 
     async def _stop_listening(self) -> None:
-        listener, self._listener = self._listener, None
+        listener, self.listener = self.listener, None
         if listener is not None:
             listener.cancel()
             try:
@@ -248,29 +213,13 @@ class LoraLink:
             except asyncio.CancelledError:
                 pass
 
-    async def _listen(self) -> None:
-        """Task: class C reception, until the radio is needed for something else."""
-        while True:
-            try:
-                await self._make_ready()
-                where = self.layer.rx2()
-                sf, bw_hz, _ = region.DATA_RATES[where[1]]
-                await self._radio.receive_continuous(where[0], sf, bw_hz)
-                while where == self.layer.rx2() and self._class_c():
-                    self._hand_on(await self._radio.next_frame(), True)
-                if not self._class_c():
-                    self._listener = None
-                    return
-            except RadioError as error:
-                self._fault(error, False)
-                await asyncio.sleep_ms(_REPAIR_MS)
-
-    async def _make_ready(self) -> None:
+    async def make_ready(self) -> None:
+        """Set the radio up if that has not been done, or it has failed since. Raises RadioError."""
         if not self._ready:
-            await self._radio.init()
+            await self.radio.init()
             self._ready = True
 
-    def _fault(self, error: RadioError, sending: bool = True) -> None:
+    def fault(self, error: RadioError, sending: bool = True) -> None:
         """Count it and set the radio up anew next time; when that does not help, let the node start again."""
         self.faults += 1
         self.unsent += sending

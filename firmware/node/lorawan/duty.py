@@ -10,16 +10,15 @@ While joining another budget holds as well (TS001 section 7): 36 s in the first 
 day. Its hours are hours with power on: a board that is cut off again and again does not begin anew.
 """
 
-from firmware.node.store import Slots, decode
+from firmware.node.lazy import borrowed
+from firmware.node.store import Slots
 from firmware.wire import cbor, region
-from firmware.wire.errors import Malformed
 
 _SLICE_MS = 300000
 _SLICES = region.DUTY_WINDOW_MS // _SLICE_MS + 1  # that many can still count
-_STEP_MS = 1800  # of air time noted ahead in one write; at least one frame's
-_LOST_MS = _STEP_MS + 2800  # so much more than the record before it a lost one may have said: a step, a longest frame
+STEP_MS = 1800  # of air time noted ahead in one write; at least one frame's
 _HOUR_MS = 3600000
-_JOIN_PHASES = ((_HOUR_MS, 36000), (11 * _HOUR_MS, 36000))  # (end, air time), then
+JOIN_PHASES = ((_HOUR_MS, 36000), (11 * _HOUR_MS, 36000))  # (end, air time), then
 _JOIN_DAY_MS = 24 * _HOUR_MS
 _JOIN_DAY_AIR_MS = 8700
 _SHORT_SILENCE_MS = 10000  # shorter ones are not worth a write: after a reset the board waits so long instead
@@ -56,7 +55,7 @@ class Duty:
         wait = max(0, self._silent_until - now)
         band = _band_of(freq_hz)
         used = self._used[band]
-        over = sum(used.values()) + air_ms - _budget_ms(band)
+        over = sum(used.values()) + air_ms - budget_ms(band)
         for begun in sorted(used):
             if over <= 0:
                 break
@@ -134,7 +133,7 @@ class Duty:
         current = self._slice(now)
         bands = []
         for i, used in enumerate(self._used):
-            self._noted[i] = used.get(at, 0) + (min(_STEP_MS, _budget_ms(i) // 16) if at in used and ahead else 0)
+            self._noted[i] = used.get(at, 0) + (min(STEP_MS, budget_ms(i) // 16) if at in used and ahead else 0)
             ages = []
             for begun in sorted(used):
                 ages += [max(0, current - begun), self._noted[i] if begun == at else used[begun]]
@@ -148,30 +147,14 @@ class Duty:
     def _restore(self) -> None:
         if self._record.fresh:
             return
-        try:
-            bands, silence, joining, phase, join_used = decode(self._record.payload or b"")
-            for i, ages in enumerate(bands):
-                for age, air_ms in zip(ages[::2], ages[1::2]):
-                    self._used[i][-age] = self._used[i].get(-age, 0) + air_ms
-        except (Malformed, ValueError, TypeError, IndexError):
-            self._assume_all_used()
-            return
-        self._join_before_ms, self._join_phase, self._join_used = joining, phase, join_used
+        with borrowed("lorawan.duty_record") as record:
+            found = record.read(self._record.payload, self._record.damaged)
+        certain, self._used, silence, self._join_before_ms, self._join_phase, self._join_used = found
         self._silent_until = self._begun + silence
-        self._counting = any(bands)
+        self._counting = any(self._used)
         self._noted = [used.get(0, 0) for used in self._used]
-        if self._record.damaged:  # the newest record may be the one that was lost
-            for used in self._used:
-                used[0] = used.get(0, 0) + _LOST_MS
-            self._join_used += _LOST_MS
+        if not certain:
             self._write(0, ahead=False)
-
-    def _assume_all_used(self) -> None:
-        for i, used in enumerate(self._used):
-            used.clear()
-            used[0] = _budget_ms(i)
-        self._join_phase, self._join_used = 0, _JOIN_PHASES[0][1]
-        self._write(0, ahead=False)
 
 
 def _band_of(freq_hz: int) -> int:
@@ -181,15 +164,16 @@ def _band_of(freq_hz: int) -> int:
     return band
 
 
-def _budget_ms(band: int) -> int:
+def budget_ms(band: int) -> int:
+    """Return the air time that a band has in an hour."""
     return region.DUTY_WINDOW_MS // region.BANDS[band][2]
 
 
 def _join_phase(spent_ms: int) -> tuple[int, int, int]:
     """Return (number, end in ms, air time in ms) of the phase of joining at this time."""
-    for i, (end, air_ms) in enumerate(_JOIN_PHASES):
+    for i, (end, air_ms) in enumerate(JOIN_PHASES):
         if spent_ms < end:
             return i, end, air_ms
-    days = (spent_ms - _JOIN_PHASES[-1][0]) // _JOIN_DAY_MS
-    end = _JOIN_PHASES[-1][0] + (days + 1) * _JOIN_DAY_MS
-    return len(_JOIN_PHASES) + days, end, _JOIN_DAY_AIR_MS
+    days = (spent_ms - JOIN_PHASES[-1][0]) // _JOIN_DAY_MS
+    end = JOIN_PHASES[-1][0] + (days + 1) * _JOIN_DAY_MS
+    return len(JOIN_PHASES) + days, end, _JOIN_DAY_AIR_MS

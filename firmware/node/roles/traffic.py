@@ -5,13 +5,13 @@
 import time
 
 from firmware.node.errors import ConfigError
+from firmware.node.lazy import borrowed
 from firmware.node.log import log_error
 from firmware.node.roles.alarms import Alarms
 from firmware.node.roles.congestion import Congestion
 from firmware.node.roles.day_totals import DayTotals
 from firmware.node.roles.interval import Interval
 from firmware.node.roles.passages import A, B, Pairs, Passage, classify
-from firmware.node.sensors._opening import open_sensors
 
 TYPE_CHECKING = False  # MicroPython has no typing module
 if TYPE_CHECKING:
@@ -252,7 +252,8 @@ class Traffic:
 
 def open_role(board: dict, files) -> Traffic:
     """Return the role on the sensors of *board*. Raises ConfigError."""
-    sensors = [each for each in open_sensors(board) if each[1] in ("speed", "field", "contact")]
+    with borrowed("sensors._opening") as opening:
+        sensors = [each for each in opening.open_sensors(board) if each[1] in ("speed", "field", "contact")]
     uses = {use for _, use, _ in sensors}
     if len(uses) != 1 or len(sensors) > 2 or (uses == {"speed"} and len(sensors) > 1):
         found = ", ".join([chip for chip, _, _ in sensors])

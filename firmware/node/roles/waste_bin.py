@@ -14,7 +14,6 @@ from firmware.node.roles.alarms import Alarms
 from firmware.node.roles.bin_counts import BinCounts
 from firmware.node.roles.bin_trend import KeptTrend
 from firmware.node.roles.sparing import Sparing
-from firmware.node.sensors._opening import open_sensors
 
 TYPE_CHECKING = False  # MicroPython has no typing module
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ _EVERYTHING_EVERY = 24  # readings
 _FIRE_INTERVAL_MS = 60000
 _MAX_RANGE_MM = 10000
 _OPTICAL = "vl53l1x"
+_NAP = ("roles.waste_bin_nap", "node.roles.waste_bin_look", "node.sensors._opening")
 
 
 class WasteBin:
@@ -35,9 +35,9 @@ class WasteBin:
 
     sleeps = True
 
-    def __init__(self, sensors: list, files, board: "dict | None" = None) -> None:
+    def __init__(self, sensors: list, files) -> None:
         self.sensors = sensors
-        self._board = board or {}
+        self._files = files
         self._thermometer = self._first("temperature")
         self._tilt = self._first("tilt")
         self._battery = self._first("battery")
@@ -83,12 +83,12 @@ class WasteBin:
         """Return (role, ms from look to look, what a look needs, pin that wakes); None when it must stay awake."""
         if self._moved_ms is not None or self._alarms.in_doubt() or self._alarms.is_raised("fire"):
             return None
-        with borrowed("roles.waste_bin_nap") as nap:
-            return nap.values(self._board, self.settings, self._temperature_c, self._tilted_looks > 0)
+        with borrowed(*_NAP) as nap:
+            return nap.values(self._files, self.settings, self._temperature_c, self._tilted_looks > 0)
 
     def woken(self, values: list) -> None:
         """Take back what looks have seen meanwhile."""
-        with borrowed("roles.waste_bin_nap") as nap:
+        with borrowed(*_NAP) as nap:
             self._temperature_c, openings = nap.seen(values)
         if openings:
             self._counts.opened(openings)
@@ -261,7 +261,8 @@ def tilt_deg(gravity_mg: tuple) -> float | None:
 
 def open_role(board: dict, files) -> WasteBin:
     """Return the role on the sensors of *board*. Raises ConfigError."""
-    sensors = open_sensors(board)
+    with borrowed("sensors._opening") as opening:
+        sensors = opening.open_sensors(board)
     if not [chip for chip, use, _ in sensors if use == "range"]:
         raise ConfigError("identity: a waste bin needs a range finder in board.sensors; there is none")
-    return WasteBin(sensors, files, board)
+    return WasteBin(sensors, files)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the sensors that a board's file lists."""
+"""Opens the sensors that a board's file lists. Loaded for that, and given back: no driver may import it at its top."""
 
 from machine import I2C, UART, Pin
 

@@ -13,7 +13,6 @@ import time
 from machine import ADC, Pin
 
 from firmware.node.config import board_int
-from firmware.node.sensors._opening import open_switch
 
 USE = "temperature"
 
@@ -49,6 +48,8 @@ class Ntc:
 
 def open_sensor(entry: dict, i2c) -> Ntc:
     """Return the thermistor. Raises ConfigError."""
+    from firmware.node.sensors._opening import open_switch  # borrowed
+
     adc = ADC(Pin(board_int(entry, "adc")))
     ohms = board_int(entry, "series_ohm", 10000), board_int(entry, "ohm_25", 10000)
     return Ntc(adc, open_switch(entry), ohms[0], ohms[1], board_int(entry, "beta_k", 3950))

@@ -6,8 +6,6 @@ AN-010, the API of OPS24x: UK sets km/h, F1 one decimal, R| both directions, OJ/
 asks for the version. A target that comes nearer is positive. Answers to settings are lines in braces.
 """
 
-from firmware.node.sensors._opening import open_uart
-
 USE = "speed"
 
 _SET_UP = (b"Oj", b"UK", b"F1", b"R|")
@@ -84,4 +82,6 @@ def parse(line: bytes) -> int | None:
 
 def open_sensor(entry: dict, i2c) -> Ops243:
     """Return the radar on its UART. Raises ConfigError."""
+    from firmware.node.sensors._opening import open_uart  # borrowed
+
     return Ops243(open_uart(entry, 19200, _BUFFER_BYTES))
