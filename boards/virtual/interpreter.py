@@ -58,8 +58,7 @@ class Interpreter:
         self._on_request, self._on_output, self._on_exit = on_request, on_output, on_exit
         self._loop = asyncio.get_running_loop()
         rom_fd = _memory(rom.image())
-        self._requests = bytearray()
-        self._typed = bytearray()
+        self._requests, self._typed = bytearray(), bytearray()
         self._reading = True
         self._interrupt_next = False
         self._answered_interrupts = 0
