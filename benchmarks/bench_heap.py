@@ -3,11 +3,11 @@
 """How much memory the node needs: the shipped firmware at work on a virtual board, all sensors read, frames receipted.
 
 Prints one JSON object. Bytes are those of the 64-bit Unix port, where a word is twice that of a microcontroller; what
-the simulated ``machine`` module has of objects lies in the same heap and is counted against the node. ``used`` is what is alive after a
-collection while readings flow; ``smallest_heap`` is the least in which the board still starts and delivers. ``lora`` is
-the same for a board with a radio, in the virtual air and in a session; ``steps`` are single steps of LoRaWAN: time as
-a multiple of AES-CMAC over 51 bytes on the same interpreter, and garbage. ``roles``: each role with each link; over
-Bluetooth with a gateway near.
+the simulated ``machine`` module has of objects lies in the same heap and is counted against the node. ``used`` is what
+is alive after a collection while readings flow; ``smallest_heap`` is the least in which the board still starts and
+delivers. ``lora`` is the same for a board with a radio, in the virtual air and in a session; ``steps`` are single
+steps of LoRaWAN: time as a multiple of AES-CMAC over 51 bytes on the same interpreter, and garbage. ``roles``: each
+role with each link; over Bluetooth with a gateway near.
 """
 
 import asyncio
