@@ -102,7 +102,7 @@ ble-test: ## every test of Bluetooth, the long ones too, but for the one in the 
 	@tools/system_packages.sh
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "" tests/test_*ble*.py tests/test_end_to_end_commands.py $(ARGS)
 
-powercut-test: ## the power of an emulated machine is cut CUTS=5 times while it stores readings: what was told is there (needs root once)
+powercut-test: ## the power of an emulated machine is cut CUTS=5 times while it stores readings, and a file system filled: what was told is there (needs root)
 	@tools/venv.sh run test
 	@tools/ble_vm/build.sh
 	@LYKTA_POWER_CUTS=$(CUTS) $(BIN)/python -m pytest -s -m "" -n0 -p no:cacheprovider tests/powercut $(ARGS)
