@@ -3,6 +3,8 @@
 """A short pass of each fuzz target; `make fuzz` takes ten million inputs, guided by coverage."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +41,17 @@ def test_a_target_that_breaks_is_told_with_its_input(seed: int) -> None:
     with pytest.raises(KeyError) as told:
         run.blind(breaks, [b"abc"], 10_000, seed)
     assert bytes.fromhex(told.value.__notes__[0].rpartition(" ")[2]) == told.value.args[0]
+
+
+def test_a_target_that_hangs_is_ended_and_says_where(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "from tests.fuzz import run; run.HANGS_AFTER_S = 0.2\n"
+         "def hangs(data):\n    while True: pass\n"
+         "run.blind(hangs, [b'x'], 10, 1)"],
+        cwd=Path(__file__).resolve().parent.parent, capture_output=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert told.returncode != 0
+    assert b"in hangs" in told.stderr, told.stderr
 
 
 def test_what_is_authentic_reaches_the_outbox(gateway: targets.Gateway) -> None:

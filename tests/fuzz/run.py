@@ -9,6 +9,7 @@ input that breaks something is printed as a line for tests/fuzz/corpus, where it
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import random
 import resource
@@ -23,6 +24,8 @@ from tests.fuzz import targets
 
 MAX_BYTES = 4096
 MAX_GROWTH_KB = 64 * 1024
+HANGS_AFTER_S = 300
+"""A thousand inputs take a tenth of a second."""
 _KEPT_BYTES = 400
 _INTERESTING = (
     b"\x00",
@@ -69,16 +72,20 @@ def blind(target: Callable[[bytes], None], seeds: list[bytes], inputs: int, seed
     rng = random.Random(seed)
     settled_kb, began = 0, time.monotonic()
     for number in range(inputs):
+        if number % 1000 == 0:
+            faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
         data = seeds[number] if number < len(seeds) else mutated(rng, seeds)
         try:
             target(data)
         except BaseException as error:
+            faulthandler.cancel_dump_traceback_later()
             error.add_note(f"seed {seed}, input {number}: {data.hex()}")
             raise
         if number == inputs // 4:
             settled_kb = _rss_kb()
         if number and number % 500_000 == 0:
             print(f"{number} inputs, {number / (time.monotonic() - began):.0f}/s, {_rss_kb() // 1024} MB", flush=True)
+    faulthandler.cancel_dump_traceback_later()
     grown_kb = _rss_kb() - settled_kb
     assert grown_kb < MAX_GROWTH_KB, f"memory grew by {grown_kb} kB in the last three quarters"
 
