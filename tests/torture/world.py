@@ -10,7 +10,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from tests.gateway_rig import City, Daemon, Device, Port, until
+from tests.gateway_rig import START_S, City, Daemon, Device, Port, until
 from tests.torture.oracle import Arrived, Truth
 from tests.torture.platform import Platform
 
@@ -50,7 +50,7 @@ class World:
         self._config = self.city.config(self.port.path, port, platform='protocol = "3.1.1"')
         self.log: list[Daemon] = []
         self.boot()
-        self.daemon.wait_for("serial_open")
+        self.daemon.wait_for("serial_open", timeout_s=START_S)
         for device in self.devices:
             until(lambda device=device: self._join(device), f"the devices to join: {self.daemon.events}")
 
@@ -127,7 +127,7 @@ class World:
 
     def fresh_reading_passes(self, within_s: float) -> None:
         """A device says something new, and it is at the platform soon: counted from when the gateway hears again."""
-        self.daemon.wait_for("serial_open")
+        self.daemon.wait_for("serial_open", timeout_s=START_S)
         index = self.rng.randrange(DEVICES)
         device, seq = self.devices[index], self._next[index]
         self._next[index] += 1
