@@ -4,11 +4,12 @@
 
 ``python benchmarks/soak.py HOURS SPEED``: at SPEED 5 an hour takes twelve minutes, at 1000 readings a second. Nothing
 that was stored may be lost or come twice; memory must not grow, and the disk must stay within its bound. Prints what
-it saw; the exit code says whether it was so.
+it saw; the exit code says whether it was so. SIGINT or SIGTERM ends it sooner: what was until then is judged.
 """
 
 from __future__ import annotations
 
+import signal
 import statistics
 import subprocess
 import sys
@@ -114,12 +115,14 @@ def growth_mb(samples: list[tuple[float, float]]) -> float:
 
 
 def live(
-    load: Load, gateway: Gateway, broker: Broker, hours: float, speed: float
+    load: Load, gateway: Gateway, broker: Broker, hours: float, speed: float, enough: threading.Event
 ) -> tuple[list[tuple[float, float]], int]:
-    """Send for so many hours; return memory over time, and the largest size of the outbox."""
+    """Send for so many hours, or until it is *enough*; return memory over time, and the largest size of the outbox."""
     step_s = HOUR_S / _STEPS / speed
     samples, largest = [], 0
     for step in range(round(hours * _STEPS)):
+        if enough.is_set():
+            break
         minute = step % _STEPS
         if minute == 20:
             broker.stop()
@@ -128,6 +131,8 @@ def live(
         send(load, datagrams(load, round(PER_S * speed * step_s)), PER_S * speed)
         samples.append((time.monotonic(), gateway.rss_mb))
         largest = max(largest, sum(each.stat().st_size for each in load.outbox.parent.glob("outbox.db*")))
+        if minute == _STEPS - 1:
+            print(f"{(step + 1) // _STEPS} h: {gateway.stored()} stored, {samples[-1][1]:.1f} MB", flush=True)
     broker.start()
     return samples, largest
 
@@ -135,6 +140,9 @@ def live(
 def main() -> int:
     """Run, print, judge."""
     hours, speed = float(sys.argv[1]), float(sys.argv[2])
+    enough = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: enough.set())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         broker = Broker(folder)
@@ -148,7 +156,7 @@ def main() -> int:
         pin(0, 1)
         gateway = Gateway(load)
         try:
-            samples, largest = live(load, gateway, broker, hours, speed)
+            samples, largest = live(load, gateway, broker, hours, speed, enough)
             until(lambda: gateway.published() >= gateway.stored(), "everything published", 300)
             until(lambda: platform.arrived >= gateway.stored(), "everything at the platform", 300)
             stored, written = gateway.stored(), written_bytes(gateway)
@@ -159,7 +167,7 @@ def main() -> int:
     report = platform.verifier.report()
     growth = growth_mb(samples)
     print(
-        f"{hours:g} h at {PER_S}/s, {speed:g} times as fast: {load.made} sent, {stored} stored, "
+        f"{len(samples) / _STEPS:.2g} h at {PER_S}/s, {speed:g} times as fast: {load.made} sent, {stored} stored, "
         f"{platform.arrived} arrived, {platform.twice} twice, {report.missing} missing, {report.lost} given up, "
         f"{len(platform.refused)} refused; "
         f"memory {samples[0][1]:.1f} to {samples[-1][1]:.1f} MB, {growth:+.1f} MB in the second half; "
