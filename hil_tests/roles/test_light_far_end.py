@@ -3,7 +3,7 @@
 """What the city receives when something goes wrong with a street light, and that the lamp shines when in doubt.
 
 Each fault is a scenario of the virtual board, in which a minute passes in a second; the alarm is read where it arrives,
-verified, at the city's end.
+verified, at the city's end. Each part is a process, in real time; test_light_faults.py has more faults.
 """
 
 from pathlib import Path
@@ -53,73 +53,6 @@ def test_over_the_air_gear_on_dali_dims_and_its_dead_lamp_is_told(tmp_path: Path
         until_alarm(city, "lamp_failure")
         assert not any(told(city, "gear_failure"))
         assert model(city, "dali_gear")["broken"] == 0
-        end(city)
-
-
-@pytest.mark.slow
-def test_a_dead_lamp_behind_a_dimmer_is_seen_by_what_it_draws(tmp_path: Path) -> None:
-    with light(tmp_path, "dead_lamp", settings=("rated_w=60",)) as city:
-        until_alarm(city, "lamp_failure")
-        assert not any(told(city, "gear_failure"))
-        assert city.board("state")["pins"]["21"] == 1
-        end(city)
-
-
-@pytest.mark.slow
-def test_gear_that_is_dead_does_not_answer(tmp_path: Path) -> None:
-    with light(tmp_path, "gear_failure", DALI) as city:
-        until_alarm(city, "gear_failure")
-        wait_until(lambda: told(city, "power")[-1] == 0, "nothing to be drawn", PATIENCE_S)
-        end(city)
-
-
-@pytest.mark.slow
-def test_a_dead_driver_behind_a_dimmer_draws_nothing(tmp_path: Path) -> None:
-    with light(tmp_path, "gear_failure", settings=("rated_w=60",)) as city:
-        until_alarm(city, "gear_failure")
-        end(city)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("board", ["virtual", DALI])
-def test_a_day_burner_is_told_at_noon(tmp_path: Path, board: str) -> None:
-    with light(tmp_path, "day_burner", board, settings=("rated_w=60",)) as city:
-        until_alarm(city, "day_burner")
-        assert told(city, "lamp_on")[-1] is False
-        assert told(city, "power")[-1] > 50
-        assert city.board("state")["pins"]["21"] == 0
-        end(city)
-
-
-@pytest.mark.slow
-def test_a_lamp_that_comes_and_goes_is_told_once(tmp_path: Path) -> None:
-    with light(tmp_path, "cycling", settings=("rated_w=60",)) as city:
-        until_alarm(city, "cycling")
-        assert told(city, "cycling") == [True]
-        end(city)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("board", ["virtual", DALI])
-def test_a_voltage_too_high_and_too_low(tmp_path: Path, board: str) -> None:
-    with light(tmp_path, "mains", board) as city:
-        until_alarm(city, "overvoltage")
-        until_alarm(city, "undervoltage")
-        assert told(city, "overvoltage") == [True, False]
-        assert max(told(city, "voltage")) > 264
-        assert min(told(city, "voltage")) < 198
-        until_alarm(city, "undervoltage", False)
-        end(city)
-
-
-@pytest.mark.slow
-def test_a_pole_that_was_knocked_and_a_door_that_is_opened(tmp_path: Path) -> None:
-    with light(tmp_path, "pole_down", DALI) as city:
-        until_alarm(city, "tilted")
-        assert told(city, "tilt")[-1] == pytest.approx(40 / 57.3, abs=0.05)
-        until_alarm(city, "door_open")
-        until_alarm(city, "door_open", False)
-        assert told(city, "tilted") == [True]
         end(city)
 
 
