@@ -45,10 +45,19 @@ class Supervisor:
         while True:
             try:
                 await run()
-            except StoreCorrupt:
-                raise  # the next start sets the file aside
             except GatewayError as error:
+                _end_if_damaged(error)
                 self._log.warning("task_restarts", task=name, why=error)
-            except Exception:  # noqa: BLE001 - top of a task, logged with its traceback
+            except Exception as error:  # noqa: BLE001 - top of a task, logged with its traceback
+                _end_if_damaged(error)
                 self._log.exception("task_restarts", task=name)
             await asyncio.sleep(_RESTART_S)
+
+
+def _end_if_damaged(error: Exception) -> None:
+    """Raise StoreCorrupt where it is that, or holds one: the process ends, and the next start sets the file aside."""
+    if isinstance(error, StoreCorrupt):
+        raise error
+    if isinstance(error, ExceptionGroup):  # a task that has tasks of its own
+        for each in error.exceptions:
+            _end_if_damaged(each)

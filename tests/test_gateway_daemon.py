@@ -6,9 +6,11 @@ import json
 import random
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
@@ -16,7 +18,7 @@ from firmware.wire import maccommands
 from firmware.wire.session import Session
 from gateway.network.aes import ecb
 from tests.conftest import Mosquitto
-from tests.gateway_rig import ROOT, City, Daemon, Device, Port, Subscriber, encoded, until
+from tests.gateway_rig import ROOT, START_S, City, Daemon, Device, Port, Subscriber, encoded, until
 
 pytestmark = pytest.mark.apart
 
@@ -242,6 +244,30 @@ def test_a_damaged_outbox_is_set_aside_and_said_aloud(
     assert daemons[-1].saw("outbox_damaged")[0]["kept_as"] == str(database) + ".corrupt-1"
     deliver(port, device, range(6, 11))
     assert daemons[-1].stats().devices[device.dev_eui.hex()].contiguous == 10
+    assert daemons[-1].stop() == 0
+
+
+def test_damage_that_shows_when_an_envelope_is_read_ends_the_process_and_the_next_start_goes_on(
+    city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
+) -> None:
+    """SQLite's check does not look into a message; a task that begins anew would find the same for ever."""
+    device = city.device()
+    config = city.config(port.path, mosquitto.port)
+    mosquitto.stop()
+    daemons.append(Daemon(config).ready())
+    port.join(device)
+    deliver(port, device, range(1, 6))
+    daemons[-1].stop()
+    with closing(sqlite3.connect(daemons[-1].state_dir / "outbox.db")) as raw:
+        raw.execute("UPDATE envelope SET message = zeroblob(length(message)) WHERE id = (SELECT max(id) FROM envelope)")
+        raw.commit()
+    mosquitto.start()
+    daemons.append(Daemon(config).ready())
+    assert daemons[-1].process.wait(START_S) != 0
+    daemons.append(Daemon(config).ready())
+    assert daemons[-1].saw("outbox_damaged")
+    deliver(port, device, range(6, 11))
+    until(lambda: daemons[-1].stats().waiting == {"city": 0}, "everything that is sound to be published")
     assert daemons[-1].stop() == 0
 
 
