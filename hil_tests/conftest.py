@@ -12,6 +12,8 @@ from hil_tests.network import FASTEST, Network
 from hil_tests.rigs import Needs, Rig, open_rig
 from hil_tests.semtech_end import Uplink
 
+AIR_S = 15.0
+"""Air time after which a device is not given to another test: one may need 15 s, and a sub-band has 36 s in an hour."""
 QUEUE_S = 7  # so long a downlink of a test that has failed may wait in the packet forwarder
 
 
@@ -66,7 +68,7 @@ class Devices:
     def joined(self, device_class: str = "A") -> Network:
         """A device in a session at DR5 with the test port open; the one of the test before if there is one."""
         needs = Needs(device_class, True)
-        if self._joined is not None and self._joined[0] == needs:
+        if self._joined is not None and self._joined[0] == needs and self._joined[1].air_s < AIR_S:
             return self._joined[1]
         network = self.fresh(device_class, True)
         network.join_at(FASTEST)

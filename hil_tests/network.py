@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware.wire import frame, joining, macnetwork, readings, region
+from firmware.wire.airtime import time_on_air_us
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.errors import NotAuthentic, WireError
 from firmware.wire.maccommands import DEVICE_TIME, LINK_CHECK, device_time_ans, link_check_ans, parse
@@ -72,6 +73,8 @@ class Network:
         self.rx2_hz = region.RX2_HZ
         self.rx1_hz: dict[int, int] = {}  # frequency of the uplink: of its RX1, where another was set
         self.last: Heard | None = None
+        self.air_s = 0.0
+        """Air time of the device, of which it has little in an hour."""
         self._pending: Session | None = None
 
     # What comes from the device
@@ -85,6 +88,7 @@ class Network:
                 uplink = self.rig.semtech.next(left_s)
             except queue.Empty:
                 break
+            self.air_s += time_on_air_us(uplink.sf, uplink.bw_hz, len(uplink.phy)) / 1e6
             heard = self._ours(uplink)
             if heard is not None and (copies or heard.join or heard.received):
                 self.last = heard

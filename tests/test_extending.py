@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import Mosquitto
 
+pytestmark = pytest.mark.timeout(300)  # commands in processes of their own, one after the other
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("boards", "consumer", "firmware", "gateway", "provisioning")
 
