@@ -117,23 +117,29 @@ class World:
         self.platform.start()
         if not self.port.path.is_symlink():
             self.port.plug()
-        if self.daemon.process.poll() is None:
+        with suppress(ProcessLookupError):  # it may end by itself at any moment
             self.daemon.process.send_signal(signal.SIGCONT)
             hard = resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE)[1]
             resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
-        else:  # what its supervisor does
+        self._supervised()
+
+    def _supervised(self) -> Daemon:
+        """The gateway; started again as systemd does when it has ended, as on damage that it came across."""
+        if self.daemon.process.poll() is not None:
             self.daemon.kill()
             self.boot()
+        return self.daemon
 
     def fresh_reading_passes(self, within_s: float) -> None:
         """A device says something new, and it is at the platform soon: counted from when the gateway hears again."""
-        self.daemon.wait_for("serial_open", timeout_s=START_S)
+        until(lambda: self._supervised().saw("serial_open"), "the gateway to hear again", START_S)
         index = self.rng.randrange(DEVICES)
         device, seq = self.devices[index], self._next[index]
         self._next[index] += 1
         key = (device.dev_eui.hex(), seq)
 
         def arrives() -> bool:
+            self._supervised()
             if seq not in device.held:
                 oldest = min(set(range(1, seq + 1)) - device.held)
                 self.send(device, [seq], oldest)
@@ -146,6 +152,7 @@ class World:
         """Devices send until each reading has its receipt; the gateway publishes until nothing waits."""
 
         def quiet() -> bool:
+            self._supervised()
             for index, device in enumerate(self.devices):
                 left = [seq for seq in range(1, self._next[index]) if seq not in device.held][:4]
                 if left:
@@ -188,7 +195,7 @@ class World:
         self._delay.write_text(self.rng.choice(("0.05", "0.3", "1")))
 
     def _begin_full_disk(self) -> None:
-        if self.daemon.process.poll() is None:
+        with suppress(ProcessLookupError):
             hard = resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE)[1]
             resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, (0, hard))
 
