@@ -147,6 +147,10 @@ class Gateway:
             self._mqtt(data)
         finally:
             asyncio.events._set_running_loop(None)
+        self._said += 1
+        if self._said % 100 == 0:  # what connections left for the loop to do, else it gathers
+            self._loop.call_soon(self._loop.stop)
+            self._loop.run_forever()
 
     def _mqtt(self, data: bytes) -> None:
         line = self._line

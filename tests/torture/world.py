@@ -63,14 +63,23 @@ class World:
         return self.daemon.state_dir / _OUTBOX
 
     def boot(self) -> None:
+        self._tidy()
         started = Daemon(self._config, module="tests.torture.slow_gateway", environment=self._environment)
         self.log.append(started)
 
     def close(self) -> None:
         self.daemon.kill()
+        self._tidy()
         self.port.close()
         self.platform.close()
         self.city.registry.close()
+
+    def _tidy(self) -> None:
+        """What libfaketime leaves of a killed process hangs a later one that gets the same number."""
+        for daemon in self.log:
+            if daemon.process.poll() is not None:
+                for name in (f"faketime_shm_{daemon.process.pid}", f"sem.faketime_sem_{daemon.process.pid}"):
+                    Path("/dev/shm", name).unlink(missing_ok=True)  # noqa: S108 - its own names
 
     def _join(self, device: Device) -> bool:
         self.port.send(device.join_request())
