@@ -300,7 +300,10 @@ class Daemon:
                 raise AssertionError(f"the daemon ended before {event}: {self.events}")
             return found[count - 1 :]
 
-        return until(seen, f"{event}; so far {self.events}", timeout_s)[0]  # type: ignore[no-any-return]
+        try:
+            return until(seen, event, timeout_s)[0]  # type: ignore[no-any-return]
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said {self.events[-30:]}") from error
 
     def ready(self) -> Daemon:
         self.wait_for("ready", timeout_s=START_S)
