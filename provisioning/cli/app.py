@@ -18,37 +18,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from provisioning.cli import (
-    audit,
-    batches,
-    battery,
-    bench,
-    ble,
-    board,
-    boards,
-    check,
-    command,
-    commander,
-    console,
-    demo,
-    devices,
-    enroll,
-    flash,
-    gateway,
-    init,
-    monitor,
-    papers,
-    people,
-    platforms,
-    receive,
-    reports,
-    rules,
-    search,
-    updates,
-    upkeep,
-    verify,
-)
 from provisioning.cli.output import Context, complain
+from provisioning.cli.table import Commands
 from provisioning.errors import ProvisioningError
 from provisioning.guidelines.findings import EXIT_USAGE
 
@@ -58,6 +29,14 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 class _Root(TyperGroup):
     """All commands: a wrong call of any of them exits 64, since 2 means that something waits for an approval."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options | {"commands": {}})
+        self.commands = Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """See click: the names alone, for which nothing is loaded."""
+        return list(self.commands)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """See click: reads the options before the command."""
@@ -105,60 +84,6 @@ def options(
     ctx.obj = Context(home=home)
     if debug:
         os.environ["LYKTA_DEBUG"] = "1"
-
-
-app.command("init")(init.init)
-app.command("register")(devices.register)
-app.command("devices")(devices.list_devices)
-app.command("show")(devices.show)
-app.command("list")(devices.list_records)
-app.command("stage")(devices.stage)
-app.command("amend")(devices.amend)
-app.command("retire")(devices.retire)
-app.command("dispose")(devices.dispose)
-app.command("import")(batches.import_)
-app.command("export")(batches.export)
-app.add_typer(people.org, name="org")
-app.add_typer(people.role, name="role")
-people.platform.command("test")(platforms.test_platform)
-app.add_typer(people.platform, name="platform")
-app.add_typer(people.dataset, name="dataset")
-app.add_typer(papers.paper_app("waiver"), name="waiver")
-app.add_typer(papers.paper_app("approval"), name="approval")
-app.add_typer(papers.paper_app("dialogue"), name="dialogue")
-app.add_typer(upkeep.log_app, name="log")
-app.add_typer(upkeep.keys_app, name="keys")
-app.command("upgrade")(upkeep.upgrade)
-app.add_typer(reports.report_app, name="report")
-app.add_typer(reports.catalogue_app, name="catalogue")
-app.command("public")(reports.public)
-app.add_typer(gateway.app, name="gateway")
-app.command("verify")(verify.verify)
-app.command("receive")(receive.receive)
-app.command("prove")(receive.prove)
-app.add_typer(commander.app, name="commander")
-app.command("command")(command.command)
-app.add_typer(command.settings, name="settings")
-app.add_typer(board.app, name="board")
-app.add_typer(boards.app, name="boards")
-app.command("ports")(bench.list_ports)
-app.command("install")(bench.install)
-app.command("doctor")(bench.doctor)
-app.command("enroll")(enroll.enroll)
-app.command("flash")(flash.flash_board)
-app.add_typer(updates.app, name="update")
-app.command("console")(console.console)
-app.command("monitor")(monitor.monitor)
-app.command("enrolled")(enroll.enrolled)
-app.command("label")(enroll.labels)
-app.add_typer(ble.app, name="ble")
-app.command("demo")(demo.demo)
-app.command("battery")(battery.battery)
-app.command("check")(check.check)
-app.command("audit")(audit.audit)
-app.command("snapshot")(audit.snapshot)
-app.command("search")(search.search)
-app.add_typer(rules.app, name="rules")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,14 +11,14 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from provisioning.city import City
 from provisioning.errors import ProvisioningError
+
+if TYPE_CHECKING:
+    from provisioning.city import City
 
 
 @dataclass
@@ -29,6 +29,8 @@ class Context:
 
     def city(self) -> City:
         """The city in this directory. Raises NotACity."""
+        from provisioning.city import City  # databases and certificates: not every command needs them
+
         return City.open(self.home)
 
 
@@ -56,6 +58,9 @@ def say_json(value: Any) -> None:
 
 def say_table(columns: list[str], rows: list[list[str]]) -> None:
     """A result as a table; as long as it must be where nobody watches, so that nothing is cut off."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")  # a cell takes more lines rather than losing its end

@@ -82,3 +82,8 @@ def _add_list(app: typer.Typer, kind: PaperType) -> None:
             say_table(["id", "about", "signed by", "until", "notes"], rows)
         else:
             note("nothing is stale" if stale else f"none yet; next: lykta {kind} add --help")
+
+
+waiver = paper_app("waiver")
+approval = paper_app("approval")
+dialogue = paper_app("dialogue")

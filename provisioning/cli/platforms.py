@@ -16,6 +16,7 @@ import typer
 from provisioning import conformance
 from provisioning.broker_access import AccessOptions
 from provisioning.cli.output import note, of, say, say_json
+from provisioning.cli.people import platform
 from provisioning.errors import ConfigError
 from provisioning.model.platforms import InterfaceTest, Platform
 from provisioning.register import papers
@@ -24,6 +25,7 @@ from provisioning.secret_refs import load_secret
 _ENCRYPTED = ("https", "mqtts")
 
 
+@platform.command("test")
 def test_platform(
     ctx: typer.Context,
     platform_id: Annotated[str, typer.Argument(metavar="ID")],
