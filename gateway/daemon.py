@@ -22,9 +22,9 @@ from gateway.directory import Directory
 from gateway.ends import Ends
 from gateway.errors import LinkError, StoreCorrupt
 from gateway.guidelines import Guard
+from gateway.inbox import Inbox
 from gateway.intake import Intake
 from gateway.network import state_files
-from gateway.network.dedup import Deduplicator, Verdict, Window
 from gateway.network.duty import DutyBudget
 from gateway.network.hints import Hints
 from gateway.network.keyring import Keyring
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
 OUTBOX_FILE = "outbox.db"
 SESSIONS_FILE = "sessions.db"
 
-_QUEUE_FRAMES = 4096
 _MAX_COMMIT_FRAMES = 512
 _HOUSEKEEPING_S = 1.0
 _PRUNE_EVERY_S = 60.0
@@ -76,10 +75,6 @@ _LAST_PUBACKS_S = 2.0
 _PIPELINE_LIMIT_S = 60.0
 """A memory card may take ten seconds for one commit now and then; a minute is stuck."""
 _Result = TypeVar("_Result")
-
-
-class _Probe:
-    """Passes the pipeline as frames do, and carries nothing."""
 
 
 class Daemon:
@@ -93,8 +88,6 @@ class Daemon:
         self._log = EventLog("daemon")
         self._seldom = Seldom()
         self._stop = asyncio.Event()
-        self._stopping = False
-        self._queue: asyncio.Queue[Uplink | _Probe | None] = asyncio.Queue(_QUEUE_FRAMES)
         self._writer = ThreadPoolExecutor(1, "writer")
         self._identity = config.load_identity(loaded)
         self._stages = Stages(self._clock)
@@ -112,7 +105,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Any]] = set()
         network = loaded.config.network
-        self._window = Window(Deduplicator(network.dedup_ms / 1000), self._enqueue, self._clock)
+        self._inbox = Inbox(network.dedup_ms / 1000, self._clock, self._counters)
         self._quarantine = Quarantine(network.net_id)
         self._budget = DutyBudget()
         transmitter = Transmitter(self._send_on, self._budget, self._clock, self._counters)
@@ -120,7 +113,7 @@ class Daemon:
         self._sightings = Guard(self._counters, self._clock, self._quarantine, self._identity.eui)
         self._history = History()
         counted = (self._clock, self._counters, self._stages, self._ends, self._budget, self._sightings)
-        self._overview = Overview(Parts(*counted, self._history, self._queue, self._name_of, self._with_outbox))
+        self._overview = Overview(Parts(*counted, self._history, self._inbox, self._name_of, self._with_outbox))
 
     def _wake(self) -> None:
         self._sender.wake()
@@ -160,7 +153,7 @@ class Daemon:
             tasks = self._tasks = Supervisor(group)
             self._stages.add("intake and disk", _PIPELINE_LIMIT_S)
             pump = group.create_task(self._pump())
-            self._ends.start(tasks, self._sink)
+            self._ends.start(tasks, self._inbox)
             tasks.start("housekeeping", self._housekeep)
             tasks.start("downlinks", self._send_queued)
             tasks.start("commands", self._commands.watch)
@@ -177,9 +170,7 @@ class Daemon:
                 await self._wind_up(tasks, pump)
 
     async def _wind_up(self, tasks: Supervisor, pump: asyncio.Task[None]) -> None:
-        self._window.flush()
-        self._stopping = True  # what arrives from now on is resent to the next process
-        await self._queue.put(None)
+        self._inbox.close()
         await pump
         await self._sender.finish()
         links, publishing = self._ends.task_names()
@@ -200,7 +191,7 @@ class Daemon:
         async with self._reloading:
             if self._stop.is_set() or self._tasks is None:
                 return {"ok": False, "message": "the gateway is stopping"}
-            outcome = await self._reloader.reload(self._loaded, self._tasks, self._swap, self._sink)
+            outcome = await self._reloader.reload(self._loaded, self._tasks, self._swap, self._inbox)
             self._overview.reload = outcome | {"at": self._clock.wall_s()}
             self._overview.forget()
             return outcome
@@ -210,7 +201,7 @@ class Daemon:
         before = self._loaded.config.network.dedup_ms
         self._loaded, self._identity = loaded, new_identity
         if loaded.config.network.dedup_ms != before:
-            self._window.reconfigure(Deduplicator(loaded.config.network.dedup_ms / 1000))
+            self._inbox.reconfigure(loaded.config.network.dedup_ms / 1000)
         names = [each.name for each in loaded.config.platforms]
 
         def reconfigure() -> None:
@@ -263,39 +254,12 @@ class Daemon:
     def _name_of(self, dev_eui: bytes) -> str:
         return str(getattr(self._registered.active(dev_eui), "name", ""))
 
-    def _sink(self, uplink: Uplink) -> None:
-        self._counters.add("frames", "heard")
-        if self._stopping:
-            return
-        if not uplink.heard_at_s:  # a link that takes many at once has looked at the clock for all of them
-            uplink = uplink.at(self._clock.monotonic_s())
-        if uplink.radio is None:
-            self._enqueue(uplink)
-            return
-        verdict = self._window.put(uplink)
-        if verdict is not Verdict.FIRST:
-            self._counters.add("frames", f"heard_{verdict.value}")
-
-    def _enqueue(self, uplink: Uplink) -> None:
-        try:
-            self._queue.put_nowait(uplink)
-        except asyncio.QueueFull:  # the device keeps what it has no receipt for, and sends it again
-            self._counters.add("frames", "dropped_queue_full")
-            if self._seldom.allow("queue") is not None:
-                self._log.warning("queue_full", frames=_QUEUE_FRAMES)
-
     async def _pump(self) -> None:
         """Take what has arrived, together; while one commit is on its way to the disk the next one gathers."""
         last = False
         while not last:
             wait_s = self._loaded.config.records.max_wait_ms / 1000
-            batch = [await self._queue.get()]
-            if wait_s and batch[0] is not None:
-                await asyncio.sleep(wait_s)
-            while not self._queue.empty() and len(batch) < _MAX_COMMIT_FRAMES:
-                batch.append(self._queue.get_nowait())
-            last = None in batch
-            uplinks = [uplink for uplink in batch if uplink is not None and not isinstance(uplink, _Probe)]
+            uplinks, last = await self._inbox.gather(wait_s, _MAX_COMMIT_FRAMES)
             if uplinks:
                 with self._metrics.commit_s.time():
                     downlinks = await self._in_writer(partial(self._process, uplinks))
@@ -320,8 +284,8 @@ class Daemon:
             return []
 
     def _probe(self) -> None:
-        if self._queue.empty():  # else the frames are the probe
-            self._queue.put_nowait(_Probe())
+        if not self._inbox.qsize():  # else the frames are the probe
+            self._inbox.probe()
 
     async def _send(self, downlinks: Sequence[Downlink | Planned]) -> None:
         for downlink in downlinks:
@@ -360,7 +324,7 @@ class Daemon:
             await asyncio.sleep(_HOUSEKEEPING_S)
             if self._clock.monotonic_s() - sampled_at_s >= EVERY_S:
                 sampled_at_s = self._clock.monotonic_s()
-                self._history.sample(sampled_at_s, self._counters.snapshot(), self._queue.qsize())
+                self._history.sample(sampled_at_s, self._counters.snapshot(), self._inbox.qsize())
             step_s = steps.step_s()
             if step_s is not None:
                 self._counters.add("clock", "steps")

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.clock import Clock
-    from gateway.links import Uplink
     from gateway.network.live import Opened
     from gateway.network.quarantine import Quarantine
     from gateway.operate.counters import Counters
@@ -64,6 +63,8 @@ class Guard(Sightings):
         self._counters, self._clock, self._quarantine, self._gateway = counters, clock, quarantine, gateway
         self._log = EventLog("guidelines")
         self._heard: OrderedDict[str, _Heard] = OrderedDict()
+        self._by_eui: dict[bytes, _Heard] = {}
+        """Of those since the start: to write an EUI in hex takes as long as all that is noted of a frame."""
         self._open: dict[tuple[str, str, str], Event] = {}
         self._rejected: dict[tuple[str, str], int] = {}
         self._someone_new = False
@@ -80,20 +81,31 @@ class Guard(Sightings):
     def note(self, opened: Sequence[Opened], arrivals: Sequence[Arrival | None]) -> None:
         """See Sightings."""
         super().note(opened, arrivals)
+        known = self._by_eui
         for frame, arrival in zip(opened, arrivals, strict=True):
-            dev_eui = frame.session.dev_eui.hex()
-            heard = self._heard.get(dev_eui)
-            if heard is None:
-                heard = self._heard[dev_eui] = _Heard(frame.uplink.received_at)
-                self._someone_new = True
-                if len(self._heard) > MAX_DEVICES:
-                    self._heard.popitem(last=False)
-            heard.last_at = frame.uplink.received_at
-            _add_airtime(heard, frame.uplink)
+            uplink, dev_eui = frame.uplink, frame.session.dev_eui
+            heard = known.get(dev_eui) or self._begin(dev_eui, uplink.received_at)
+            heard.last_at = uplink.received_at
+            if uplink.radio is not None:
+                radio, airtime = uplink.radio, heard.airtime
+                if airtime is None:
+                    airtime = heard.airtime = AirtimeOfHour()
+                airtime.add(heard.last_at, _time_on_air_us(radio.sf, radio.bw_hz, len(uplink.phy)))
             if arrival is not None:
                 for reading in arrival.payload.readings:
-                    if not reading.values.keys() <= heard.fields:
+                    if not heard.fields.issuperset(reading.values.keys()):
                         heard.fields |= reading.values.keys()
+
+    def _begin(self, dev_eui: bytes, at: float) -> _Heard:
+        heard = self._heard.get(dev_eui.hex())
+        if heard is None:
+            heard = self._heard[dev_eui.hex()] = _Heard(at)
+            self._someone_new = True
+            if len(self._heard) > MAX_DEVICES:
+                gone, _ = self._heard.popitem(last=False)
+                self._by_eui.pop(bytes.fromhex(gone), None)
+        self._by_eui[dev_eui] = heard
+        return heard
 
     async def watch(self) -> None:
         """Ask until cancelled: every ``every_s`` seconds, and soon after somebody new was heard, if that is cheap."""
@@ -177,14 +189,6 @@ class Guard(Sightings):
                 self._log.info("guidelines_asked_again")
             else:
                 self._log.warning("guidelines_not_asked", why=why, effect="readings are taken as before")
-
-
-def _add_airtime(heard: _Heard, uplink: Uplink) -> None:
-    if uplink.radio is not None:
-        if heard.airtime is None:
-            heard.airtime = AirtimeOfHour()
-        airtime_us = _time_on_air_us(uplink.radio.sf, uplink.radio.bw_hz, len(uplink.phy))
-        heard.airtime.add(uplink.received_at, airtime_us)
 
 
 _time_on_air_us = lru_cache(maxsize=4096)(time_on_air_us)

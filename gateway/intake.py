@@ -156,9 +156,10 @@ class Intake:
         joined: list[Joined] = []
         opened: list[Opened] = []
         debugging = self._log.debugging
+        quickly = self._server.quickly()
         for uplink in uplinks:
             try:
-                heard = self._server.receive(uplink)
+                heard = quickly(uplink) or self._server.receive(uplink)
             except Refused as error:
                 self._refuse(uplink, error)
             except ProvisioningError as error:
@@ -260,8 +261,14 @@ class Intake:
         self, opened: Sequence[Opened], arrivals: Sequence[Arrival | None], *, stored: bool
     ) -> list[Downlink | Planned]:
         answers: dict[bytes, _Answer] = {}
+        quiet: dict[bytes, Opened] = {}
         for frame, arrival in zip(opened, arrivals, strict=True):
             session = frame.session
+            if arrival is not None and _is_quiet(frame, arrival) and session.dev_eui not in answers:
+                session.taken, session.receipt_asked, session.alarm = stored, False, False
+                quiet[session.dev_eui] = frame
+                continue
+            quiet.pop(session.dev_eui, None)
             if arrival is not None:
                 numbered = arrival.payload.numbered
                 session.alarm = numbered and frame.fport == FPORT_ALARMS
@@ -277,6 +284,8 @@ class Intake:
                 answer.ack = session.taken  # an ACK names no frame: the device takes it for its last
             answer.alarm |= session.alarm
             answer.wanted |= frame.adr_ack_req
+        content = self._server.has_nothing_for
+        answers |= {dev_eui: _Answer(frame) for dev_eui, frame in quiet.items() if not content(frame)}
         return [down for each in answers.values() if (down := self._answer(each)) is not None]
 
     def _answer(self, answer: _Answer) -> Downlink | Planned | None:
@@ -362,3 +371,12 @@ class Intake:
             self._log.info("accepting_again")
         else:
             self._log.error(state, why=why, effect="no receipts are given; devices keep their readings")
+
+
+def _is_quiet(frame: Opened, arrival: Arrival) -> bool:
+    """Tell that a frame asks for nothing: most do not."""
+    return (
+        arrival.payload.oldest is None
+        and frame.fport == FPORT_READINGS
+        and not (frame.confirmed or frame.mac_answers or frame.adr_ack_req)
+    )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.config import Loaded
     from gateway.ends import Ends
     from gateway.identity import Identity
+    from gateway.inbox import Inbox
     from gateway.intake import Intake
     from gateway.network.duty import DutyBudget
     from gateway.operate.counters import Counters
@@ -66,7 +67,7 @@ class Parts:
     budget: DutyBudget
     sightings: Sightings
     history: History
-    queue: asyncio.Queue[Any]
+    queue: Inbox
     name_of: Callable[[bytes], str]
     """Name of a registered device. Raises ProvisioningError. In the writer's thread."""
     with_outbox: Callable[[Callable[[Outbox], _Disk]], Awaitable[_Disk]]

@@ -53,6 +53,17 @@ class WatchedServer(NetworkServer):
         super().__init__(*arguments)
         self.taken: list[tuple[bytes, Joined | Opened]] = []
 
+    def quickly(self) -> Callable[[Uplink], Opened | None]:
+        opens = super().quickly()
+
+        def opened(uplink: Uplink) -> Opened | None:
+            found = opens(uplink)
+            if found is not None:
+                self.taken.append((uplink.phy, found))
+            return found
+
+        return opened
+
     def receive(self, uplink: Uplink) -> Joined | Opened:
         found = super().receive(uplink)
         self.taken.append((uplink.phy, found))

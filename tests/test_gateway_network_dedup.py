@@ -94,7 +94,12 @@ def test_every_reception_is_in_one_frame_or_late(steps: list[tuple[bytes, int, f
 def test_on_the_loop_frames_leave_by_themselves() -> None:
     async def scenario() -> list[Uplink]:
         released: asyncio.Queue[Uplink] = asyncio.Queue()
-        window = Window(Deduplicator(0.01), released.put_nowait, _LoopClock())
+
+        def release(some: list[Uplink]) -> None:
+            for each in some:
+                released.put_nowait(each)
+
+        window = Window(Deduplicator(0.01), release, _LoopClock())
         window.put(heard(b"a", 1))
         window.put(heard(b"a", 2, 3.0))
         window.put(heard(b"b", 1))

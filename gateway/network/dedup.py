@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gateway.clock import Clock
     from gateway.links import Uplink
@@ -59,6 +59,23 @@ class Deduplicator:
     def add(self, uplink: Uplink, now_s: float) -> Verdict:
         """Take one reception of a frame. *now_s* never goes back."""
         self._forget(now_s)
+        return self._add(uplink, now_s)
+
+    def add_all(self, uplinks: Sequence[Uplink], now_s: float) -> dict[Verdict, int]:
+        """Take receptions of one moment; return how many were not the first of their frame, by what they were."""
+        self._forget(now_s)
+        gathering, done = self._gathering, self._done
+        odd: dict[Verdict, int] = {}
+        for uplink in uplinks:
+            phy = uplink.phy
+            if phy in gathering or phy in done:
+                verdict = self._add(uplink, now_s)
+                odd[verdict] = odd.get(verdict, 0) + 1
+            else:
+                gathering[phy] = _Gathering(now_s, [uplink])
+        return odd
+
+    def _add(self, uplink: Uplink, now_s: float) -> Verdict:
         group = self._gathering.get(uplink.phy)
         if group is not None:
             if len(group.copies) < MAX_COPIES:
@@ -71,15 +88,17 @@ class Deduplicator:
 
     def take(self, now_s: float, *, everything: bool = False) -> list[Uplink]:
         """Return the frames that have waited long enough, the oldest first; more when too many wait."""
-        taken = []
-        while self._gathering:
-            phy, group = next(iter(self._gathering.items()))
-            waits = now_s < group.began_s + self._window_s
-            if waits and not everything and len(self._gathering) <= MAX_GATHERING:
+        taken: list[Uplink] = []
+        gathering, done, cooldown_s = self._gathering, self._done, self._cooldown_s
+        window_s = float("-inf") if everything else self._window_s
+        spare = len(gathering) - MAX_GATHERING
+        for phy, group in gathering.items():
+            if now_s < group.began_s + window_s and len(taken) >= spare:
                 break
-            del self._gathering[phy]
-            self._done[phy] = group.began_s + self._cooldown_s
-            taken.append(_merge(group))
+            done[phy] = group.began_s + cooldown_s
+            taken.append(group.copies[0] if _alone(group) else _merge(group))
+        for _ in taken:
+            gathering.popitem(last=False)
         return taken
 
     def _forget(self, now_s: float) -> None:
@@ -90,15 +109,15 @@ class Deduplicator:
             del self._done[phy]
 
 
+def _alone(group: _Gathering) -> bool:
+    return len(group.copies) == 1 and group.copies[0].heard_at_s == group.began_s
+
+
 def _merge(group: _Gathering) -> Uplink:
     """Return the best reception with the others behind it, one per gateway.
 
     All carry the time of the first to arrive: it is the nearest to the end of the frame.
     """
-    if len(group.copies) == 1:  # the usual case, four times as fast
-        only = group.copies[0]
-        if only.heard_at_s == group.began_s:
-            return only
     received_at = min(copy.received_at for copy in group.copies)
     stamped = [replace(copy, received_at=received_at, heard_at_s=group.began_s) for copy in group.copies]
     stamped.sort(key=_quality, reverse=True)
@@ -116,7 +135,7 @@ def _quality(uplink: Uplink) -> tuple[float, float]:
 class Window:
     """Lets radio frames gather on the event loop, then hands them on."""
 
-    def __init__(self, dedup: Deduplicator, release: Callable[[Uplink], None], clock: Clock) -> None:
+    def __init__(self, dedup: Deduplicator, release: Callable[[list[Uplink]], None], clock: Clock) -> None:
         self._dedup = dedup
         self._release = release
         self._clock = clock
@@ -133,6 +152,13 @@ class Window:
         if self._timer is None and verdict is Verdict.FIRST:
             self._arm()
         return verdict
+
+    def put_all(self, uplinks: Sequence[Uplink]) -> dict[Verdict, int]:
+        """As ``put``, of several of one moment; return what became of those that were not the first of their frame."""
+        odd = self._dedup.add_all(uplinks, uplinks[0].heard_at_s)
+        if self._timer is None:
+            self._arm()
+        return odd
 
     def flush(self) -> None:
         """Hand on what waits, now."""
@@ -153,5 +179,5 @@ class Window:
         self._arm()
 
     def _hand_on(self, *, everything: bool) -> None:
-        for uplink in self._dedup.take(self._clock.monotonic_s(), everything=everything):
-            self._release(uplink)
+        if taken := self._dedup.take(self._clock.monotonic_s(), everything=everything):
+            self._release(taken)

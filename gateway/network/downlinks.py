@@ -98,6 +98,10 @@ class DownlinkQueue:
         """Tell whether a device has more to come."""
         return dev_eui in self._devices and bool(self._devices[dev_eui].waiting)
 
+    def knows(self, dev_eui: bytes) -> bool:
+        """Tell whether anything waits for a device, or is on its way to it, or was just now."""
+        return dev_eui in self._devices
+
     def ready(self, now_s: float) -> list[bytes]:
         """Return the devices that have something to send at once: not locked, nothing under way.
 

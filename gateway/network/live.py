@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from gateway.network import mac
-from gateway.network.quick_session import QuickSession
+from gateway.network.quick_session import QuickSession, of_parts
 from gateway.quick_record import record
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class LiveSession:
         self.radio_on_disk = replace(radio)
         self.mac = mac.MacState(plan, int.from_bytes(blake2b(stored.dev_eui, digest_size=4).digest()) / 2**32)
         self.plan_on_disk = plan.copy()
-        self.last: Received | None = None
+        self._last: Received | tuple[int, bool, int, int, bytes] | None = None
         self.last_uplink: Uplink | None = None
         self.repeats = 0
         self.taken = True
@@ -46,6 +46,21 @@ class LiveSession:
         """Whether the last frame asked for a receipt."""
         self.alarm = False
         """Whether the last frame was an alarm."""
+
+    def received(self, fcnt: int, confirmed: bool, fctrl: int, fport: int, payload: bytes) -> None:
+        """The last frame was this one, without FOpts; it is made into an object when somebody asks for ``last``."""
+        self._last = fcnt, confirmed, fctrl, fport, payload
+
+    @property
+    def last(self) -> Received | None:
+        """The last frame."""
+        if isinstance(self._last, tuple):
+            self._last = of_parts(*self._last)
+        return self._last
+
+    @last.setter
+    def last(self, received: Received | None) -> None:
+        self._last = received
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ class QuickSession(Session):
 
     def __init__(self, dev_addr: int, nwk_skey: bytes, app_skey: bytes, fcnt_up: int, fcnt_down: int) -> None:
         super().__init__(ecb, dev_addr, nwk_skey, app_skey, fcnt_up, fcnt_down)
-        self._cmac = CMAC(algorithms.AES128(nwk_skey))
+        self.app = self._app
+        self.cmac = CMAC(algorithms.AES128(nwk_skey))
 
     def open_uplink(self, phy: bytes) -> Received:
         """Return what a device sent and move ``fcnt_up``. Raises Malformed, NotAuthentic, Replayed."""
@@ -56,21 +57,12 @@ class QuickSession(Session):
         if not usual or not self._is_authentic(phy, fcnt):
             return super().open_uplink(phy)  # which says why not
         self.fcnt_up = fcnt + 1
-        received = Received.__new__(Received)
-        received.fcnt = fcnt
-        received.fport = fport
-        received.payload = self._crypt(fcnt, fport, phy[at + 1 : size])
-        received.fopts = phy[_FHDR.size : at]
-        received.confirmed = mhdr == _CONFIRMED
-        received.ack = bool(fctrl & _ACK)
-        received.adr = bool(fctrl & _ADR)
-        received.adr_ack_req = bool(fctrl & _ADR_ACK_REQ)
-        received.f_pending = False
-        return received
+        payload = self._crypt(fcnt, fport, phy[at + 1 : size])
+        return of_parts(fcnt, mhdr == _CONFIRMED, fctrl, fport, payload, phy[_FHDR.size : at])
 
     def _is_authentic(self, phy: bytes, fcnt: int) -> bool:
         """Check the MIC (TS001 section 4.4)."""
-        mac = self._cmac.copy()
+        mac = self.cmac.copy()
         mac.update(_B0.pack(0x49, 0, UPLINK, self.dev_addr, fcnt, 0, len(phy) - 4) + phy[:-4])
         return compare_digest(mac.finalize()[:4], phy[-4:])
 
@@ -86,6 +78,21 @@ class QuickSession(Session):
         key = self._app if fport else self._nwk
         stream = int.from_bytes(key(blocks)[:size], "big")
         return (stream ^ int.from_bytes(payload, "big")).to_bytes(size, "big")
+
+
+def of_parts(fcnt: int, confirmed: bool, fctrl: int, fport: int | None, payload: bytes, fopts: bytes = b"") -> Received:
+    """Return an uplink of which these are the parts."""
+    received = Received.__new__(Received)
+    received.fcnt = fcnt
+    received.fport = fport
+    received.payload = payload
+    received.fopts = fopts
+    received.confirmed = confirmed
+    received.ack = bool(fctrl & _ACK)
+    received.adr = bool(fctrl & _ADR)
+    received.adr_ack_req = bool(fctrl & _ADR_ACK_REQ)
+    received.f_pending = False
+    return received
 
 
 def address_of(phy: bytes) -> int:

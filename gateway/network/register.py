@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from gateway.errors import RetiredDevice, UnknownDevice
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.clock import Clock
 
 _REMEMBER_S = 15.0
@@ -81,6 +83,11 @@ class KnownDevices:
         if device.state != "registered":
             raise RetiredDevice(f"device {dev_eui.hex()} is {device.state}", dev_eui=dev_eui)
         return device
+
+    def known_since(self) -> tuple[Mapping[bytes, tuple[float, Device]], float]:
+        """Return when each record was read, and it, and since when that must be to count still."""
+        now_s = self._clock.monotonic_s()
+        return self._remembered, min(now_s - _REMEMBER_S, self._unchanged_since(now_s))
 
     def _look_up(self, dev_eui: bytes) -> Device | None:
         now_s = self._clock.monotonic_s()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from firmware.wire import errors as wire_errors
@@ -28,15 +29,17 @@ from gateway.network.downlinks import CLASS_C_LOCK_S, CONFIRM_WITHIN_S, Downlink
 from gateway.network.duty import Priority
 from gateway.network.join import JoinServer
 from gateway.network.live import Joined, LiveSession, Opened
+from gateway.network.opening import kept, of_received
 from gateway.network.options import Options
 from gateway.network.pace import Pace
 from gateway.network.profiles import profile
+from gateway.network.quick_open import DOWN_LOW, QuickOpen
 from gateway.network.quick_session import address_of
 from gateway.network.radio_state import RadioState
 from gateway.network.scheduler import Planned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from random import Random
 
     from firmware.wire.session import Received
@@ -50,7 +53,6 @@ if TYPE_CHECKING:
 _MAX_LIVE = 20000
 _DOWN_BLOCK = 64
 """Downlink counters reserved at a time: after a SIGKILL the rest of a block is skipped, never used twice."""
-_DOWN_LOW = 8
 _MAX_REPEATS = 14
 """How often the same frame may ask for its answer again; NbTrans is at most 15 (TS001 section 5.3)."""
 _REPEAT_WITHIN_S = 300.0
@@ -78,11 +80,16 @@ class NetworkServer:
         self._refusals: list[str] = []
         self.queue = DownlinkQueue(self._fate)
         self.pace = Pace()
+        self._quick = QuickOpen(self._live, devices, store, self.queue, partial(self._keep, changed=True))
 
     def reconfigure(self, options: Options) -> None:
         """Go on with other options."""
         self._options = options
         self._joins.reconfigure(options)
+
+    def quickly(self) -> Callable[[Uplink], Opened | None]:
+        """Return what opens the usual frames of one batch; what it gives None for is for ``receive``."""
+        return self._quick.begin(self._options)
 
     def receive(self, uplink: Uplink) -> Joined | Opened:
         """Take one frame. Raises a subclass of Refused, or StoreUnavailable: then call ``rollback``."""
@@ -129,6 +136,13 @@ class NetworkServer:
         """
         session, network = opened.session, self._options.channels
         return mac.requests(session.mac, session.radio, opened.profile, network, opened.uplink, room_bytes, alone=alone)
+
+    def has_nothing_for(self, opened: Opened) -> bool:
+        """Tell that neither the queue nor the network's MAC commands have anything for a device now."""
+        session = opened.session
+        return not self.queue.knows(session.dev_eui) and mac.is_content(
+            session.mac, session.radio, opened.profile, self._options.channels, opened.uplink
+        )
 
     def enqueue(self, item: Item, clock: Clock) -> None:
         """Queue a downlink, on disk too. Raises QueueFull, StoreUnavailable; then it is not queued."""
@@ -271,10 +285,10 @@ class NetworkServer:
             if again is None:
                 raise ReplayedFrame(str(error), dev_eui=session.dev_eui, dev_addr=dev_addr) from error
             fport, payload = (None, b"") if session.taken else (again.fport, again.payload)
-            return _opened(uplink, session, device.kind, profiled, again, fport, payload, repeated=True)
+            return of_received(uplink, session, device.kind, profiled, again, fport, payload, repeated=True)
         if not self._store.advance(session.row, received.fcnt + 1):
             raise ReplayedFrame(f"frame {received.fcnt} was taken elsewhere", dev_eui=session.dev_eui)
-        session.last, session.last_uplink, session.repeats = received, _kept(uplink), 0
+        session.last, session.last_uplink, session.repeats = received, kept(uplink), 0
         session.taken, session.receipt_asked, session.alarm = True, False, False
         self.queue.heard(session.dev_eui, uplink.heard_at_s, ack=received.ack)
         changed = True
@@ -292,7 +306,7 @@ class NetworkServer:
                 session.mac.refusals.clear()
             self._keep(session, changed=changed)
         fport, payload = received.fport, received.payload
-        return _opened(uplink, session, device.kind, profiled, received, fport, payload, repeated=False)
+        return of_received(uplink, session, device.kind, profiled, received, fport, payload, repeated=False)
 
     def _profile(self, session: LiveSession, device: Device) -> Profile:
         """Return the profile of a device, as long as neither its record nor the options are other objects."""
@@ -309,7 +323,7 @@ class NetworkServer:
         if uplink.heard_at_s - before.heard_at_s > _REPEAT_WITHIN_S:
             return None  # nobody repeats that late, but whoever recorded it may
         session.repeats += 1
-        session.last_uplink = _kept(uplink)
+        session.last_uplink = kept(uplink)
         return session.last
 
     def _unfinished(self, session: LiveSession, uplink: Uplink, profiled: Profile) -> Received | None:
@@ -326,7 +340,7 @@ class NetworkServer:
             received = before.open_uplink(uplink.phy)
         except wire_errors.WireError:
             return None
-        session.last, session.last_uplink, session.taken = received, _kept(uplink), False
+        session.last, session.last_uplink, session.taken = received, kept(uplink), False
         return received
 
     def _session(self, dev_addr: int) -> LiveSession:
@@ -354,7 +368,7 @@ class NetworkServer:
         if changed and session.mac.plan != session.plan_on_disk:
             self._store.set_plan(session.row, session.mac.plan)
             session.plan_on_disk = session.mac.plan.copy()
-        if session.wire.fcnt_down + _DOWN_LOW > session.reserved_down:
+        if session.wire.fcnt_down + DOWN_LOW > session.reserved_down:
             self._reserve_down(session)  # in the transaction that commits anyway
 
     def _reserve_down(self, session: LiveSession) -> None:
@@ -364,28 +378,3 @@ class NetworkServer:
     def _end(self, addresses: list[int]) -> None:
         for dev_addr in addresses:
             self._live.pop(dev_addr, None)
-
-
-def _opened(
-    uplink: Uplink,
-    session: LiveSession,
-    kind: str,
-    profiled: Profile,
-    received: Received,
-    fport: int | None,
-    payload: bytes,
-    *,
-    repeated: bool,
-) -> Opened:
-    answers = mac.answers(mac.commands_of(received), uplink) if mac.carried(received) else b""
-    return Opened(
-        uplink, session, kind, profiled, received.fcnt, fport, payload, received.confirmed, answers, repeated,
-        received.adr_ack_req,
-    )  # fmt: skip
-
-
-def _kept(uplink: Uplink) -> Uplink:
-    """Return what a session remembers of an uplink: no more ways than would be tried."""
-    if len(uplink.others) < scheduler.MAX_GATEWAYS:
-        return uplink
-    return replace(uplink, others=uplink.others[: scheduler.MAX_GATEWAYS - 1])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAP, _NEGATIVE = 0xA0, 0x20
 _MAX_SMALL = _ONE_BYTE = 24
 _FALSE, _TRUE = 0xF4, 0xF5
-_TRUTH = 0
+TRUTH = 0
 """The scale of a field that is true or false (``firmware.wire.kinds``)."""
 
 Judged = tuple[int, "int | None", "int | None", "dict[str, float | bool]"]
@@ -39,7 +39,7 @@ def read(kind: str, payload: bytes) -> tuple[list[Judged], int | None] | None:
             found.append(judged)
         if pos == size:
             return (found, None) if found else None
-        oldest, pos = _number(payload, pos)
+        oldest, pos = number(payload, pos)
     except (IndexError, ValueError, KeyError):
         return None
     return (found, oldest) if pos == size and oldest >= 0 else None
@@ -68,9 +68,9 @@ def _map(fields: dict[int, Field], payload: bytes, pos: int) -> tuple[Judged, in
             head[key] = raw
             continue
         name, _, scale, low, high = fields[key]
-        if (scale == _TRUTH) is not (type(raw) is bool) or not low <= raw <= high:
+        if (scale == TRUTH) is not (type(raw) is bool) or not low <= raw <= high:
             raise ValueError
-        values[name] = raw if scale in (_TRUTH, 1) else raw / scale
+        values[name] = raw if scale in (TRUTH, 1) else raw / scale
     seq, time_s, age_s = head[KEY_SEQ], head[KEY_TIME], head[KEY_AGE]
     if not seq or min(seq, time_s or 0, age_s or 0) < 0 or (time_s is not None and age_s is not None):
         raise ValueError
@@ -80,10 +80,10 @@ def _map(fields: dict[int, Field], payload: bytes, pos: int) -> tuple[Judged, in
 def _value(data: bytes, pos: int) -> tuple[int | bool, int]:
     if data[pos] in (_FALSE, _TRUE):
         return data[pos] == _TRUE, pos + 1
-    return _number(data, pos)
+    return number(data, pos)
 
 
-def _number(data: bytes, pos: int) -> tuple[int, int]:
+def number(data: bytes, pos: int) -> tuple[int, int]:
     """Return a number of at most 32 bits and where it ends. Raises ValueError, IndexError: not of the usual form."""
     first = data[pos]
     negative = first >= _NEGATIVE

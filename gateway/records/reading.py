@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -13,10 +13,10 @@ from firmware.wire import cbor, kinds, readings
 from firmware.wire.errors import Malformed
 from firmware.wire.kinds.terms import terms
 from gateway.quick_record import record
-from gateway.records import quick_payload
+from gateway.records import quick_pack, quick_payload, senml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import KeysView, Mapping
 
     from firmware.wire.kinds import Kind
 
@@ -61,6 +61,8 @@ class Reading:
     measured: tuple[Measured, ...] = ()
     """What a vendor's sensor measured that its kind has no field for."""
     rank: int = Rank.OPEN
+    packed: tuple[int, bytes] | None = field(default=None, compare=False, repr=False)
+    """How many SenML records it has, and these, where they were made at once with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Payload:
 
 def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float, *, alarm: bool = False) -> Payload:
     """Read a payload. Raises wire Malformed when it is no sequence of numbered readings, or the kind is not known."""
+    if (packed := quick_pack.read(kind, payload)) is not None:
+        return _of_packed(dev_eui, kind, payload, packed, received_at, alarm=alarm)
     bad: list[Unreadable] = []
     judged, oldest = quick_payload.read(kind, payload) or _plain(dev_eui, _kind(kind), payload, bad)
     good: list[Reading] = []
@@ -95,6 +99,27 @@ def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float, *, ala
         rank = Rank.ALARM if alarm else _rank(kind, tuple(values))
         good.append(Reading(dev_eui, seq, kind, time_s, source, values, received_at, (), rank))
     return Payload(tuple(good), tuple(bad), oldest)
+
+
+def _of_packed(
+    dev_eui: bytes, kind: str, payload: bytes, packed: quick_pack.Packed, received_at: float, *, alarm: bool
+) -> Payload:
+    seq, seq_cbor, sent_s, time_cbor, age_s, fields, body, oldest = packed
+    time_s, source = _time(sent_s, age_s, received_at)
+    from_gateway = source == "gateway"
+    if from_gateway:
+        time_cbor = senml.number(time_s)
+    made = senml.packed(dev_eui, seq_cbor, time_cbor, body, fields.bit_count(), from_gateway=from_gateway)
+    names, rank = _known_shape(kind, fields)
+    values = quick_pack.Values(kind, payload, names)
+    rank = Rank.ALARM if alarm else rank
+    return Payload((Reading(dev_eui, seq, kind, time_s, source, values, received_at, (), rank, made),), (), oldest)
+
+
+@lru_cache(maxsize=4096)
+def _known_shape(kind: str, fields: int) -> tuple[KeysView[str], Rank]:
+    names = quick_pack.names(kind, fields)
+    return names, rank_of(kind, dict.fromkeys(names))
 
 
 def _plain(

@@ -37,17 +37,18 @@ def encode(readings: Sequence[Reading]) -> bytes:
 
 def _add_records(reading: Reading, pieces: list[bytes]) -> int:
     """Add the pieces of a reading's records; return how many records."""
+    if reading.packed is not None:
+        pieces.append(reading.packed[1])
+        return reading.packed[0]
     base, time_source = _fixed()
     pieces += (base, _number(reading.seq), _device(reading.dev_eui), _number(reading.time_s))
-    fields = _fields(reading.kind)
+    fields = of_kind(reading.kind)
     for field, value in reading.values.items():
         number_head, true, false, factor = fields[field]
         if value is True or value is False:
             pieces.append(true if value else false)
-        elif factor == 1:
-            pieces += (number_head, _number(value))
         else:
-            pieces += (number_head, _number(round(value * factor, _DECIMALS)))
+            pieces += (number_head, number(value, factor))
     for each in reading.measured:
         unit = _U + _text(each.unit) if each.unit else b""
         pieces.append(_head(_MAP, 3 if unit else 2) + _N + _text(each.name) + unit + _measured(each.value))
@@ -55,6 +56,21 @@ def _add_records(reading: Reading, pieces: list[bytes]) -> int:
         pieces.append(time_source)
         return 2 + len(reading.values) + len(reading.measured)
     return 1 + len(reading.values) + len(reading.measured)
+
+
+def packed(
+    dev_eui: bytes, seq_cbor: bytes, time_cbor: bytes, body: bytes, records: int, *, from_gateway: bool
+) -> tuple[int, bytes]:
+    """Return how many records a reading has, and these, from what ``quick_pack`` made of its payload."""
+    base, time_source = _fixed()
+    if from_gateway:
+        return records + 2, b"".join((base, seq_cbor, _device(dev_eui), time_cbor, body, time_source))
+    return records + 1, b"".join((base, seq_cbor, _device(dev_eui), time_cbor, body))
+
+
+def number(value: float, factor: float = 1) -> bytes:
+    """Return a number in CBOR, brought to its SenML unit by *factor*."""
+    return _number(value if factor == 1 else round(value * factor, _DECIMALS))
 
 
 def _measured(value: float | bool | str | bytes) -> bytes:
@@ -78,7 +94,7 @@ def _fixed() -> tuple[bytes, bytes]:
 
 
 @lru_cache(maxsize=64)
-def _fields(kind: str) -> dict[str, tuple[bytes, bytes, bytes, float]]:
+def of_kind(kind: str) -> dict[str, tuple[bytes, bytes, bytes, float]]:
     """For each field its record up to the number, or whole if it is a truth, and the factor to its SenML unit."""
     fields = {}
     for name, term in terms(kind).items():

@@ -29,6 +29,9 @@ _CMSG = struct.Struct("@Nii")
 _NAME_BYTES = 28  # struct sockaddr_in6, the longest that can come
 _CONTROL_BYTES = socket.CMSG_SPACE(_COUNT.size)
 _MAX_NAMES = 1024
+_SHORT_BYTES = 4
+"""Of most answers."""
+_SLOTS = list(range(1024))
 _TRUNCATED = int(socket.MSG_TRUNC)  # an int: to ask an enum costs more than the rest of a datagram
 _AGAIN = (errno.EAGAIN, errno.EINTR)
 
@@ -122,6 +125,10 @@ class AtOnce:
                 control_at + slot * _CONTROL_BYTES, _CONTROL_BYTES, 0, 0,
             )  # fmt: skip
         self._fresh = bytes(self._headers)
+        self._short, self._short_at = _memory(most * _SHORT_BYTES)
+        self._short_headers, self._short_headers_at = _memory(most * _HEADER.size)
+        self._short_iovecs, self._short_iovecs_at = _memory(most * _IOVEC.size)
+        self._short_name = 0
 
     def receive(self) -> list[Datagram]:
         """See Datagrams."""
@@ -133,6 +140,7 @@ class AtOnce:
                 return []
             raise OSError(code, os.strerror(code))
         found: list[Datagram] = []
+        new = tuple.__new__  # as Datagram(...), in a third of the time
         data, names, sizes = memoryview(self._data), memoryview(self._names), []
         headers = memoryview(self._headers)[: count * _HEADER.size]
         for slot, (_, name_size, _, _, _, control_size, flags, size) in enumerate(_HEADER.iter_unpack(headers)):
@@ -140,14 +148,21 @@ class AtOnce:
                 self._note_drops(slot)
             start, name_at = slot * self._max_bytes, slot * _NAME_BYTES
             sizes.append(name_size)
-            sender = self._sender(bytes(names[name_at : name_at + name_size]))
-            truncated = bool(flags & _TRUNCATED)
-            found.append(Datagram(bytes(data[start : start + size]), truncated, sender, slot))
+            name = bytes(names[name_at : name_at + name_size])
+            sender = self._senders.get(name) or self._sender(name)
+            truncated = flags & _TRUNCATED != 0
+            found.append(new(Datagram, (bytes(data[start : start + size]), truncated, sender, slot)))
         self._name_sizes = sizes
         return found
 
     def answer(self, answers: list[tuple[int, bytes]]) -> int:
         """See Datagrams."""
+        count = len(answers)
+        if count == len(self._name_sizes) and [slot for slot, _ in answers] == _SLOTS[:count]:
+            text = b"".join([data for _, data in answers])
+            lengths = {len(data) for _, data in answers}
+            if lengths == {_SHORT_BYTES} and len(set(self._name_sizes)) == 1:
+                return self._answer_all(text, count)
         bodies, body_at = _memory(sum(len(data) for _, data in answers))
         at = 0
         for index, (slot, data) in enumerate(answers):
@@ -159,9 +174,27 @@ class AtOnce:
                 self._names_at + slot * _NAME_BYTES, self._name_sizes[slot],
                 self._out_iovecs_at + index * _IOVEC.size, 1, 0, 0, 0, 0,
             )  # fmt: skip
+        return self._send(self._out_at, count)
+
+    def _answer_all(self, text: bytes, count: int) -> int:
+        """Send an answer of four bytes to each slot in turn: the headers are the same as last time."""
+        if self._name_sizes[0] != self._short_name:
+            self._short_name = self._name_sizes[0]
+            for slot in range(self._most):
+                iovec = slot * _IOVEC.size
+                _IOVEC.pack_into(self._short_iovecs, iovec, self._short_at + slot * _SHORT_BYTES, _SHORT_BYTES)
+                _HEADER.pack_into(
+                    self._short_headers, slot * _HEADER.size,
+                    self._names_at + slot * _NAME_BYTES, self._short_name,
+                    self._short_iovecs_at + iovec, 1, 0, 0, 0, 0,
+                )  # fmt: skip
+        self._short[: len(text)] = text
+        return self._send(self._short_headers_at, count)
+
+    def _send(self, headers_at: int, count: int) -> int:
         done = failed = 0
-        while done < len(answers):
-            left, out_at = len(answers) - done, self._out_at + done * _HEADER.size
+        while done < count:
+            left, out_at = count - done, headers_at + done * _HEADER.size
             sent = _LIBC.sendmmsg(self._socket.fileno(), out_at, left, socket.MSG_DONTWAIT)
             failed += sent <= 0
             done += max(1, sent)  # the first that is refused ends a call: go on behind it

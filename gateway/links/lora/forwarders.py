@@ -39,6 +39,8 @@ class Forwarder:
         """By how much less than the limit it is asked to send."""
         self.host: Host | None = None
         """Where it sends from."""
+        self.sender: Any = None
+        """The socket address of its last accepted datagram; None when what is allowed has changed since."""
         self.heard_at_s = _NEVER_S
         """Monotonic clock at its last accepted datagram."""
         self.pull_address: Any = None

@@ -28,6 +28,17 @@ class RateLimit:
         """How many sources are remembered."""
         return len(self._buckets)
 
+    def has(self, source: Hashable, count: int, now_s: float) -> bool:
+        """Tell whether there are so many tokens of *source*; none is taken."""
+        tokens, last_s = self._buckets.get(source, (float(self._burst), now_s))
+        return min(self._burst, tokens + (now_s - last_s) * self._per_s) >= count
+
+    def take(self, source: Hashable, count: int, now_s: float) -> None:
+        """Take tokens of *source* that there are."""
+        if self.allow(source, now_s):
+            tokens, last_s = self._buckets[source]
+            self._buckets[source] = (tokens - (count - 1), last_s)
+
     def allow(self, source: Hashable, now_s: float) -> bool:
         """Take one token of *source*, if there is one."""
         tokens, last_s = self._buckets.get(source, (float(self._burst), now_s))

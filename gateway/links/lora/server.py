@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import LinkBusy, LinkError
 from gateway.links import Uplink
-from gateway.links.lora import bulk, semtech
+from gateway.links.lora import bulk, quick_turn, semtech
 from gateway.links.lora.addresses import host, parse_bind, source
 from gateway.links.lora.errors import MalformedDatagram, WrongLength
 from gateway.links.lora.forwarders import Forwarder, reduction_db
@@ -101,7 +101,7 @@ class LoraLink:
         for gateway in settings.gateways:
             eui, allow = bytes.fromhex(gateway.eui), tuple(ip_network(text) for text in gateway.allow)
             forwarder = self._forwarders[eui] = known.pop(eui) if eui in known else Forwarder(eui, allow)
-            forwarder.allow = allow
+            forwarder.allow, forwarder.sender = allow, None
             forwarder.reduce_db = reduction_db(gateway.antenna_dbi)
         for gone in known.values():
             gone.give_up()
@@ -196,7 +196,8 @@ class LoraLink:
 
     def _heard_some(self, datagrams: Datagrams, sink: Sink) -> None:
         """Take what came; unless there may be more at once, look again when some more had the time to come."""
-        if self._read(datagrams, sink) < _DATAGRAMS_PER_TURN and self._socket is not None:
+        full = getattr(sink, "full", False)  # then they wait in the kernel, which counts those that it cannot hold
+        if (full or self._read(datagrams, sink) < _DATAGRAMS_PER_TURN) and self._socket is not None:
             loop = asyncio.get_running_loop()
             loop.remove_reader(self._socket.fileno())
             self._again = loop.call_later(_GATHER_S, self._listen, datagrams, sink)
@@ -216,6 +217,43 @@ class LoraLink:
             self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
             self._dropped = datagrams.dropped
         now = self._clock.monotonic_s(), self._clock.wall_s()  # of all that came together
+        usual = quick_turn.admitted(came, self._forwarders, self._rate, now[0])
+        if usual is not None:
+            self._take_usual(datagrams, usual, sink, now)
+        else:
+            self._take_any(datagrams, came, sink, now)
+        self._count("push_data", self._pushed)
+        self._count("uplink", self._heard)
+        self._pushed = self._heard = 0
+        return len(came)
+
+    def _take_usual(
+        self, datagrams: Datagrams, usual: list[quick_turn.Heard], sink: Sink, now: tuple[float, float]
+    ) -> None:
+        if acks := quick_turn.acknowledgements(usual):
+            self._count("ack_not_sent", datagrams.answer(acks))
+        uplinks: list[Uplink] = []
+        for datagram, forwarder in usual:
+            found = quick_turn.uplinks(self.name, datagram, forwarder, now)
+            if found is not None:
+                self._pushed += 1
+                self._heard += len(found)
+                uplinks += found
+                continue
+            try:
+                pdu = semtech.parse_body(semtech.read_header(datagram.data))
+                if isinstance(pdu, semtech.PushData):
+                    self._push_data(pdu, forwarder, uplinks.append, now)
+            except MalformedDatagram as refusal:
+                self._refuse(refusal.reason, datagram.sender, why=str(refusal))
+        many = getattr(sink, "many", None)
+        if many is not None:
+            many(uplinks)
+        else:
+            for uplink in uplinks:
+                sink(uplink)
+
+    def _take_any(self, datagrams: Datagrams, came: list[Datagram], sink: Sink, now: tuple[float, float]) -> None:
         for header, forwarder, sender in self._acknowledged(datagrams, came, now[0]):
             try:
                 pdu = semtech.parse_body(header)
@@ -225,10 +263,6 @@ class LoraLink:
                     self._handle(pdu, forwarder, sender)
             except MalformedDatagram as refusal:
                 self._refuse(refusal.reason, sender, why=str(refusal))
-        self._count("push_data", self._pushed)
-        self._count("uplink", self._heard)
-        self._pushed = self._heard = 0
-        return len(came)
 
     def _acknowledged(
         self, datagrams: Datagrams, came: list[Datagram], now_s: float
@@ -274,6 +308,7 @@ class LoraLink:
         if refusal is not None:
             self._refuse(refusal, address, eui=header.gateway_eui.hex(), pinned_to=str(forwarder.host))
             return None
+        forwarder.sender = address
         return header, forwarder
 
     def _handle(self, pdu: semtech.PullData | semtech.TxAck, forwarder: Forwarder, address: Any) -> None:
