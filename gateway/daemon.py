@@ -141,6 +141,7 @@ class Daemon:
             finally:
                 loop.remove_signal_handler(signal.SIGHUP)
                 await control.close()
+            await self._in_writer(self._server.catch_up)
             self._save_small_files()
         self._log.info("stopped", gateway=self._identity.eui)
 
@@ -329,6 +330,7 @@ class Daemon:
             if step_s is not None:
                 self._counters.add("clock", "steps")
                 self._log.warning("clock_step", by_s=round(step_s, 3), effect="times change, the record order does not")
+            await self._in_writer(self._server.catch_up)
             await asyncio.to_thread(self._save_small_files)
             if self._clock.monotonic_s() - pruned_at_s >= _PRUNE_EVERY_S:
                 pruned_at_s = self._clock.monotonic_s()

@@ -6,6 +6,9 @@
 join-accepts are given out. A crash between 1 and 2 loses nothing: there was no receipt, so the device sends the reading
 again, under a new counter. The other way round, a frame whose counter never reached the disk could be replayed.
 
+Most batches bring readings and nothing else. The counter of each frame then goes into the outbox with its reading, in
+the commit of step 2, and step 1 comes a second later for many batches at once: half as many waits for the disk.
+
 Runs in the one thread that owns the databases.
 """
 
@@ -103,6 +106,7 @@ class Intake:
         self._server = server
         self._heard = heard
         self._outbox = outbox
+        server.counter_of = outbox.counter
         self._counters = counters
         self._quarantine = quarantine
         self._log = EventLog("intake")
@@ -124,7 +128,9 @@ class Intake:
         try:
             joined, opened = self._receive(uplinks)
             arrivals = self._decode(opened)
-            self._server.commit()
+            together = self._server.only_counters and not joined and None not in arrivals
+            if not together:
+                self._server.commit()
         except StoreUnavailable as error:
             self._server.rollback()
             self._say("store_unavailable", error)
@@ -134,6 +140,13 @@ class Intake:
         for name in self._server.refusals():
             self._counters.add("mac_refused", name)
         stored = self._store(arrivals)
+        if together and not stored:
+            try:
+                self._server.commit()
+            except StoreUnavailable as error:
+                self._server.rollback()
+                self._say("store_unavailable", error)
+                return []
         accepts = [self._accept(each) for each in joined]
         return accepts + self._answers(opened, arrivals, stored=stored)
 
@@ -201,7 +214,8 @@ class Intake:
                 raise UnsupportedPort(f"nothing is taken on FPort {frame.fport}", dev_eui=dev_eui)
             alarm = frame.fport == FPORT_ALARMS
             received_at = frame.uplink.received_at
-            return Arrival(dev_eui, reading.decode(dev_eui, frame.kind, frame.payload, received_at, alarm=alarm))
+            payload = reading.decode(dev_eui, frame.kind, frame.payload, received_at, alarm=alarm)
+            return Arrival(dev_eui, payload, frame.session.mark, frame.fcnt + 1)
         except wire_errors.Malformed as error:
             self._refuse(frame.uplink, MalformedFrame(str(error), dev_eui=dev_eui))
         except Refused as error:
@@ -220,7 +234,7 @@ class Intake:
         except Refused as error:
             self._refuse(frame.uplink, error)
         else:
-            return Arrival(dev_eui, payload)
+            return Arrival(dev_eui, payload, frame.session.mark, frame.fcnt + 1)
         return None
 
     def _store(self, arrivals: Sequence[Arrival | None]) -> bool:

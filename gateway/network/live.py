@@ -27,6 +27,8 @@ class LiveSession:
     def __init__(self, stored: StoredSession, radio: RadioState, plan: ChannelPlan) -> None:
         self.row = stored.row
         self.join_nonce = stored.join_nonce
+        self.mark = blake2b(stored.nwk_skey, digest_size=8, person=b"session").digest()
+        """What tells it from all other sessions."""
         self.dev_eui = stored.dev_eui
         self.confirmed = stored.confirmed
         self.wire = QuickSession(stored.dev_addr, stored.nwk_skey, stored.app_skey, stored.fcnt_up, stored.fcnt_down)

@@ -3,8 +3,8 @@
 """The usual uplink opened in one pass: ``NetworkServer.receive`` says what is right, in a dozen calls.
 
 Usual is a data frame with a payload and without MAC commands, of a confirmed session that is in memory, of a device
-whose record was looked up just now, while nothing waits for it. 24 us become 11 (benchmarks/bench_steps.py says it for
-this machine). Whatever else it is, nothing has changed then, and None leaves it to the ordinary way.
+whose record was looked up just now, while nothing waits for it. It takes a third less of a batch's time. Whatever else
+it is, nothing has changed then, and None leaves it to the ordinary way.
 """
 
 from __future__ import annotations

@@ -78,6 +78,8 @@ class NetworkServer:
         self._live: OrderedDict[int, LiveSession] = OrderedDict()
         self._fates: list[tuple[Item, Fate]] = []
         self._refusals: list[str] = []
+        self.counter_of: Callable[[bytes], tuple[bytes, int]] = lambda _: (b"", 0)
+        """From a DevEUI to a session's mark and the counter expected in it, where our own file may be behind."""
         self.queue = DownlinkQueue(self._fate)
         self.pace = Pace()
         self._quick = QuickOpen(self._live, devices, store, self.queue, partial(self._keep, changed=True))
@@ -102,6 +104,19 @@ class NetworkServer:
         except wire_errors.Malformed as error:
             raise MalformedFrame(str(error)) from error
         raise UnsupportedType(f"message type {kind} does not come from a device")
+
+    @property
+    def only_counters(self) -> bool:
+        """Whether nothing but counters of frames has changed since the last commit."""
+        return self._store.only_counters
+
+    def catch_up(self) -> None:
+        """Commit counters that are on disk elsewhere so far."""
+        if self._store.lags:
+            try:
+                self._store.commit()
+            except StoreUnavailable:
+                self.rollback()
 
     def commit(self) -> None:
         """Put counters and joins on disk. Raises StoreUnavailable: then call ``rollback``."""
@@ -352,6 +367,9 @@ class NetworkServer:
             live = self._live[dev_addr] = LiveSession(
                 stored, self._store.radio(stored.row), self._store.plan(stored.row)
             )
+            mark, fcnt_up = self.counter_of(live.dev_eui)
+            if mark == live.mark:
+                live.wire.fcnt_up = max(live.wire.fcnt_up, fcnt_up)
             if len(self._live) > _MAX_LIVE:
                 self._live.popitem(last=False)
         self._live.move_to_end(dev_addr)

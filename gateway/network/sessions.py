@@ -191,7 +191,6 @@ class SessionStore:
 
     def by_address(self, dev_addr: int) -> StoredSession | None:
         """Return the session of an address."""
-        self._advance_all()
         with translated(self._db):
             row = self._db.execute(
                 "SELECT id, dev_eui, dev_addr, keys, fcnt_up, fcnt_down, confirmed, coalesce(join_nonce, 0) "
@@ -201,7 +200,8 @@ class SessionStore:
         if row is None:
             return None
         keys = self._keyring.open(row[3], row[1], row[2])
-        return StoredSession(row[0], row[1], row[2], keys[:16], keys[16:], row[4], row[5], bool(row[6]), row[7])
+        fcnt_up = max(row[4], self._advanced.get(row[0], 0))
+        return StoredSession(row[0], row[1], row[2], keys[:16], keys[16:], fcnt_up, row[5], bool(row[6]), row[7])
 
     def advance(self, row: int, fcnt_up: int) -> bool:
         """Move the uplink counter to *fcnt_up*, the next expected; False when somebody was there first."""
@@ -252,6 +252,16 @@ class SessionStore:
         """Ask tables of others in this file."""
         with translated(self._db):
             return self._db.execute(query, values).fetchall()
+
+    @property
+    def only_counters(self) -> bool:
+        """Whether nothing but counters has changed since the last commit."""
+        return not self._db.in_transaction
+
+    @property
+    def lags(self) -> bool:
+        """Whether counters have moved since the last commit."""
+        return bool(self._advanced)
 
     def commit(self) -> None:
         """Put everything since the last commit on disk. Raises StoreCorrupt too, when the late check found damage."""

@@ -1,9 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""What the outbox knows of each device: read from its row, kept in memory, changed on copies."""
+"""What the outbox knows of each device: read from its row, kept in memory, changed on copies.
+
+The row has the frame counter too: what a frame brought and that it came are on disk in one commit.
+"""
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -21,7 +25,9 @@ if TYPE_CHECKING:
 
     from gateway.records.reading import Payload, Reading, Unreadable
 
-COLUMNS = "dev_eui, contiguous, runs, readings, gone, unreadable, crc"
+COLUMNS = "dev_eui, contiguous, runs, readings, gone, unreadable, session, fcnt_up, crc"
+INSERT = f"INSERT OR REPLACE INTO device ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+_NUMBERS = struct.Struct("<5q")
 _MAX_REMEMBERED = 20000
 _MAX_UNREADABLE = 1000
 """Unreadable readings kept of one device; above that they are not acknowledged any more."""
@@ -33,6 +39,10 @@ class Arrival:
 
     dev_eui: bytes
     payload: Payload
+    session: bytes = b""
+    """Which of the device's sessions it came in; its counter is kept with what it brought."""
+    fcnt_up: int = 0
+    """The counter expected after it."""
 
 
 @dataclass(slots=True)
@@ -43,21 +53,35 @@ class DeviceState:
     readings: int = 0
     gone: int = 0
     unreadable: int = 0
+    session: bytes = b""
+    fcnt_up: int = 0
 
-    def to_row(self, dev_eui: bytes) -> tuple[bytes, int, bytes, int, int, int, int]:
+    def copy(self) -> DeviceState:
+        """Return one that can change without this one."""
+        held = self.held.copy()
+        return DeviceState(held, self.readings, self.gone, self.unreadable, self.session, self.fcnt_up)
+
+    def to_row(self, dev_eui: bytes) -> tuple[bytes, int, bytes, int, int, int, bytes, int, int]:
         """Return the row, in the order of its columns."""
-        row = (dev_eui, self.held.contiguous, self.held.to_bytes(), self.readings, self.gone, self.unreadable)
-        return (*row, _crc(row))
+        held, runs = self.held, self.held.to_bytes()
+        numbers = held.contiguous, self.readings, self.gone, self.unreadable, self.fcnt_up
+        if self.session:
+            crc = zlib.crc32(_NUMBERS.pack(*numbers) + dev_eui + self.session + runs)
+        else:
+            crc = _crc((dev_eui, numbers[0], runs, *numbers[1:4]))
+        return (dev_eui, numbers[0], runs, *numbers[1:4], self.session, self.fcnt_up, crc)
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> DeviceState:
         """Return what ``to_row`` gave. Raises ValueError when a bit of it changed."""
-        if row[6] is not None and row[6] != _crc(row[:6]):
-            raise ValueError(f"the row of device {bytes(row[0]).hex()} is not what was written")
         try:
-            return cls(Held.from_row(row[1], row[2]), row[3], row[4], row[5])
-        except (TypeError, cbor2.CBORDecodeError) as error:
+            found = cls(Held.from_row(row[1], row[2]), row[3], row[4], row[5], bytes(row[6]), row[7])
+            wrong = row[8] is not None and row[8] != found.to_row(row[0])[8]
+        except (TypeError, ValueError, struct.error, cbor2.CBORDecodeError) as error:
             raise ValueError(f"the row of a device is not readable: {error}") from error
+        if wrong:
+            raise ValueError(f"the row of device {bytes(row[0]).hex()} is not what was written")
+        return found
 
 
 def _crc(row: Sequence[Any]) -> int:
@@ -89,10 +113,9 @@ class Devices:
         for arrival in arrivals:
             state = draft.devices.get(arrival.dev_eui)
             if state is None:
-                known = self.state(arrival.dev_eui)
-                state = draft.devices[arrival.dev_eui] = DeviceState(
-                    known.held.copy(), known.readings, known.gone, known.unreadable
-                )
+                state = draft.devices[arrival.dev_eui] = self.state(arrival.dev_eui).copy()
+            if arrival.session:
+                state.session, state.fcnt_up = arrival.session, arrival.fcnt_up
             _add(draft, state, arrival.payload)
         return draft
 
@@ -111,10 +134,9 @@ class Devices:
 
     def save(self, draft: Draft, at: float) -> None:
         """Write the rows; part of the caller's transaction."""
-        self._db.executemany(
-            f"INSERT OR REPLACE INTO device ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            [state.to_row(dev_eui) for dev_eui, state in draft.devices.items()],
-        )
+        self._db.executemany(INSERT, [state.to_row(dev_eui) for dev_eui, state in draft.devices.items()])
+        if not draft.unreadable:
+            return
         self._db.executemany(
             "INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?, ?, ?)",
             [(each.dev_eui, each.seq, each.raw, each.why, at) for each in draft.unreadable],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import StoreCorrupt
-from gateway.outbox.devices import COLUMNS, DeviceState
+from gateway.outbox.devices import COLUMNS, INSERT, DeviceState
 from gateway.outbox.lanes import END, Lanes
 from gateway.outbox.schema import LOSS, prepare
 from gateway.outbox.stream import begin
@@ -117,15 +117,14 @@ def _copy_streams(old: sqlite3.Connection, sound: sqlite3.Connection) -> None:
 def _copy_devices(old: sqlite3.Connection, sound: sqlite3.Connection) -> int:
     copied = 0
     columns = COLUMNS if _has_column(old, "device", "crc") else COLUMNS.replace("crc", "NULL")
+    if not _has_column(old, "device", "session"):
+        columns = columns.replace("session, fcnt_up", "x'', 0")
     for row in _rows(old, f"SELECT {columns} FROM device"):  # noqa: S608 - constants
         try:
             state = DeviceState.from_row(row)
         except ValueError:
             continue
-        sound.execute(
-            f"INSERT OR IGNORE INTO device ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            state.to_row(row[0]),  # type: ignore[arg-type]
-        )
+        sound.execute(INSERT, state.to_row(row[0]))  # type: ignore[arg-type]
         copied += 1
     return copied
 

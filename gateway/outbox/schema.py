@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 3
+VERSION = 4
 LOSS = 9
 """The rank of a notice of a loss: nothing is given up after it."""
 
@@ -39,7 +39,9 @@ CREATE TABLE IF NOT EXISTS device (
     readings INTEGER NOT NULL,         -- held, ever
     gone INTEGER NOT NULL,             -- numbers that the device lost before we had them
     unreadable INTEGER NOT NULL,
-    crc INTEGER                        -- of this row: a flipped bit must not become a receipt; NULL: an older version's
+    crc INTEGER,                       -- of this row: a flipped bit must not become a receipt; NULL: an older version's
+    session BLOB NOT NULL DEFAULT x'',  -- tells the LoRaWAN session of its last frame from others; empty: none
+    fcnt_up INTEGER NOT NULL DEFAULT 0 -- the counter expected after that frame; the sessions' own file may be behind
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unreadable (
     dev_eui BLOB NOT NULL,
@@ -88,6 +90,10 @@ ALTER TABLE lane ADD COLUMN waiting BLOB NOT NULL DEFAULT x'';
 ALTER TABLE device ADD COLUMN crc INTEGER;
 DELETE FROM progress;
 """
+_FROM_3 = """
+ALTER TABLE device ADD COLUMN session BLOB NOT NULL DEFAULT x'';
+ALTER TABLE device ADD COLUMN fcnt_up INTEGER NOT NULL DEFAULT 0;
+"""
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -97,5 +103,7 @@ def prepare(connection: sqlite3.Connection) -> None:
         return
     columns = {row[1] for row in connection.execute("PRAGMA table_info(envelope)")}
     steps = _FROM_1 if columns and "rank" not in columns else ""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(device)")}
+    steps += _FROM_3 if columns and "session" not in columns else ""
     index = "CREATE INDEX IF NOT EXISTS envelope_by_rank ON envelope (rank);"
     connection.executescript(f"BEGIN IMMEDIATE;{steps}{SCHEMA}{index}PRAGMA user_version = {VERSION};COMMIT;")

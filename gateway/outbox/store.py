@@ -126,6 +126,12 @@ class Outbox:
             held = self._devices.state(dev_eui).held
         return Receipt(held.contiguous, held.above())
 
+    def counter(self, dev_eui: bytes) -> tuple[bytes, int]:
+        """Return the session of a device's last frame that brought something, and the counter expected after it."""
+        with translated(self._db):
+            state = self._devices.state(dev_eui)
+        return state.session, state.fcnt_up
+
     def lanes(self, platform: str) -> Lanes:
         """Return what a platform waits for."""
         with translated(self._db):

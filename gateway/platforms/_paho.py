@@ -11,6 +11,7 @@ import asyncio
 import ssl
 import struct
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -20,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from gateway.errors import PlatformError, ProtocolRefused
 from gateway.operate.logs import EventLog
+from gateway.platforms._gathered import Gathered
 from gateway.platforms._properties import PublishProperties
 
 if TYPE_CHECKING:
@@ -72,6 +74,11 @@ class TlsSocket(ssl.SSLSocket):
         except BaseException:
             self.close()
             raise
+
+
+class _Client(paho.Client):
+    def _create_socket(self) -> Any:
+        return Gathered(super()._create_socket())
 
 
 class Connection:
@@ -186,6 +193,8 @@ class Connection:
         self._client.disconnect()
         if self._descriptor >= 0:
             self._client.loop_write()
+            with suppress(OSError):
+                self._socket.flush()
         self._detach()
         if self._socket is not None:
             self._socket.close()
@@ -199,7 +208,7 @@ class Connection:
 
     def _make(self, target: Target) -> paho.Client:
         five = self._version == "5"
-        client = paho.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=target.client_id,
             protocol=paho.MQTTv5 if five else paho.MQTTv311,
@@ -253,7 +262,19 @@ class Connection:
             self._end(f"not MQTT: {error!r}")
 
     def _write(self) -> None:
+        self._socket.gather()
         self._ran(self._client.loop_write())
+        if self._descriptor < 0:
+            return
+        try:
+            done = self._socket.flush()
+        except OSError as error:
+            self._end(str(error))
+            return
+        if not done:
+            self._loop.add_writer(self._descriptor, self._write)
+        elif not self._client.want_write():
+            self._stop_writing()
 
     def _ran(self, code: MQTTErrorCode) -> None:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:

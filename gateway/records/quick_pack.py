@@ -4,8 +4,8 @@
 
 A number that a kind neither scales nor converts is the same CBOR in SenML as on the air, so its bytes are copied; the
 others are remembered by field and number, since what a city measures repeats. What people and rules ask of a reading
-besides, its values by name, is read when somebody asks. 14 us become 5 for a reading of four fields
-(benchmarks/bench_steps.py says it for this machine). Anything that is not plainly usual is None here.
+besides, its values by name, is read when somebody asks. A batch of many devices takes a sixth less for it
+(benchmarks/bench_steps.py has one reading, again and again). Anything that is not plainly usual is None here.
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
 """A turn of nothing but PUSH_DATA from forwarders where they always are: admitted and acknowledged together.
 
 ``LoraLink`` says what is right, one datagram after another. Here a forwarder is known by its socket address, which the
-receiver makes once, and its rate is asked once for all of its datagrams: 5 us of each become 1.5
-(benchmarks/bench_steps.py says it for this machine). A turn with anything else in it is None here, and all of it is
-left to the ordinary way; nothing has changed then.
+receiver makes once, and its rate is asked once for all of its datagrams: half of what a link does with each. A turn
+with anything else in it is None here, and all of it is left to the ordinary way; nothing has changed then.
 """
 
 from __future__ import annotations
