@@ -65,8 +65,6 @@ _NOT_STORED = {
     OutboxFull: "outbox_full",
     CannotSign: "certificate_ended",
 }
-
-
 _RECEIPT_BYTES = 10
 """Of a receipt besides its bitmap, at most."""
 
@@ -132,9 +130,7 @@ class Intake:
             if not together:
                 self._server.commit()
         except StoreUnavailable as error:
-            self._server.rollback()
-            self._say("store_unavailable", error)
-            return []
+            return self._forget(error)
         if self._sightings is not None:
             self._sightings.note(opened, arrivals)
         for name in self._server.refusals():
@@ -144,9 +140,7 @@ class Intake:
             try:
                 self._server.commit()
             except StoreUnavailable as error:
-                self._server.rollback()
-                self._say("store_unavailable", error)
-                return []
+                return self._forget(error)
         accepts = [self._accept(each) for each in joined]
         return accepts + self._answers(opened, arrivals, stored=stored)
 
@@ -155,10 +149,14 @@ class Intake:
         try:
             return self._server.plan_at_once(now_s)
         except StoreUnavailable as error:
-            self._server.rollback()
-            self._say("store_unavailable", error)
+            self._forget(error)
         except ProvisioningError as error:
             self._register_unavailable(error)
+        return []
+
+    def _forget(self, error: StoreUnavailable) -> list[Downlink | Planned]:
+        self._server.rollback()
+        self._say("store_unavailable", error)
         return []
 
     def abandon(self) -> None:
@@ -169,7 +167,7 @@ class Intake:
         joined: list[Joined] = []
         opened: list[Opened] = []
         debugging = self._log.debugging
-        quickly = self._server.quickly()
+        quickly = self._quickly()
         for uplink in uplinks:
             try:
                 heard = quickly(uplink) or self._server.receive(uplink)
@@ -187,6 +185,12 @@ class Intake:
                 else:
                     opened.append(heard)
         return joined, opened
+
+    def _quickly(self) -> Callable[[Uplink], Opened | None]:
+        try:
+            return self._server.quickly()
+        except ProvisioningError:  # then each frame is judged by what is remembered of its device
+            return lambda _: None
 
     def _decode(self, opened: Sequence[Opened]) -> list[Arrival | None]:
         """Return what each frame brought; None for a frame without readings."""
@@ -306,8 +310,7 @@ class Intake:
         try:
             return self._sealed(answer)
         except StoreUnavailable as error:
-            self._server.rollback()
-            self._say("store_unavailable", error)
+            self._forget(error)
         except wire_errors.CounterExhausted as error:
             self._log.warning("counter_exhausted", dev_eui=answer.to.session.dev_eui, why=error)
         return None

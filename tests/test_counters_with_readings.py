@@ -24,6 +24,7 @@ from gateway.operate.counters import Counters
 from gateway.outbox.devices import Arrival, DeviceState
 from gateway.outbox.schema import prepare
 from gateway.outbox.store import Accepted, Outbox
+from provisioning.errors import RegisterError
 from provisioning.registry import Registry
 from tests.gateway_rig import City
 from tests.outbox_rig import TestClock, arrival, open_outbox, published
@@ -152,6 +153,23 @@ def test_a_new_session_begins_at_its_own_counter(gateway: Gateway) -> None:
     gateway.device.take_accept(accept.phy)
     gateway.kill()
     assert _told(gateway, gateway.device.readings(6, oldest=1)) == {*range(1, 7)}
+
+
+def test_a_register_that_cannot_be_asked_stops_no_device_that_was_heard_just_now(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.hear(gateway.device.readings(1))
+
+    def away() -> object:
+        raise RegisterError("the register is away")
+
+    monkeypatch.setattr(gateway.registry, "version", away)
+    gateway.clock.sleep(2.0)
+    assert _told(gateway, gateway.device.readings(2, oldest=1)) == {1, 2}
+    gateway.clock.sleep(20.0)
+    assert gateway.hear(gateway.device.readings(3)) == []
+    counts = gateway.counters.snapshot()
+    assert (counts["refused"], counts["frames"].get("abandoned")) == ({"register_unavailable": 1}, None)
 
 
 def test_lost_sessions_are_not_mixed_up_with_new_ones_of_the_same_number(gateway: Gateway) -> None:

@@ -111,8 +111,8 @@ class KnownDevices:
     def _unchanged_since(self, now_s: float) -> float:
         """Return a moment since which nothing in the register has changed, but for the last second."""
         if now_s - self._looked_at_s >= _LOOK_S:
-            self._looked_at_s = now_s
             version = self._register.version()
+            self._looked_at_s = now_s
             if version is None or version != self._version:
                 self._version, self._unchanged_since_s = version, float("inf") if version is None else now_s
         return self._unchanged_since_s
