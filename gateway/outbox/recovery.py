@@ -173,6 +173,10 @@ def _copy_envelopes(old: sqlite3.Connection, sound: sqlite3.Connection, publishe
     copied = 0
     newer = ", rank, at, previous, tail" if _has_column(old, "envelope", "rank") else ", 0, 0, x'', x''"
     query = f"SELECT id, stream, first, last, message, digest{newer} FROM envelope WHERE id = ?"  # noqa: S608
+    try:
+        old.execute(query + " LIMIT 0", (0,))
+    except (sqlite3.Error, UnicodeDecodeError):
+        return 0  # where the schema cannot be read, no row can: one error, not ten thousand
     for row in range(published + 1, last + 1):
         found = next(_rows(old, query, row), None)
         if found is None or not isinstance(found[4], bytes) or digest(found[4]) != found[5]:
