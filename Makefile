@@ -63,9 +63,9 @@ demo-bench: ## three blank virtual boards are installed, enrolled, proved and la
 	@folder=$$(mktemp -d) && $(BIN)/lykta init $$folder --city Teststad && \
 	  $(BIN)/lykta -C $$folder enroll --virtual 3 --kind $(KIND) && ls $$folder/bench/labels && rm -r $$folder
 
-updates-test: ## signed updates to running boards: by cable, over the console of Bluetooth, through a gateway in waves
+updates-test: ## signed updates to running boards: by cable, over the console of Bluetooth, through a gateway in waves, by LoRa in fragments
 	@tools/venv.sh run test
-	@$(BIN)/python -m pytest -m "" --timeout 900 tests/test_bench_update.py tests/test_update_board.py tests/test_ble_update.py tests/test_end_to_end_rollout.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 900 tests/test_bench_update.py tests/test_update_board.py tests/test_ble_update.py tests/test_end_to_end_rollout.py tests/test_update_radio.py $(ARGS)
 
 cables: ## 200 random cable pulls, power cuts and resets during installs: the board always boots into a whole version
 	@tools/venv.sh run test

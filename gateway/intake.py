@@ -21,6 +21,7 @@ from firmware.wire import errors as wire_errors
 from firmware.wire.frame import MAX_FOPTS
 from firmware.wire.readings import (
     FPORT_ALARMS,
+    FPORT_FRAGMENTS,
     FPORT_READINGS,
     FPORT_RECEIPTS,
     FPORT_UPDATE,
@@ -209,7 +210,7 @@ class Intake:
                 if self._heard is not None:
                     self._heard(dev_eui, frame.kind, frame.fport, frame.payload)
                 return None
-            if frame.fport == FPORT_UPDATE:
+            if frame.fport in (FPORT_UPDATE, FPORT_FRAGMENTS):
                 self._counters.add("frames", "answers")
                 if self._heard is not None:
                     self._heard(dev_eui, frame.kind, frame.fport, frame.payload)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.wire import cbor, update
-from gateway.updates.job import ABORT, ON_A_LINE, Job
+from firmware.wire.readings import FPORT_UPDATE
+from gateway.updates.job import ABORT, ON_A_LINE, Job, Message
 from provisioning.errors import BoardError
 from provisioning.updates import release, rollout
 from provisioning.updates.rollout import BoardState, Gates, standing, to_carry, to_withdraw, waves
@@ -123,12 +124,16 @@ class Board:
         return cbor.dumps(dict(enumerate((self.phase, 0, self.session, self.have, total, 0, self.build))))
 
 
+def on_update(payload: bytes) -> list[Message]:
+    return [Message(FPORT_UPDATE, payload)]
+
+
 def carry(job: Job, board: Board, now_s: float, rng: random.Random | None = None, rounds: int = 4000) -> float:
     """Send, lose some, hear; note at once. Until the board is on trial."""
     for _ in range(rounds):
         waiting = job.due(now_s, ON_A_LINE)
         while waiting:
-            answers = [board.take(each) for each in waiting if rng is None or rng.random() > 0.2]
+            answers = [board.take(each.payload) for each in waiting if rng is None or rng.random() > 0.2]
             waiting = []
             for answer in [each for each in answers if each is not None and (rng is None or rng.random() > 0.2)]:
                 waiting += job.heard(answer, ROOM, now_s, ON_A_LINE)
@@ -160,16 +165,16 @@ def test_a_board_gets_it_whatever_is_lost_and_is_told_to_install_after_that_is_n
 def test_it_is_not_told_to_install_before_the_register_knows() -> None:
     job, board = job_of(), Board()
     board.phase, board.have, board.session = update.COMPLETE, len(NEW.bundle), NEW.session
-    assert job.due(0.0, ON_A_LINE) == [ASK]
+    assert job.due(0.0, ON_A_LINE) == on_update(ASK)
     assert job.heard(board.status(), ROOM, 0.0, ON_A_LINE) == []
     assert job.due(1e6, ON_A_LINE) == [], "the register does not answer: it waits"
     note = job.note(1e6)
     assert note is not None
     assert note.state == rollout.INSTALLING
-    assert job.noted(note, 1e6) == [update.install(NEW.session)]
+    assert job.noted(note, 1e6) == on_update(update.install(NEW.session))
     again = job_of(rollout.INSTALLING)  # the gateway was killed before it sent that
-    assert again.due(0.0, ON_A_LINE) == [ASK]
-    assert again.heard(board.status(), ROOM, 0.0, ON_A_LINE) == [update.install(NEW.session)]
+    assert again.due(0.0, ON_A_LINE) == on_update(ASK)
+    assert again.heard(board.status(), ROOM, 0.0, ON_A_LINE) == on_update(update.install(NEW.session))
     back = job_of(rollout.TRIAL)  # and after: the board has undone it meanwhile
     board.phase, board.session, board.have = update.ROLLED_BACK, b"", 0
     assert back.heard(board.status(), ROOM, 0.0, ON_A_LINE) == []
@@ -181,7 +186,7 @@ def test_what_is_said_twice_is_not_answered_twice() -> None:
     board.phase, board.have, board.session = update.RECEIVING, 0, NEW.session
     assert len(job.heard(board.status(), ROOM, 0.0, ON_A_LINE)) == 3
     assert job.heard(board.status(), ROOM, 0.1, ON_A_LINE) == []
-    assert job.due(7.0, ON_A_LINE) == [ASK]
+    assert job.due(7.0, ON_A_LINE) == on_update(ASK)
     assert len(job.heard(board.status(), ROOM, 7.1, ON_A_LINE)) == 3, "it was asked: something was lost"
 
 
@@ -200,7 +205,7 @@ def test_a_board_that_has_half_of_a_withdrawn_release_forgets_it() -> None:
     job.withdrawn = True
     board.phase, board.have, board.session = update.RECEIVING, 7, NEW.session
     assert job.heard(board.status(), ROOM, 0.0, ON_A_LINE) == [], "no more of it is sent"
-    assert job.due(10.0, ON_A_LINE) == [ABORT]
+    assert job.due(10.0, ON_A_LINE) == on_update(ABORT)
     answer = board.take(ABORT)
     assert answer is not None
     assert job.heard(answer, ROOM, 10.0, ON_A_LINE) == []

@@ -93,6 +93,18 @@ class SteppedLoop(asyncio.SelectorEventLoop):
         self.stepped = stepped
         super().__init__(_Selector(stepped))
         stepped.wake = lambda: self.call_soon_threadsafe(lambda: None)
+        self._aside = 0  # what other threads work at for this loop
+        stepped.parties.append(lambda: self._aside == 0)
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        """As in any loop; time stands still until the other thread is through."""
+        future = super().run_in_executor(executor, func, *args)
+        self._aside += 1
+        future.add_done_callback(self._came_back)
+        return future
+
+    def _came_back(self, _future: object) -> None:
+        self._aside -= 1
 
     def time(self) -> float:
         """Seconds of stepped time."""

@@ -36,6 +36,7 @@ class Defragmenter:
         self._kept = 0  # rows in the file
         self.complete = False
         self._load()
+        self.received = self._there() - len(self._gaps) + self._kept
 
     @property
     def missing(self) -> int:
@@ -46,20 +47,15 @@ class Defragmenter:
         """Take fragment *number*, from 1; tell whether the block is complete. Raises TooManyLost, OSError."""
         if self.complete or number < 1 or len(fragment) != self._size:
             return self.complete
-        self.received += 1
         if number <= self._count:
             self._plain(number - 1, fragment)
         else:
             self._skip_to(self._count)
+            self.received += 1
             self._coded(number - self._count, bytearray(fragment))
         if self._there() == self._count and len(self._rows) == len(self._gaps):
             self._solve()
         return self.complete
-
-    def remove(self) -> None:
-        """Remove all of it from flash."""
-        for name in (_GAPS, _ROWS, _BLOCK):
-            self._store.remove(name)
 
     def read(self, at: int, size: int) -> bytes:
         """Return bytes of the block."""
@@ -104,6 +100,7 @@ class Defragmenter:
             return
         self._skip_to(at)
         self._store.append(_BLOCK, fragment)
+        self.received += 1
 
     def _skip_to(self, at: int) -> None:
         there = self._there()
@@ -145,6 +142,12 @@ class Defragmenter:
                     fragments.xor(data, self.read(self._gaps[later] * self._size, self._size))
             self._store.write_at(_BLOCK, self._gaps[at] * self._size, bytes(data))
         self.complete = True
+
+
+def remove(store) -> None:
+    """Remove all of a session from flash."""
+    for name in (_GAPS, _ROWS, _BLOCK):
+        store.remove(name)
 
 
 def _lowest(bits: int) -> int:

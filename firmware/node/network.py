@@ -22,7 +22,7 @@ _HURRIES = 24  # so often a sign of life may cut a long wait short; one comes ba
 _HURRY_REFILL_MS = 3600000
 _MAX_FOPTS = 15
 _PROPRIETARY = b"\xe0"
-_REQUESTS = (readings.FPORT_COMMANDS, readings.FPORT_SETTINGS, readings.FPORT_UPDATE)
+_REQUESTS = (readings.FPORT_COMMANDS, readings.FPORT_SETTINGS, readings.FPORT_UPDATE, readings.FPORT_FRAGMENTS)
 
 
 class Network:

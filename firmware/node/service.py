@@ -19,7 +19,7 @@ from firmware.node.lazy import borrowed
 from firmware.node.log import log, log_error
 from firmware.node.settings import Settings
 from firmware.node.store import Slots, decode
-from firmware.wire.readings import FPORT_UPDATE
+from firmware.wire.readings import FPORT_FRAGMENTS, FPORT_UPDATE
 
 TYPE_CHECKING = False  # MicroPython has no typing module
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ class Service:
 
     async def obey(self, fport: int, payload: bytes) -> list:
         """Do what a request asks; return the payloads that answer it."""
-        if fport == FPORT_UPDATE:
+        if fport in (FPORT_UPDATE, FPORT_FRAGMENTS):
             if self._updates is None:
                 self._keep_updates()
-            return await self._updates.take(payload)
+            return await self._updates.take(fport, payload)
         names = "node.tables", "wire.requests", "wire.shapes", "wire.kinds.common_controls", self._controls
         with borrowed("desk", *names) as desk:
             return await desk.Desk(self).answer(fport, payload)

@@ -19,6 +19,11 @@ from firmware.node.log import log, log_error
 from firmware.node.store import Slots, decode
 from firmware.wire import cbor, update
 from firmware.wire.errors import Malformed
+from firmware.wire.readings import FPORT_FRAGMENTS
+
+TYPE_CHECKING = False  # MicroPython has no typing module
+if TYPE_CHECKING:
+    from typing import Any  # noqa: F401  in a comment that names a type
 
 _SPARE_BYTES = 8192  # for readings, and for littlefs to move
 _QUIET_S = 600  # then the code is given back; what has arrived is on flash
@@ -39,7 +44,7 @@ class Keeper:
         with borrowed("update_trial") as trial:
             self._trial = trial.begin(service.files)
 
-    async def take(self, payload: bytes) -> list:
+    async def take(self, fport: int, payload: bytes) -> list:
         """Take a message; return what answers it. One at a time: the network and a console may both ask."""
         if self._busy:
             return []
@@ -48,6 +53,8 @@ class Keeper:
             if self._desk is None:
                 self._desk = Desk(self._service.files, self._service.breathe)
             self._until_s = self._service.clock.uptime_s() + _QUIET_S
+            if fport == FPORT_FRAGMENTS:
+                return self._desk.take_fragments(payload)
             if payload[:1] == bytes([update.INSTALL]):
                 await self._service.self_test()  # so that the trial knows what was broken already
             answers = await self._desk.take(payload, self._service.failed)
@@ -65,7 +72,10 @@ class Keeper:
         if self._busy:
             return False
         if self._trial is None:
-            return self._desk is None or self._desk.idle() or now_s > self._until_s
+            if self._desk is not None and (self._desk.idle() or now_s > self._until_s):
+                self._desk.give_back()
+                self._desk = None
+            return self._desk is None
         allowed_s, before = self._trial
         if service.answered():
             await service.self_test()
@@ -92,8 +102,10 @@ class Desk:
         self._problem = update.NONE
         self._gap = -1  # for this offset it was told already that something is missing
         self._signed = files.read(stage.OFFER)
-        self._size = 0
-        self._have = stage.have(files)
+        self.size = 0
+        self.have = stage.have(files)
+        self._lent = None  # type: Any  # the code for fragments
+        self._transport = None  # type: Any
         self.restart = False  # the next start is to try what was installed
 
     async def take(self, payload: bytes, failed: int = 0) -> list:
@@ -104,7 +116,9 @@ class Desk:
         try:
             if stage.Record(self._files).phase == update.TRIAL:
                 return [self.status()]  # the build before, and the bundle, are needed until that is settled
-            await self._known()
+            self._known()
+            if what in (update.OFFER, update.INSTALL, update.ABORT):
+                self.give_back()
             if what == update.OFFER:
                 answer = await self._offer(payload)
             elif what == update.BLOCK:
@@ -115,14 +129,46 @@ class Desk:
                 if what == update.ABORT:
                     self._drop()
                 answer = True
-            if not answer:
-                return []
         except StoreCorrupt:
-            self._problem = update.STORE_LOST
+            answer, self._problem = True, update.STORE_LOST
         except OSError as error:
             log_error("update", error)
-            self._problem = update.NO_ROOM if error.args[0] == _ENOSPC else update.FLASH
-        return [self.status()]
+            answer, self._problem = True, update.NO_ROOM if error.args[0] == _ENOSPC else update.FLASH
+        return [self.status()] if answer else []
+
+    def take_fragments(self, payload: bytes) -> list:
+        """Do what a frame on FPort 201 asks; return the payloads that answer it there."""
+        try:
+            if stage.Record(self._files).phase == update.TRIAL:
+                return []
+            self._known()
+            if self._transport is None:
+                self._lent = borrowed("update_fragments", "node.defragmenter", "wire.fragments")
+                self._transport = self._lent.__enter__().Transport(self._files, self._root, self)
+            answer = self._transport.take(payload)
+        except (Malformed, StoreCorrupt, OSError) as error:
+            log_error("update", error)  # the next question shows how far this board is
+            self.give_back()
+            return []
+        return [answer] if answer else []
+
+    def give_back(self) -> None:
+        """Let the code for fragments go; all that they brought is on flash."""
+        if self._lent is not None:
+            self._transport = None
+            self._lent.__exit__()
+            self._lent = None
+
+    @property
+    def session(self) -> bytes:
+        """By which the update that is offered is named, b"" while none is."""
+        return stage.session(self._signed) if self._signed else b""
+
+    def grown(self) -> None:
+        """The bundle has become longer."""
+        self.have = stage.have(self._files)
+        self._gap = -1
+        self._problem = update.NONE
 
     def idle(self) -> bool:
         """Tell whether nothing is under way, so that this code may go."""
@@ -136,7 +182,7 @@ class Desk:
         except StoreCorrupt:
             phase, problem, counter = update.IDLE, update.STORE_LOST, 0
         if self._signed is not None and phase != update.TRIAL:
-            phase, problem = update.COMPLETE if self._size and self._have >= self._size else update.RECEIVING, 0
+            phase, problem = update.COMPLETE if self.size and self.have >= self.size else update.RECEIVING, 0
         try:
             build = stage.describes(self._root, self._runs)[0]
         except OSError:
@@ -145,9 +191,9 @@ class Desk:
             {
                 update.S_PHASE: phase,
                 update.S_PROBLEM: self._problem or problem,
-                update.S_SESSION: stage.session(self._signed) if self._signed else b"",
-                update.S_HAVE: self._have,
-                update.S_SIZE: self._size,
+                update.S_SESSION: self.session,
+                update.S_HAVE: self.have,
+                update.S_SIZE: self.size,
                 update.S_COUNTER: counter,
                 update.S_BUILD: build,
             }
@@ -155,9 +201,11 @@ class Desk:
 
     async def _offer(self, payload: bytes) -> bool:
         _, offset, total = struct.unpack(">BHH", payload[:5])
-        if total > update.MAX_MANIFEST or offset > len(self._collected):
+        if total > update.MAX_MANIFEST:
             self._problem = update.MALFORMED
             return True
+        if offset > len(self._collected):
+            return True  # what came before was lost on its way: the answer names no session, so it is offered again
         self._collected = self._collected[:offset] + payload[5:]
         if len(self._collected) < total:
             return False
@@ -174,7 +222,7 @@ class Desk:
             self._files.write(stage.OFFER, signed)
             self._signed = signed
             log("update", "build %s is coming, %d bytes" % (wanted[update.M_BUILD].hex(), wanted[update.M_SIZE]))
-        self._size = wanted[update.M_SIZE]
+        self.size = wanted[update.M_SIZE]
         return True
 
     async def _judged(self, signed: bytes):
@@ -190,33 +238,38 @@ class Desk:
             log("update", "refused: %d" % self._problem)
         return wanted
 
-    async def _known(self) -> None:
-        """After a reset: how long the bundle is that was coming."""
-        if self._signed is not None and not self._size:
-            wanted = await self._judged(self._signed)
-            if wanted is None:
-                self._forget()
-            else:
-                self._size = wanted[update.M_SIZE]
+    def _known(self) -> None:
+        """After a reset: how long the bundle is that was coming. Its signature was good, and is asked for once more."""
+        if self._signed is None or self.size:
+            return
+        try:
+            wanted = update.manifest(update.parse(self._signed)[2])
+            runs = stage.describes(self._root, self._runs)
+            self._problem = _fits(wanted, stage.Record(self._files).counter, runs)
+            self.size = wanted[update.M_SIZE]
+        except (Malformed, OSError):
+            self._problem = update.DAMAGED
+        if self._problem != update.NONE:
+            self._forget()
 
     def _block(self, payload: bytes) -> bool:
         kind, session, offset = struct.unpack(">B2sI", payload[:7])
-        if self._signed is None or session != stage.session(self._signed):
+        if self._signed is None or session != self.session:
             self._problem = update.NO_SESSION
             return True
         data = payload[7:]
-        if offset == self._have and offset + len(data) <= self._size:
-            self._files.append(stage.BUNDLE, data)
-            self._have += len(data)
+        if offset == self.have and offset + len(data) <= self.size:
+            self._files.append(stage.BUNDLE, data)  # a piece that came in fragments in between begins elsewhere now
+            self.have += len(data)
             self._gap = -1
             self._problem = update.NONE
-        elif offset > self._have and self._gap != self._have:
-            self._gap = self._have
+        elif offset > self.have and self._gap != self.have:
+            self._gap = self.have
             return True
-        return bool(kind & update.ANSWER) or self._have == self._size
+        return bool(kind & update.ANSWER) or self.have == self.size
 
     async def _install(self, session: bytes, failed: int) -> bool:
-        if self._signed is None or session != stage.session(self._signed):
+        if self._signed is None or session != self.session:
             self._problem = update.NO_SESSION
             return True
         wanted = await self._judged(self._signed)  # once more: what lies on flash counts
@@ -225,9 +278,9 @@ class Desk:
             return True
         if not stage.is_whole(self._files, wanted[update.M_SIZE], wanted[update.M_SHA256]):
             self._problem = update.DAMAGED
-            if self._have >= wanted[update.M_SIZE]:
+            if self.have >= wanted[update.M_SIZE]:
                 self._files.remove(stage.BUNDLE)
-                self._have = 0
+                self.have = 0
             return True
         slot = "b" if self._runs == "a" else "a"
         self._problem = await stage.fill(self._files, self._root, slot, self._runs, self._breathe)
@@ -253,7 +306,7 @@ class Desk:
 
     def _drop(self) -> None:
         stage.clear(self._files)
-        self._signed, self._size, self._have, self._problem = None, 0, 0, update.NONE
+        self._signed, self.size, self.have, self._problem = None, 0, 0, update.NONE
 
 
 def vendors(files) -> dict:

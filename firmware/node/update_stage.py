@@ -23,6 +23,7 @@ from firmware.wire import cbor, update
 
 OFFER = "offer"
 BUNDLE = "bundle"
+FRAGMENTS = "fragments.setup"  # there while a piece of the bundle comes in fragments
 _CHUNK_BYTES = 512
 _SIDE = "/update.new"
 
@@ -86,6 +87,8 @@ def clear(files) -> None:
     """Remove manifest and bundle, in this order: a bundle without a manifest is nothing."""
     files.remove(OFFER)
     files.remove(BUNDLE)
+    for name in (FRAGMENTS, "fragments.gaps", "fragments.rows", "fragments"):
+        files.remove(name)
 
 
 def is_whole(files, size: int, digest: bytes) -> bool:

@@ -14,7 +14,6 @@ TYPE_CHECKING = False  # MicroPython has no typing module
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FPORT = 201
 PACKAGE = 3  # its identifier (TS004 section 3.1)
 VERSION = 1
 

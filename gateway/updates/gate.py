@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from firmware.wire.readings import FPORT_UPDATE
+from firmware.wire.readings import FPORT_FRAGMENTS, FPORT_UPDATE
 from gateway.operate.logs import EventLog, Seldom
 from gateway.updates.office import Found, UpdateOffice
 from provisioning.errors import ProvisioningError
@@ -71,10 +71,10 @@ class UpdateGate:
 
     def heard(self, dev_eui: bytes, kind: str, fport: int, payload: bytes) -> None:
         """A device answered; in the databases' thread, before the commit. Raises what the others raise."""
-        if fport != FPORT_UPDATE:
+        if fport not in (FPORT_UPDATE, FPORT_FRAGMENTS):
             self._others(dev_eui, kind, fport, payload)
         elif self._office is not None:
-            self._office.heard(dev_eui, payload)
+            self._office.heard(dev_eui, fport, payload)
 
     async def watch(self) -> None:
         """Look until cancelled."""

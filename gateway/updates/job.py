@@ -9,10 +9,12 @@ its way back to the build before is known for what it is.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from firmware.wire import update
+from firmware.wire import fragments, update
+from firmware.wire.readings import FPORT_FRAGMENTS, FPORT_UPDATE
 from provisioning.updates import rollout, sender
+from provisioning.updates.fragmented import Fragmented
 from provisioning.updates.rollout import BoardState
 
 if TYPE_CHECKING:
@@ -25,16 +27,33 @@ ABORT = bytes([update.ABORT])
 _OFTEN = 2
 
 
+class Message(NamedTuple):
+    """A payload for a board, and its port."""
+
+    fport: int
+    payload: bytes
+
+
+def _on_update(payloads: Sequence[bytes]) -> list[Message]:
+    return [Message(FPORT_UPDATE, each) for each in payloads]
+
+
+def _on_fragments(payloads: Sequence[bytes]) -> list[Message]:
+    return [Message(FPORT_FRAGMENTS, each) for each in payloads]
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long one of these boards may take to answer, and how often one on trial is asked."""
 
     answer_s: float
     trial_s: float
+    fragments: bool = False
+    """The bundle goes in fragments of TS004, of which any may be lost."""
 
 
 ON_A_LINE = Patience(6.0, 5.0)
-ON_AIR = Patience(120.0, 300.0)
+ON_AIR = Patience(120.0, 300.0, fragments=True)
 
 
 class Job:
@@ -48,11 +67,12 @@ class Job:
         installed = board.state in (rollout.INSTALLING, rollout.TRIAL)
         self._sender = sender.Sender(*release, installed=installed)
         self._session = self._sender.session
+        self._fragments = Fragmented(self._session, release[1])
         self._ask_at_s = float("-inf")
         self._asked = False
         self._answered: tuple[object, ...] = ()
         self._silent = 0
-        self._held: list[bytes] = []
+        self._held: list[Message] = []
         self._noted_at_s = float("-inf")
         self._changed = False
 
@@ -74,7 +94,7 @@ class Job:
         """Nobody here can reach it now."""
         self._ask_at_s = at_s
 
-    def due(self, now_s: float, patience: Patience) -> list[bytes]:
+    def due(self, now_s: float, patience: Patience) -> list[Message]:
         """What it is sent because it said nothing for too long, or because of a trial."""
         if not self.is_due(now_s):
             return []
@@ -82,10 +102,10 @@ class Job:
         self._ask_at_s = now_s + min(LONGEST_S, wait_s * 2 ** min(self._silent, 8))
         self._silent += 1
         self._asked = True
-        return [ABORT if self.withdrawn else sender.ASK]
+        return _on_update([ABORT if self.withdrawn else sender.ASK])
 
-    def heard(self, payload: bytes, room: int, now_s: float, patience: Patience) -> list[bytes]:
-        """What it is sent because it said this. Raises wire Malformed."""
+    def heard(self, payload: bytes, room: int, now_s: float, patience: Patience) -> list[Message]:
+        """What it is sent because it said this on FPort 10. Raises wire Malformed."""
         status = update.status(payload)
         self._silent, asked, self._asked = 0, self._asked, False
         if self.withdrawn and self.board.state == rollout.SENDING:
@@ -95,7 +115,7 @@ class Job:
         said = (status[update.S_SESSION], status[update.S_HAVE], status[update.S_PHASE])
         if not asked and said == self._answered and self._sender.state == sender.RUNNING:
             return []  # the answer to what was sent twice; what is on its way answers it
-        messages = self._sender.next(payload, room)
+        messages = self._next(payload, room, patience)
         self._answered = said
         self._ask_at_s = now_s + (patience.trial_s if self._sender.state == sender.TRIAL else patience.answer_s)
         self._tell(messages)
@@ -103,6 +123,24 @@ class Job:
             self._held = messages
             return []
         return messages
+
+    def heard_fragments(self, payload: bytes, room: int, now_s: float, patience: Patience) -> list[Message]:
+        """What it is sent because it said this on FPort 201. Raises wire Malformed."""
+        if self.withdrawn or self._sender.state != sender.RUNNING or self._held:
+            return []
+        found = self._fragments
+        payloads = found.heard(payload, room)
+        self._silent = 0
+        self._ask_at_s = now_s + patience.answer_s
+        self._sender.have = max(self._sender.have, found.have)
+        if found.problem:
+            self._become(rollout.FAILED, found.problem, found.have)
+            return []
+        if payloads is not None:
+            return _on_fragments(payloads)
+        self._asked = True
+        closing = _on_fragments([fragments.delete_req(0)]) if found.have == self._sender.total else []
+        return closing + _on_update([sender.ASK])
 
     def note(self, now_s: float) -> BoardState | None:
         """What the register has to hear now, if anything."""
@@ -113,7 +151,7 @@ class Job:
             self.board = replace(self.board, have=self._sender.have)
         return self.board
 
-    def noted(self, note: BoardState, now_s: float) -> list[bytes]:
+    def noted(self, note: BoardState, now_s: float) -> list[Message]:
         """It is in the register; return what waited for that."""
         self._noted_at_s = now_s
         if note != self.board:
@@ -122,7 +160,15 @@ class Job:
         held, self._held = self._held, []
         return held
 
-    def _tell(self, messages: Sequence[bytes]) -> None:
+    def _next(self, payload: bytes, room: int, patience: Patience) -> list[Message]:
+        if not patience.fragments or self._fragments.unheard:
+            return _on_update(self._sender.next(payload, room))
+        first = self._sender.before_blocks(payload, room)
+        if first is None:
+            return _on_fragments(self._fragments.begin(self._sender.have, room))
+        return _on_update(first)
+
+    def _tell(self, messages: Sequence[Message]) -> None:
         found = self._sender
         if found.state == sender.DONE:
             self._become(rollout.CONFIRMED, "", found.total)
@@ -130,7 +176,7 @@ class Job:
             self._become(rollout.FAILED, found.problem, found.have)
         elif found.state == sender.TRIAL:
             self._become(rollout.TRIAL, "", found.total)
-        elif messages and messages[0][0] == update.INSTALL:
+        elif messages and messages[0] == (FPORT_UPDATE, update.install(self._session)):
             self._become(rollout.INSTALLING, "", found.total)
         else:
             self._become(rollout.SENDING, "", self.board.have)

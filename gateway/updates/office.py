@@ -12,14 +12,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from firmware.wire import errors as wire_errors
+from firmware.wire import region
 from firmware.wire.frame import MAX_FOPTS
-from firmware.wire.readings import FPORT_UPDATE
+from firmware.wire.readings import FPORT_FRAGMENTS
 from gateway.errors import QueueFull, Refused
 from gateway.network import scheduler
 from gateway.network.downlinks import Item
 from gateway.network.duty import Priority
 from gateway.operate.logs import EventLog, Seldom
-from gateway.updates.job import ON_A_LINE, ON_AIR, Job, Patience
+from gateway.updates.job import ON_A_LINE, ON_AIR, Job, Message, Patience
 from provisioning.updates import rollout
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 MAX_AT_ONCE = 8
 """Boards that a release is under way to; the others wait for their turn."""
 _EXPIRES_S = 1800.0
+_FRAGMENT_EXPIRES_S = 7 * 86400.0
+"""Each goes after an uplink of a device of class A, and some of these send once in hours."""
 _ELSEWHERE_S = 5.0
 """Whether a board has come to this gateway is looked at so often."""
 
@@ -85,15 +88,15 @@ class UpdateOffice:
         job.withdrawn = withdrawn
         jobs.setdefault(dev_eui, job)  # of two roll-outs for a board the older one goes first
 
-    def heard(self, dev_eui: bytes, payload: bytes) -> None:
+    def heard(self, dev_eui: bytes, fport: int, payload: bytes) -> None:
         """A board said how far it is."""
         job = self._jobs.get(dev_eui)
         session = None if job is None else self._session(dev_eui)
         if job is None or session is None or session.last_uplink is None:
             return
         try:
-            room = scheduler.room_bytes(session.last_uplink, session.radio) - MAX_FOPTS
-            messages = job.heard(payload, room, self._clock.monotonic_s(), _patience(session))
+            take = job.heard_fragments if fport == FPORT_FRAGMENTS else job.heard
+            messages = take(payload, self._room(session), self._clock.monotonic_s(), _patience(session))
         except wire_errors.Malformed as error:
             self._counters.add("updates", "malformed")
             if self._seldom.allow(dev_eui) is not None:
@@ -112,6 +115,9 @@ class UpdateOffice:
             session = self._session(dev_eui)
             if session is None or session.last_uplink is None:
                 job.later(now_s + _ELSEWHERE_S)
+                continue
+            if self._server.queue.waits(dev_eui):
+                job.later(now_s + _patience(session).answer_s)  # it has not heard all of it yet
                 continue
             busy += not under_way and not job.silent
             self._send(dev_eui, job.due(now_s, _patience(session)))
@@ -152,10 +158,20 @@ class UpdateOffice:
         except Refused:
             return None  # retired, or its keys do not open
 
-    def _send(self, dev_eui: bytes, messages: Sequence[bytes]) -> None:
-        expires_at_s = self._clock.monotonic_s() + _EXPIRES_S
-        for payload in messages:
-            item = Item(dev_eui, FPORT_UPDATE, payload, priority=Priority.BACKGROUND, expires_at_s=expires_at_s)
+    def _room(self, session: LiveSession) -> int:
+        """Bytes that a payload may have, whatever MAC commands go with it."""
+        uplink = session.last_uplink
+        if uplink is None:
+            return 0
+        if uplink.radio is not None and self._server.listens_always(session.dev_eui):
+            return region.DATA_RATES[session.radio.rx2_dr][2] - MAX_FOPTS
+        return scheduler.room_bytes(uplink, session.radio) - MAX_FOPTS
+
+    def _send(self, dev_eui: bytes, messages: Sequence[Message]) -> None:
+        now_s = self._clock.monotonic_s()
+        for fport, payload in messages:
+            expires_at_s = now_s + (_FRAGMENT_EXPIRES_S if fport == FPORT_FRAGMENTS else _EXPIRES_S)
+            item = Item(dev_eui, fport, payload, priority=Priority.BACKGROUND, expires_at_s=expires_at_s)
             try:
                 self._server.queue.put(item)
             except QueueFull:

@@ -50,6 +50,11 @@ class Sender:
 
     def next(self, payload: bytes, room: int) -> list[bytes]:
         """What the board gets after it has said this; `room`: bytes that a frame carries now. Raises Malformed."""
+        first = self.before_blocks(payload, room)
+        return self._blocks(room) if first is None else first
+
+    def before_blocks(self, payload: bytes, room: int) -> list[bytes] | None:
+        """As `next`, but None when the board is to get the bundle from `have` on. Raises Malformed."""
         status = update.status(payload)
         self._judge(status)
         if self.state != RUNNING:
@@ -60,7 +65,7 @@ class Sender:
         if status[update.S_PHASE] == update.COMPLETE:
             self.installed = True
             return [update.install(self.session)]
-        return self._blocks(room)
+        return None
 
     def _judge(self, status: dict[int, Any]) -> None:
         phase, problem, build = (status[key] for key in (update.S_PHASE, update.S_PROBLEM, update.S_BUILD))

@@ -9,7 +9,7 @@ import gc
 import sys
 import time
 
-from firmware.node.defragmenter import Defragmenter
+from firmware.node.defragmenter import Defragmenter, remove
 from firmware.wire import fragments
 from tests.upy.node_world import RamFlash, Random, mount
 
@@ -50,7 +50,7 @@ def main():
     print("%d of %d fragments, %d bytes of heap, the longest %d us" % (sent, number, held, longest_us))
     assert sent < COUNT + 10, "a few more than the block has, not many"
     assert held < 12000
-    decoder.remove()
+    remove(files)
     print("ok")
 
 
