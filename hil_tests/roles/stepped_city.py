@@ -25,6 +25,8 @@ from tests.radio_city import City
 LINE = "line"
 SEED = 5
 LONG_S = 20_000  # of stepped time
+INTERVAL_MS = 60_000
+"""What a board measures in it fits the air at any data rate, and it joins with one of its own choice."""
 
 
 class _Far:
@@ -64,7 +66,7 @@ class SteppedCity:
         self._stages = self._stack.enter_context(Stages(city, self._folder / "state", wall, SEED))
         self._verifier = city.verifier()
         files = {"/data/settings.a": slots.pack(1, cbor.dumps(self._settings))} if self._settings else None
-        self._radio = City(self._folder, 1, {}, self._options, files, kind=self._kind)
+        self._radio = City(self._folder, 1, {}, self._options, files, kind=self._kind, interval_ms=INTERVAL_MS)
         self._radio.gateway.server = _Far(self._stages, wall)  # type: ignore[assignment]
         await self._stack.enter_async_context(self._radio)
         return self

@@ -38,7 +38,6 @@ def test_a_dead_lamp_on_dali_is_told_by_its_gear(tmp_path: Path) -> None:
         await city.until_alarm("lamp_failure")
         assert not any(city.told("gear_failure"))  # the driver idles, and answers
         assert city.state["pins"]["21"] == 1  # it is still told to shine
-        assert max(city.told("power")) > 50  # before
 
     light(tmp_path, "dead_lamp", script, DALI)
 
