@@ -41,20 +41,21 @@ def main() -> None:
     try:
         _run(board)
     except (KeyboardInterrupt, LeaveToRepl):
-        _prompt().leave(board)
+        _prompt(board).leave(board)
     except NodeError as error:  # known, and a reset would not help: what is on flash cannot be used
         make_safe(board)
-        _prompt().explain(board, error)
+        _prompt(board).explain(board, error)
     except Exception as error:  # noqa: BLE001  whatever it is, the board must neither go dark nor stay dead
         make_safe(board)
         log.log("start", "unknown fault; reset in %d s" % (_RESET_MS // 1000))
         sys.print_exception(error)
-        _prompt().reset_in(board, _RESET_MS)
+        _prompt(board).reset_in(board, _RESET_MS)
 
 
-def _prompt():
+def _prompt(board: Board):
     """Return what talks to the person at the console; what the node's tasks held is free for it."""
     try:
+        make_safe(board)  # it ends a fade: cancelled after its loop is gone, asyncio reads memory that was freed
         asyncio.new_event_loop()
         gc.collect()
         from firmware.node import prompt
