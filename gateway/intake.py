@@ -206,11 +206,7 @@ class Intake:
         try:
             if frame.fport in replies.FPORTS:
                 self._log.info("answer", dev_eui=dev_eui, **replies.describe(frame.kind, frame.fport, frame.payload))
-                self._counters.add("frames", "answers")
-                if self._heard is not None:
-                    self._heard(dev_eui, frame.kind, frame.fport, frame.payload)
-                return None
-            if frame.fport in (FPORT_UPDATE, FPORT_FRAGMENTS):
+            if frame.fport in replies.FPORTS or frame.fport in (FPORT_UPDATE, FPORT_FRAGMENTS):
                 self._counters.add("frames", "answers")
                 if self._heard is not None:
                     self._heard(dev_eui, frame.kind, frame.fport, frame.payload)

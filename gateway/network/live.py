@@ -54,6 +54,11 @@ class LiveSession:
         self._last = fcnt, confirmed, fctrl, fport, payload
 
     @property
+    def listens_always(self) -> bool:
+        """Whether it is of class C, as far as its last uplink was judged."""
+        return self.profiled is not None and self.profiled[2].class_c
+
+    @property
     def last(self) -> Received | None:
         """The last frame."""
         if isinstance(self._last, tuple):

@@ -264,10 +264,6 @@ class NetworkServer:
         dev_addr = self._store.address_of(dev_eui)
         return None if dev_addr is None else self._session(dev_addr)
 
-    def listens_always(self, dev_eui: bytes) -> bool:
-        """Tell whether this device is of class C. Raises Refused."""
-        return profile(self._devices.active(dev_eui), self._options).class_c
-
     def _ways_at_once(self, session: LiveSession, now_s: float) -> tuple[scheduler.Opportunity, ...]:
         device = self._devices.active(session.dev_eui)
         uplink = session.last_uplink

@@ -163,7 +163,7 @@ class UpdateOffice:
         uplink = session.last_uplink
         if uplink is None:
             return 0
-        if uplink.radio is not None and self._server.listens_always(session.dev_eui):
+        if uplink.radio is not None and session.listens_always:
             return region.DATA_RATES[session.radio.rx2_dr][2] - MAX_FOPTS
         return scheduler.room_bytes(uplink, session.radio) - MAX_FOPTS
 
