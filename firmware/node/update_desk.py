@@ -146,7 +146,7 @@ class Desk:
                 self._lent = borrowed("update_fragments", "node.defragmenter", "wire.fragments")
                 self._transport = self._lent.__enter__().Transport(self._files, self._root, self)
             answer = self._transport.take(payload)
-        except (Malformed, StoreCorrupt, OSError) as error:
+        except (Malformed, StoreCorrupt, OSError, ImportError) as error:  # a node without a radio has no code for it
             log_error("update", error)  # the next question shows how far this board is
             self.give_back()
             return []

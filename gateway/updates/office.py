@@ -116,7 +116,7 @@ class UpdateOffice:
             if session is None or session.last_uplink is None:
                 job.later(now_s + _ELSEWHERE_S)
                 continue
-            if self._server.queue.waits(dev_eui):
+            if session.last_uplink.radio is not None and self._server.queue.waits(dev_eui):
                 job.later(now_s + _patience(session).answer_s)  # it has not heard all of it yet
                 continue
             busy += not under_way and not job.silent

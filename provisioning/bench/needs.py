@@ -22,6 +22,11 @@ _STARTS: Final = ("firmware.node.start", "firmware.node.texts")
 _ROOTS: Final = ("firmware.", "firmware.node.", "firmware.node.sensors.")
 
 
+_ON_AIR = frozenset({"lora", "lora_ble"})
+_FOR_FRAGMENTS = frozenset({"firmware.node.update_fragments", "firmware.node.defragmenter", "firmware.wire.fragments"})
+"""By which releases come by radio; on a line they come in blocks, and two copies of a node are tight in 1 MB."""
+
+
 def needed(board: BoardFile, kind: str, links: frozenset[str]) -> frozenset[str]:
     """The paths, as in a package (`firmware/node/app.mpy`), that this kind needs on this board with these links."""
     graph = _graph()
@@ -31,10 +36,11 @@ def needed(board: BoardFile, kind: str, links: frozenset[str]) -> frozenset[str]
     if "lora" in links and board.node.radio is not None:
         waiting.append(f"firmware.node.radio.{board.node.radio.chip}")
     waiting += [f"firmware.node.sensors.{text}" for text in _texts(board.node.as_map())]
+    left_out = frozenset() if links & _ON_AIR else _FOR_FRAGMENTS
     found: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name in found or name not in graph:
+        if name in found or name in left_out or name not in graph:
             continue
         found.add(name)
         waiting += graph[name]
