@@ -33,6 +33,8 @@ from tests.gateway_rig import GATEWAY_EUI, City, until
 FORWARDER = bytes.fromhex("aa555a0000000101")
 _KIND = kinds.load("street_light")
 _FIRST_ADDRESS = 1 << 25
+_CORES = sorted(os.sched_getaffinity(0))
+"""As it was before anything was pinned: whoever is on one core, and looks then, sees only that one."""
 _NETWORK = "dedup_ms = 0\nstatus_every_h = 0"
 """One forwarder hears each frame, and nobody is asked for a battery."""
 
@@ -158,8 +160,19 @@ def _accepts(port: int) -> bool:
 
 def pin(pid: int, core: int) -> None:
     """Keep a process on one core, where there are two."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(pid, {cores[core % len(cores)]})
+    os.sched_setaffinity(pid, {_CORES[core % len(_CORES)]})
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Gateway:
@@ -180,14 +193,12 @@ class Gateway:
     @property
     def cpu_s(self) -> float:
         """User and system time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.process.pid)
 
     @property
     def rss_mb(self) -> float:
         """Resident memory."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+        return rss_mb(self.process.pid)
 
     def stored(self) -> int:
         """Readings on disk."""
