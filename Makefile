@@ -33,7 +33,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: outputs-test sensorthings-test scenarios updates-test ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench extra lock clean
+.PHONY: outputs-test sensorthings-test scenarios updates-test ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench bench-peers extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -157,9 +157,15 @@ lint-firmware: .lint-tools
 .lint-tools:
 	@tools/venv.sh run test lint
 
-bench: ## each number the README claims, measured on this computer
+bench: ## each number the README claims, measured on this computer; but for those of bench-peers
 	@tools/venv.sh run test
-	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+	@for script in $(filter-out benchmarks/bench_peers.py,$(wildcard benchmarks/bench_*.py)); do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+bench-peers: ## the gateway beside ThingsBoard's and Node-RED, installed into build/peers: ratios of one run (three minutes)
+	@tools/venv.sh run test
+	@tools/system_packages.sh
+	@tools/peers.sh
+	@$(BIN)/python benchmarks/bench_peers.py
 
 extra: ## what reports, the open-data catalogue and a register in PostgreSQL need
 	@tools/venv.sh run extra

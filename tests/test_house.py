@@ -20,7 +20,7 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 SPDX = ("# SPDX-FileCopyrightText: 2026 The Lykta developers", "# SPDX-License-Identifier: Apache-2.0")
 PINNED = sorted((ROOT / "requirements").glob("*.txt"))
-ELSEWHERE = {"sensorthings"}
+ELSEWHERE = {"peers", "sensorthings"}
 """What is installed into an environment of its own, and meets nothing of ours."""
 
 
