@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -37,12 +38,16 @@ class Identity:
         A clock that stands before the certificate's first moment was not set yet, or was set back: it is then at least
         that moment. A clock beyond its last moment may be wrong too, but nobody could tell from here.
         """
-        if wall_s > self.not_after.timestamp():
+        if wall_s > self._valid_s[1]:
             raise CannotSign(
                 f"The gateway's certificate is valid until {self.not_after.isoformat()}, which is over by this "
                 f"machine's clock. Consumers would refuse what it signs. Correct the clock, or enrol the gateway again."
             )
-        return max(int(wall_s), int(self.not_before.timestamp()))
+        return max(int(wall_s), int(self._valid_s[0]))
+
+    @cached_property
+    def _valid_s(self) -> tuple[float, float]:
+        return self.not_before.timestamp(), self.not_after.timestamp()
 
 
 def load(eui: str, key_pem: bytes, certificate_pem: bytes) -> Identity:

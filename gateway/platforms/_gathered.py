@@ -62,6 +62,16 @@ class Gathered:
         self._at += len(data)
         return data
 
+    def peek(self) -> bytes:
+        """Return what came and was not asked for yet, without taking it. Raises BlockingIOError, OSError."""
+        if self._at >= len(self._unread):
+            self._unread, self._at = self._inner.recv(_READ_BYTES), 0
+        return self._unread[self._at :] if self._at else self._unread
+
+    def skip(self, size: int) -> None:
+        """Take *size* bytes of what ``peek`` returned."""
+        self._at += size
+
     def pending(self) -> int:
         """Return how many bytes were read from the kernel and not asked for yet."""
         return len(self._unread) - self._at + int(getattr(self._inner, "pending", int)())

@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from paho.mqtt import MQTTException
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.errors import PlatformError, ProtocolRefused
 from gateway.operate.logs import EventLog
-from gateway.platforms._gathered import Gathered
 from gateway.platforms._properties import PublishProperties
+from gateway.platforms._quick_publish import QuickClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from paho.mqtt.properties import Properties
-    from paho.mqtt.reasoncodes import ReasonCode
 
 Version = Literal["5", "3.1.1"]
 
@@ -36,6 +37,8 @@ _CONNECT_S = 5.0
 _MISC_EVERY_S = 1.0
 _UNSUPPORTED_VERSION = 0x84
 """MQTT 5 section 3.2.2.2; paho reports the 3.1.1 return code 1 (section 3.2.2.3 there) under the same number."""
+_FAILURES_FROM = 0x80
+"""Reason codes (MQTT 5 section 2.4)."""
 _MAX_IN_FLIGHT = 65535
 COSE_SIGN1 = 'application/cose; cose-type="cose-sign1"'
 """RFC 9052 section 11.3.1."""
@@ -76,11 +79,6 @@ class TlsSocket(ssl.SSLSocket):
             raise
 
 
-class _Client(paho.Client):
-    def _create_socket(self) -> Any:
-        return Gathered(super()._create_socket())
-
-
 class Connection:
     """An open connection. ``watch`` ends, with PlatformError, when it does."""
 
@@ -103,6 +101,7 @@ class Connection:
         self._over = False
         self._descriptor = -1
         self._socket: Any = None  # a socket or, under TLS, what wraps one
+        self._flushing = False
         self._client = self._make(target)
 
     async def open(self, target: Target) -> int:
@@ -147,17 +146,33 @@ class Connection:
         comes *often* an alias, where the broker has some left.
         """
         properties = None
-        if self._version == "5":
+        if self.five:
             alias = self._aliases.get(topic, 0) if often else 0
             known = alias > 0
             if often and not known and len(self._aliases) < self._alias_maximum:
                 alias = self._aliases[topic] = len(self._aliases) + 1
-            properties = cast("Properties", PublishProperties(content_type, expiry_s, alias, user))
+            properties = PublishProperties(content_type, expiry_s, alias, user)
             topic = "" if known else topic
+        mid = self._quickly(topic, payload, properties, retain=retain) if often else None
+        if mid is None:
+            mid = self._ordinarily(topic, payload, cast("Properties", properties), retain=retain)
+        self._unacknowledged.add(mid)
+        return mid
+
+    def _quickly(self, topic: str, payload: bytes, properties: PublishProperties | None, *, retain: bool) -> int | None:
+        if self._descriptor < 0 or self._closed.done():
+            return None
+        packed = b"" if properties is None else properties.pack()
+        mid = self._client.quickly(topic.encode(), payload, packed, retain=retain)
+        if mid is not None and not self._flushing:  # with all else that is published in this turn of the event loop
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+        return mid
+
+    def _ordinarily(self, topic: str, payload: bytes, properties: Properties | None, *, retain: bool) -> int:
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
             raise PlatformError(f"cannot publish: {paho.error_string(info.rc)}")
-        self._unacknowledged.add(info.mid)
         return info.mid
 
     def subscribe(self, topic: str, on_message: Callable[[str, bytes], None]) -> None:
@@ -206,9 +221,9 @@ class Connection:
         if self._over and opened is not None:
             opened.close()
 
-    def _make(self, target: Target) -> paho.Client:
+    def _make(self, target: Target) -> QuickClient:
         five = self._version == "5"
-        client = _Client(
+        client = QuickClient(
             CallbackAPIVersion.VERSION2,
             client_id=target.client_id,
             protocol=paho.MQTTv5 if five else paho.MQTTv311,
@@ -227,6 +242,7 @@ class Connection:
         client.on_publish = self._acknowledged
         client.on_disconnect = self._disconnected
         client.on_subscribe = self._subscribed
+        client.quick, client.on_quick = set(), self._arrived
         return client
 
     def _attach(self) -> None:
@@ -254,27 +270,34 @@ class Connection:
 
     def _read(self) -> None:
         try:
-            self._ran(self._client.loop_read())
-            # TLS may hold bytes that the event loop cannot see any more.
-            while self._descriptor >= 0 and getattr(self._socket, "pending", int)():
-                self._ran(self._client.loop_read())
+            while True:
+                if not self._client.take_pubacks():
+                    self._ran(self._client.loop_read())
+                # TLS may hold bytes that the event loop cannot see any more.
+                if self._descriptor < 0 or not getattr(self._socket, "pending", int)():
+                    return
         except _BROKEN as error:
             self._end(f"not MQTT: {error!r}")
 
     def _write(self) -> None:
         self._socket.gather()
         self._ran(self._client.loop_write())
+        if self._flush() and not self._client.want_write():
+            self._stop_writing()
+
+    def _flush(self) -> bool:
+        """Send what is on the socket; tell whether all of it went. What did not follows when the kernel takes more."""
+        self._flushing = False
         if self._descriptor < 0:
-            return
+            return False
         try:
-            done = self._socket.flush()
+            done: bool = self._socket.flush()
         except OSError as error:
             self._end(str(error))
-            return
+            return False
         if not done:
             self._loop.add_writer(self._descriptor, self._write)
-        elif not self._client.want_write():
-            self._stop_writing()
+        return done
 
     def _ran(self, code: MQTTErrorCode) -> None:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -295,9 +318,15 @@ class Connection:
         self.fail(kind(f"the broker refused the connection: {reason}"))
 
     def _acknowledged(self, _client: object, _data: object, mid: int, reason: ReasonCode, _properties: object) -> None:
+        self._arrived(mid, reason.value)
+
+    def _arrived(self, mid: int, reason: int) -> None:
         self._unacknowledged.discard(mid)
         self._freed.set()
-        self._on_ack(mid, reason.value if reason.is_failure else 0, str(reason))
+        if reason < _FAILURES_FROM:
+            self._on_ack(mid, 0, "")
+        else:
+            self._on_ack(mid, reason, str(ReasonCode(PacketTypes.PUBACK, identifier=reason)))
 
     def _subscribed(
         self, _client: object, _data: object, mid: int, reasons: Sequence[ReasonCode], _properties: object

@@ -25,7 +25,7 @@ class PublishProperties:
     ) -> None:
         fixed = _fixed(content_type, expiry_s, alias)
         body = fixed + b"".join(bytes((_USER,)) + _text(name) + _text(value) for name, value in user)
-        self._packed = _length(len(body)) + body
+        self._packed = length(len(body)) + body
 
     def pack(self) -> bytes:
         """Return length and properties, as they stand in the packet."""
@@ -47,7 +47,8 @@ def _text(text: str) -> bytes:
     return struct.pack(">H", len(data)) + data
 
 
-def _length(value: int) -> bytes:
+@lru_cache(maxsize=1024)
+def length(value: int) -> bytes:
     """Return a Variable Byte Integer (section 1.5.5)."""
     if not 0 <= value <= _MAX_LENGTH:
         raise ValueError(f"{value} bytes of properties; at most {_MAX_LENGTH} are possible")

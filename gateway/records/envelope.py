@@ -60,8 +60,7 @@ class Signer:
 
 def seal(payload: bytes, position: Position, issued_at_s: int, signer: Signer) -> bytes:
     """Return the COSE_Sign1 message, tag included. The same input gives the same protected header."""
-    # The order of the labels is that of deterministic encoding (RFC 8949 section 4.2.1).
-    protected = cbor2.dumps(_headers(_SENML_CBOR, position, issued_at_s, signer))
+    protected = cbor2.dumps(headers(position, issued_at_s, signer))
     return _sign1(protected, payload, signer)
 
 
@@ -71,17 +70,18 @@ def seal_loss(position: Position, tail: bytes, why: str, issued_at_s: int, signe
     *tail* is the digest of the last of them: the chain can be followed over the gap.
     *position.previous* is empty when it is not known any more.
     """
-    headers = {**_headers(_CBOR, position, issued_at_s, signer), _LOST: [tail, why]}
-    return _sign1(cbor2.dumps(headers), cbor2.dumps(None), signer)
+    protected = {**headers(position, issued_at_s, signer, _CBOR), _LOST: [tail, why]}
+    return _sign1(cbor2.dumps(protected), cbor2.dumps(None), signer)
 
 
-def seal_other(headers: Mapping[int, object], payload: bytes, signer: Signer) -> bytes:
-    """Return a message that is no part of the stream, with *headers* beside algorithm and certificate."""
+def seal_other(more: Mapping[int, object], payload: bytes, signer: Signer) -> bytes:
+    """Return a message that is no part of the stream, with the headers *more* beside algorithm and certificate."""
     own: dict[int, object] = {_ALG: signer.algorithm, _X5T: [_SHA256, signer.certificate_sha256]}
-    return _sign1(cbor2.dumps(own | dict(headers), canonical=True), payload, signer)
+    return _sign1(cbor2.dumps(own | dict(more), canonical=True), payload, signer)
 
 
-def _headers(content_type: int, position: Position, issued_at_s: int, signer: Signer) -> dict[int, object]:
+def headers(position: Position, issued_at_s: int, signer: Signer, content_type: int = _SENML_CBOR) -> dict[int, object]:
+    """Return the protected header, its labels in the order of deterministic encoding."""
     return {
         _ALG: signer.algorithm,
         _CONTENT_TYPE: content_type,
