@@ -24,7 +24,7 @@ from provisioning.errors import ProvisioningError
 from provisioning.guidelines.gatewatch import Event, Observed, keep_h, load_pack, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import KeysView, Sequence
     from pathlib import Path
 
     from gateway.clock import Clock
@@ -51,6 +51,8 @@ class _Heard:
     last_at: float
     """Unix time."""
     fields: set[str] = field(default_factory=set)
+    names: KeysView[str] | None = None
+    """Of its last reading, all of them in ``fields``."""
     airtime: AirtimeOfHour | None = None
     """Over radio only."""
 
@@ -93,8 +95,10 @@ class Guard(Sightings):
                 airtime.add(heard.last_at, _time_on_air_us(radio.sf, radio.bw_hz, len(uplink.phy)))
             if arrival is not None:
                 for reading in arrival.payload.readings:
-                    if not heard.fields.issuperset(reading.values.keys()):
-                        heard.fields |= reading.values.keys()
+                    names = reading.values.keys()
+                    if names is not heard.names:  # of readings that look alike it is the same object
+                        heard.names = names
+                        heard.fields |= names
 
     def _begin(self, dev_eui: bytes, at: float) -> _Heard:
         heard = self._heard.get(dev_eui.hex())

@@ -35,6 +35,7 @@ from gateway.network.sessions import SessionStore
 from gateway.operate.counters import Counters
 from gateway.radio import Reception
 from gateway.records import quick_pack, reading, senml
+from gateway.records.quick_layout import Looks, look_of
 from tests.outbox_rig import TestClock
 
 _ADDRESS = 0x02000000
@@ -201,6 +202,28 @@ def test_no_bytes_are_a_reading_only_because_they_are_read_quickly(kind: str, pa
     for data in (payload, b"\xa2\x00\x05" + payload):
         if quick_pack.read(kind, data) is not None:
             assert len(reading.decode(bytes(8), kind, data, 1.8e9).readings) == 1
+
+
+@given(st.sampled_from(_KINDS), st.data())
+def test_a_look_reads_what_looks_like_it_as_it_is_read_plainly(kind: str, data: st.DataObject) -> None:
+    item: dict[int, Any] = {0: data.draw(st.integers(1, 70_000))}
+    item |= data.draw(st.sampled_from([{}, {1: 1_790_000_000}, {2: 7}, {2: 300}]))
+    chosen = data.draw(st.sets(st.sampled_from(kinds.all_fields(kinds.load(kind))), max_size=12))
+    for _, key, scale, low, high in sorted(chosen, key=lambda field: field[1]):
+        near = st.integers(low, high) | st.sampled_from([low, high]) | st.integers(max(low, -30), min(high, 300))
+        item[key] = data.draw(st.booleans() if scale == 0 else near)
+    payload = cbor.dumps(item) + data.draw(st.sampled_from([b"", b"\x05", b"\x18\x63", b"\x19\x01\x00"]))
+    first = quick_pack.plain(kind, payload)
+    if first is None:
+        return
+    looks = Looks()
+    looks.add(kind, payload, look_of(payload, *quick_pack._table(kind)))
+    assert looks.read(kind, payload) == first
+    for at, change in data.draw(
+        st.lists(st.tuples(st.integers(0, len(payload) - 1), st.integers(0, 255)), max_size=40)
+    ):
+        other = payload[:at] + bytes((change,)) + payload[at + 1 :]
+        assert looks.read(kind, other) in (None, quick_pack.plain(kind, other))
 
 
 _EUIS = [bytes.fromhex(f"aa555a000000010{each}") for each in range(3)]

@@ -16,6 +16,7 @@ from functools import lru_cache
 from firmware.wire import kinds
 from firmware.wire.readings import FIRST_FIELD_KEY, KEY_AGE, KEY_SEQ, KEY_TIME
 from gateway.records import quick_payload, senml
+from gateway.records.quick_layout import Looks, look_of
 
 _ONE_BYTE = 24
 _PAIRS = {0xA0 + pairs: range(pairs) for pairs in range(1, _ONE_BYTE)}
@@ -30,7 +31,7 @@ Packed = tuple[int, bytes, "int | None", bytes, "int | None", int, bytes, "int |
 records of its fields; the number behind it."""
 
 
-class _Number:
+class Number:
     """How a field's number becomes its record."""
 
     __slots__ = ("as_it_is", "factor", "head", "high", "low", "remembered", "scale")
@@ -38,24 +39,38 @@ class _Number:
     def __init__(self, head: bytes, scale: int, factor: float, low: int, high: int) -> None:
         self.head, self.scale, self.factor, self.low, self.high = head, scale, factor, low, high
         self.as_it_is = scale == 1 and factor == 1
-        self.remembered: dict[int, bytes] = {}
+        self.remembered: dict[bytes, bytes] = {}
+        """Records by the number as it is encoded."""
 
-    def record(self, raw: int) -> bytes:
-        """Return the record of a number that is not remembered. Raises ValueError when the field cannot have it."""
+    def record_of(self, text: bytes, raw: int) -> bytes:
+        """Return the record of a number, and remember it. Raises ValueError when the field cannot have it."""
         if not self.low <= raw <= self.high:
             raise ValueError
         made = self.head + senml.number(raw if self.scale == 1 else raw / self.scale, self.factor)
         if len(self.remembered) >= _REMEMBERED:
             self.remembered.clear()
-        self.remembered[raw] = made
+        self.remembered[text] = made
         return made
 
 
 _NOTHING: tuple[None, bytes] = (None, b"")
 
 
+_looks = Looks()
+
+
 def read(kind: str, payload: bytes) -> Packed | None:
     """Return the reading that a payload is, or None: not one reading of the usual form."""
+    packed = _looks.read(kind, payload)
+    if packed is None:
+        packed = plain(kind, payload)
+        if packed is not None:
+            _looks.add(kind, payload, look_of(payload, *_table(kind)))
+    return packed
+
+
+def plain(kind: str, payload: bytes) -> Packed | None:
+    """As ``read``, of any look."""
     pieces: list[bytes] = []
     oldest = None
     try:
@@ -72,7 +87,7 @@ def read(kind: str, payload: bytes) -> Packed | None:
 
 
 def _map(
-    numbers: dict[int, _Number], truths: dict[int, tuple[bytes, bytes]], payload: bytes, pieces: list[bytes]
+    numbers: dict[int, Number], truths: dict[int, tuple[bytes, bytes]], payload: bytes, pieces: list[bytes]
 ) -> tuple[dict[int, tuple[int, bytes]], int, int]:
     """Add the fields' records to *pieces*; return the numbers of the head, the fields, and where the map ends.
 
@@ -100,7 +115,7 @@ def _map(
             if field.as_it_is and field.low <= raw <= field.high:
                 pieces += (field.head, payload[start:pos])
             else:
-                pieces.append(field.remembered.get(raw) or field.record(raw))
+                pieces.append(field.record_of(payload[start:pos], raw))
         elif raw >= 0:
             head[key] = raw, payload[start:pos]
         else:
@@ -116,7 +131,7 @@ def _far(key: int, payload: bytes, pos: int) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=64)
-def _table(kind: str) -> tuple[dict[int, _Number], dict[int, tuple[bytes, bytes]]]:
+def _table(kind: str) -> tuple[dict[int, Number], dict[int, tuple[bytes, bytes]]]:
     """Return the fields that are numbers, and those that are truths: their records when false and when true."""
     numbers, truths = {}, {}
     for name, key, scale, low, high in kinds.all_fields(kinds.load(kind)):
@@ -124,7 +139,7 @@ def _table(kind: str) -> tuple[dict[int, _Number], dict[int, tuple[bytes, bytes]
         if scale == quick_payload.TRUTH:
             truths[key] = (false, true)
         else:
-            numbers[key] = _Number(head, scale, factor, low, high)
+            numbers[key] = Number(head, scale, factor, low, high)
     return numbers, truths
 
 
