@@ -56,7 +56,8 @@ class Look:
         if found is None:
             return None
         texts = found.groups()
-        first, made = self._first, []
+        first = self._first
+        made: list[bytes] = []
         try:
             for text, (head, least, most, known, make) in zip(texts[first:], self._pieces, strict=False):
                 if known is None:
