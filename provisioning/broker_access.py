@@ -20,7 +20,7 @@ PLAIN_SCHEME: Final = "mqtt://"
 TLS_PORT: Final = 8883
 
 
-class _TlsSocket(ssl.SSLSocket):
+class TlsSocket(ssl.SSLSocket):
     """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
 
     def do_handshake(self, block: bool = False) -> None:
@@ -76,7 +76,7 @@ class AccessOptions:
         try:
             context = ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.sslsocket_class = _TlsSocket
+            context.sslsocket_class = TlsSocket
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate, self.key)
         except OSError as error:  # ssl.SSLError is one

@@ -5,38 +5,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+import time
+from collections import Counter
+from typing import Final
 
 from boards.build import MPY_VERSION
-from provisioning.bench import install, package
+from provisioning.bench import identity, install, package
 from provisioning.bench.board import Board, Facts
 from provisioning.bench.errors import BenchError, NoPrompt, Shadowed
+from provisioning.bench.finding import Finding
 from provisioning.bench.line import BAUD, Line
 from provisioning.bench.repl import RawRepl
-from provisioning.bench.symptoms import find
+from provisioning.bench.symptoms import SYMPTOMS, Symptom, find
 
-Level = Literal["ok", "warning", "fault"]
 LISTEN_S: Final = 6.0
+_SAME: Final = 3
+_BREAKS: Final = 3
+_ENTER_AGAIN_S: Final = 4.0
 _LINES: Final = ((True, True), (False, False), (True, False), (False, True))
 _JOINED: Final = re.compile(rb"joined as [0-9a-f]{8}")
 _JOINING: Final = re.compile(rb"joining, attempt (\d+)")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. A *fault* explains why the board does not work."""
-
-    name: str
-    level: Level
-    what: str
-    reason: str = ""
-    next_step: str = ""
-    evidence: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """For --json."""
-        return {key: value for key, value in vars(self).items() if value != ""}
 
 
 def examine(port: str, baud: int = BAUD, board: str | None = None, listen_s: float = LISTEN_S) -> list[Finding]:
@@ -56,12 +44,15 @@ def examine(port: str, baud: int = BAUD, board: str | None = None, listen_s: flo
         found += _greeting(before + repl.greeting)
         found += _inside(Board(repl), board)
         repl.soft_reset_and_leave()
-        found += _started(_listened(line, listen_s))
+        begun_s = time.monotonic()
+        heard = _listened(line, listen_s, enough=True)
+        found += _started(heard)
+        found += _restarted(line, repl, heard, time.monotonic() - begun_s)
     except BenchError as error:
         found.append(_of("line", error))
     finally:
         line.close()
-    return found
+    return list({each.name: each for each in found}.values())
 
 
 def _entered(line: Line, repl: RawRepl, found: list[Finding]) -> bool:
@@ -84,7 +75,11 @@ def _entered(line: Line, repl: RawRepl, found: list[Finding]) -> bool:
                 return True
         symptoms = find(error.seen)
         name = symptoms[0].name if symptoms else "silent" if not error.seen else "no_prompt"
-        found.append(Finding(name, "fault", error.state, error.reason, error.next_step, str(error.value or "")))
+        line.set_lines(True, True)
+        if name == "no_prompt" and (word := _answer_to_break(line)):
+            found.append(Finding("swallowed_break", "fault", *_of_name("swallowed_break"), evidence=word))
+        else:
+            found.append(Finding(name, "fault", error.state, error.reason, error.next_step, str(error.value or "")))
         return False
     found.append(Finding("prompt", "ok", "MicroPython gives its raw prompt"))
     return True
@@ -98,9 +93,25 @@ def _tries(repl: RawRepl) -> bool:
     return True
 
 
+def _answer_to_break(line: Line) -> str:
+    """What a program says to Ctrl-C each time that it comes, and at no other time: it catches it, and goes on."""
+    if line.drain(1.0, 1.0):
+        return ""
+    answers = []
+    for _ in range(_BREAKS):
+        line.write(b"\x03")
+        answers.append(line.drain(0.4, 2.0))
+    return f"{_BREAKS} times Ctrl-C, each answered with: {_last(answers[0])}" if all(answers) else ""
+
+
+def _of_name(name: str) -> tuple[str, str, str]:
+    symptom = next(each for each in SYMPTOMS if each.name == name)
+    return symptom.state, symptom.reason, symptom.next_step
+
+
 def _greeting(seen: bytes) -> list[Finding]:
     found = [
-        Finding(each.name, "fault", each.state, each.reason, each.next_step, _last(seen))
+        Finding(each.name, "fault", each.state, each.reason, each.next_step, _shown(each, seen))
         for each in find(seen)
         if each.name != "swallowed_break"
     ]
@@ -150,6 +161,8 @@ def _node(board: Board, facts: Facts, name: str | None) -> list[Finding]:
     found = []
     if not board.tree("/data").keys() & {"/identity.a", "/identity.b"}:
         found.append(Finding("no_identity", "fault", "The board has no identity.", "", "lykta enroll PORT"))
+    elif dev_eui := identity.dev_eui(board):
+        found.append(Finding("device", "ok", f"it is device {dev_eui}", evidence=dev_eui))
     if slot == "/" or name is None:
         return found
     whole = package.package_for(name, facts.purpose)
@@ -168,7 +181,7 @@ def _node(board: Board, facts: Facts, name: str | None) -> list[Finding]:
 
 def _started(heard: bytes) -> list[Finding]:
     found = [
-        Finding(each.name, "fault", each.state, each.reason, each.next_step, _last(heard))
+        Finding(each.name, "fault", each.state, each.reason, each.next_step, _shown(each, heard))
         for each in find(heard)
         if each.name not in ("swallowed_break", "no_identity")
     ]
@@ -186,15 +199,61 @@ def _started(heard: bytes) -> list[Finding]:
             )
         )
     if b"Traceback" in heard:
-        found.append(
-            Finding("exception", "fault", "A program on the board ends in an exception.", evidence=_last(heard))
-        )
+        text = "A program on the board ends in an exception."
+        ends = re.findall(rb"Traceback.*?\n((?!  )\S.*)", heard, re.DOTALL)
+        last = ends[-1].split(b"\n")[0] if ends else heard
+        step = "lykta console PORT --reset shows all of it; lykta install PORT puts the node there"
+        found.append(Finding("exception", "fault", text, "Nothing runs after it.", step, _last(last)))
     return found
 
 
-def _listened(line: Line, seconds: float) -> bytes:
-    heard, _ = line.read_until(b"\0never\0", seconds)
-    return heard
+def _restarted(line: Line, repl: RawRepl, heard: bytes, listened_s: float) -> list[Finding]:
+    """Whether the chip started by itself while the doctor listened: asked where it says the same again and again."""
+    if _repeats(heard) < _SAME or find(heard):
+        return []
+    try:
+        repl.enter(_ENTER_AGAIN_S)
+        up_s = int(repl.run("import time\nprint(time.ticks_ms())")) / 1000
+        repl.soft_reset_and_leave()
+    except (BenchError, ValueError):
+        up_s = listened_s
+    if up_s >= listened_s:
+        text = "It says the same again and again: a program that repeats itself, or starts anew each time."
+        step = "lykta console PORT shows whether it starts anew; lykta install PORT puts the node there"
+        return [Finding("repeats", "warning", text, "The node does not.", step, _last(heard))]
+    word = f"it runs for {up_s:.1f} s after {listened_s:.1f} s of listening; it says again and again: {_last(heard)}"
+    return [Finding("boot_loop", "fault", *_of_name("boot_loop"), evidence=word)]
+
+
+def _listened(line: Line, seconds: float, enough: bool = False) -> bytes:
+    """What it says for so long. *enough*: only until it joins, shows a cause, or says the same for the third time."""
+    heard = bytearray()
+    over_s = time.monotonic() + seconds
+    while (left_s := over_s - time.monotonic()) > 0:
+        heard += line.read(min(left_s, 0.2))
+        if enough and (_JOINED.search(heard) or _telling(bytes(heard)) or _repeats(bytes(heard)) >= _SAME):
+            break
+    return bytes(heard)
+
+
+def _telling(heard: bytes) -> bool:
+    """Whether a whole line shows a cause."""
+    return any(each.name not in ("swallowed_break", "no_identity") for each in find(heard[: heard.rfind(b"\n") + 1]))
+
+
+def _repeats(heard: bytes) -> int:
+    """How often it said what it said most often."""
+    said = Counter(each for each in heard.replace(b"\r", b"").split(b"\n")[:-1] if each.strip())
+    return max(said.values(), default=0)
+
+
+def _shown(symptom: Symptom, seen: bytes) -> str:
+    """The line that shows a symptom."""
+    match = symptom.pattern.search(seen)
+    if match is None:
+        return _last(seen)
+    end = seen.find(b"\n", match.end())
+    return _last(seen[seen.rfind(b"\n", 0, match.start()) + 1 : end if end >= 0 else len(seen)])
 
 
 def _last(seen: bytes) -> str:

@@ -58,11 +58,12 @@ def state_dir(path: Path) -> Path:
 
 def sightings(directory: Path) -> list[Sighting]:
     """The devices that the gateway of a state directory heard, the newest first. Raises NoGateway."""
-    found = _asked(directory)
+    found = asked(directory)
     return [_sighting(each) for each in found.get("devices", []) if isinstance(each, dict)]
 
 
-def _asked(directory: Path) -> dict[str, Any]:
+def asked(directory: Path) -> dict[str, Any]:
+    """The whole overview of the gateway of a state directory. Raises NoGateway."""
     try:
         line = _answer(directory)
         answer: dict[str, Any] = json.loads(line)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from firmware.node import slots
 from firmware.wire import cbor
 from provisioning.bench.board import Board
-from provisioning.bench.errors import DamagedTransfer
+from provisioning.bench.errors import BenchError, DamagedTransfer
 
 FOLDER: Final = "/data"
 FILES: Final = ("/data/identity.a", "/data/identity.b")
@@ -22,6 +22,22 @@ _KEPT: Final = frozenset(
 )
 """What outlives the bench: who it is, DevNonces, of which none is used twice (TS001 section 6.2.5), and below which
 sequence number it takes no update."""
+
+_WHO: Final = """
+def _who():
+    for c in 'ab':
+        try:
+            with open('/data/identity.'+c,'rb') as f:
+                d=f.read()
+        except OSError:
+            continue
+        i=d.find(b'\\x67dev_eui\\x48')
+        if i>=0:
+            return d[i+9:i+17].hex()
+    return ''
+print(_who())
+"""
+"""In the record a text of 7 bytes, and a string of 8 after it (RFC 8949 section 3.1)."""
 
 _SESSION: Final = ("session.a", "session.b", "join_nonce.a", "join_nonce.b")
 
@@ -34,6 +50,14 @@ def record(identity: dict[str, Any], generation: int) -> bytes:
 def present(board: Board) -> bool:
     """Whether the board has an identity, whichever."""
     return any(f"{FOLDER}/{name}" in FILES for name in board.names(FOLDER))
+
+
+def dev_eui(board: Board) -> str:
+    """Which device the board is, as hex; empty where nothing says it. It stands on the label: the key is not read."""
+    try:
+        return board.run(_WHO).strip().decode("ascii", "replace") if present(board) else ""
+    except BenchError:
+        return ""
 
 
 def holds(board: Board, expected: bytes) -> bool:

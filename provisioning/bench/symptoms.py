@@ -45,7 +45,7 @@ SYMPTOMS: Final = (
         re.compile(rb"(rst:0x.*){3}|(MPY: soft reboot.*){3}|(start: unknown fault.*){2}", re.DOTALL),
         "The board restarts again and again.",
         "Something ends it soon after each start: a watchdog, the supply, or an exception in boot.py.",
-        "lykta doctor PORT shows the last words; lykta flash PORT --erase makes it new",
+        "lykta console PORT --reset shows its words; lykta flash PORT --erase makes it new",
     ),
     Symptom(
         "wrong_bytecode",
@@ -63,7 +63,7 @@ SYMPTOMS: Final = (
     ),
     Symptom(
         "radio_busy",
-        re.compile(rb"BUSY time ?-?out|BUSY stays high|busy: .*radio", re.IGNORECASE),
+        re.compile(rb"BUSY time ?-?out|BUSY (\([^)]*\) )?stays high|busy: .*radio", re.IGNORECASE),
         "The radio chip does not answer: its BUSY line stays high.",
         "Wrong pins, a wrong TCXO voltage, or a module without supply.",
         "compare the wiring with: lykta boards show BOARD",
@@ -109,8 +109,8 @@ def explain(seen: bytes) -> tuple[str, str, str]:
         )
     return (
         "The board talks, but does not give its prompt.",
-        "A program runs on it that does not listen to Ctrl-C.",
-        "press RST and give the command at once; lykta doctor PORT says more",
+        "A program runs on it that does not listen to Ctrl-C, or it runs no MicroPython.",
+        "press RST and give the command at once; lykta flash PORT --erase makes it new",
     )
 
 

@@ -14,7 +14,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from provisioning.bench import doctor as doctoring
 from provisioning.bench import install as installing
 from provisioning.bench import package, ports, rehearsal
 from provisioning.bench.board import Board
@@ -86,30 +85,6 @@ def install(
     note(f"{done.sent_files} files sent ({done.sent_bytes} bytes), {done.kept_files} kept, in {done.seconds:.1f} s")
     for path in done.removed:
         note(f"removed: {path}")
-
-
-def doctor(
-    ctx: typer.Context,
-    port: PortArgument = None,
-    board: BoardOption = None,
-    baud: Annotated[int, typer.Option("--baud", min=300, max=3_000_000)] = 115_200,
-    listen_s: Annotated[float, typer.Option("--listen-s", min=0, max=600, help="How long to hear the node start.")] = 6,
-    virtual: VirtualOption = 0,
-    as_json: JsonOption = False,
-) -> None:
-    """Say why a board does not work, by evidence. Exit code 1 when a fault was found."""
-    with rehearsed(virtual) as extra:
-        chosen = ports.choose(ports.listed(extra), port)
-        found = doctoring.examine(chosen.path, baud, board, listen_s)
-    if as_json:
-        say_json([each.as_json() for each in found])
-    for each in [] if as_json else found:
-        say(f"{each.level:8}{each.name}: {each.what}")
-        for label, text in (("found: ", each.evidence), ("why:   ", each.reason), ("next:  ", each.next_step)):
-            if text and each.level != "ok":
-                say(f"        {label}{text}")
-    if any(each.level == "fault" for each in found):
-        raise typer.Exit(1)
 
 
 def _install(

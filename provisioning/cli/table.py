@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "command": "command:command",
     "ports": "bench:list_ports",
     "install": "bench:install",
-    "doctor": "bench:doctor",
+    "doctor": "doctor:doctor",
     "enroll": "enroll:enroll",
     "flash": "flash:flash_board",
     "console": "console:console",

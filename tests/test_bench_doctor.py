@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The doctor with boards that answer: what is wrong is named by the words of the real interpreter and the node."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+
+from provisioning.bench import doctor
+from provisioning.bench.finding import Finding
+from provisioning.bench.rehearsal import virtual_boards
+from tests import node_rig
+from tests.bench_rig import control, one_board
+
+pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
+PATIENT_S = 60  # the doctor stops listening as soon as it knows
+
+
+def faults(found: list[Finding]) -> dict[str, Finding]:
+    """By name; each has a next command."""
+    named = {each.name: each for each in found if each.level != "ok"}
+    assert all(each.next_step for each in named.values()), found
+    return named
+
+
+def test_bytecode_of_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with one_board(tmp_path, "import old\n", files={"/old.mpy": b"M\x05\x00\x1f" + bytes(40)}) as board:
+        found = faults(doctor.examine(board.port, listen_s=2))
+        assert found["wrong_bytecode"].evidence == "ValueError: incompatible .mpy file"
+        assert "another version" in found["wrong_bytecode"].what
+        monkeypatch.setattr(doctor, "MPY_VERSION", 7)
+        assert "It loads .mpy version 6; the node is version 7." in [
+            each.what for each in doctor.examine(board.port, listen_s=0)
+        ]
+
+
+def test_a_program_that_catches_ctrl_c_and_says_so_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioning.bench.repl._PATIENCE_S", (0.2, 0.2))
+    main = """
+import time
+while True:
+    try:
+        time.sleep_ms(50)
+    except KeyboardInterrupt:
+        print('nobody stops me')
+"""
+    with one_board(tmp_path, main) as board:
+        found = faults(doctor.examine(board.port, listen_s=0))
+    assert found.keys() == {"swallowed_break"}
+    assert found["swallowed_break"].evidence == "3 times Ctrl-C, each answered with: nobody stops me"
+    assert "RST" in found["swallowed_break"].next_step
+
+
+@pytest.mark.parametrize(
+    ("main", "name"),
+    [
+        ("import sys, time\nprint('hello')\ntime.sleep_ms(400)\nsys.exit()\n", "boot_loop"),
+        ("import machine, time\nprint('hello')\ntime.sleep_ms(400)\nmachine.reset()\n", "repeats"),
+    ],
+    ids=["soft reset", "reset of the chip"],
+)
+def test_a_board_that_begins_anew_for_ever_is_named(main: str, name: str, tmp_path: Path) -> None:
+    with one_board(tmp_path, main) as board:
+        found = faults(doctor.examine(board.port, listen_s=PATIENT_S))
+    assert name in found, found
+    assert "hello" in found[name].evidence or "reboot" in found[name].evidence
+
+
+def test_a_chip_that_runs_for_less_time_than_the_doctor_listened_restarts_by_itself() -> None:
+    class Chip:
+        def enter(self, _timeout_s: float) -> None: ...
+        def soft_reset_and_leave(self) -> None: ...
+        def run(self, _code: str) -> bytes:
+            return b"900\r\n"
+
+    chip: Any = Chip()
+    (loop,) = doctor._restarted(chip, chip, b"hello\r\n" * 3, 5.0)
+    assert (loop.name, loop.level) == ("boot_loop", "fault")
+    assert "0.9 s after 5.0 s" in loop.evidence
+    assert doctor._restarted(chip, chip, b"hello\r\nyou\r\n", 5.0) == []
+
+
+def test_wiring_that_holds_the_board_in_reset_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PTY has no such lines, so the driver's end of them is played: what is sent while RTS is on gets lost."""
+    monkeypatch.setattr("provisioning.bench.repl._PATIENCE_S", (0.3, 1.0))
+    original = serial.Serial.write
+
+    def write(port: serial.Serial, data: bytes) -> int | None:
+        return len(data) if port.rts else original(port, data)
+
+    monkeypatch.setattr(serial.Serial, "write", write)
+    monkeypatch.setattr(serial.Serial, "_update_rts_state", lambda _port: None)
+    monkeypatch.setattr(serial.Serial, "_update_dtr_state", lambda _port: None)
+    with one_board(tmp_path, "import time\nwhile True:\n    time.sleep(1)\n") as board:
+        found = faults(doctor.examine(board.port, listen_s=0))
+    assert found["lines"].evidence == "DTR 0, RTS 0 works"
+    assert "reset" in found["lines"].reason
+    assert "no_node" in found, "it goes on with what is behind the wiring"
+
+
+def test_a_radio_whose_busy_line_stays_high_is_named_by_the_node_itself(tmp_path: Path) -> None:
+    (tmp_path / "boards").mkdir()
+    data = node_rig.identity_files(node_rig.identity(link="lora"))
+    node_rig.make(tmp_path / "made", data).rename(tmp_path / "boards" / "board1.image")
+    with virtual_boards(1, folder=tmp_path / "boards", options=("--scenario", "still")) as (board,):
+        control(board, "stimulus", name="radio_busy_stuck", value=1)
+        found = doctor.examine(board.port, listen_s=PATIENT_S)
+    busy = faults(found)["radio_busy"]
+    assert "BUSY (pin" in busy.evidence
+    assert "lykta boards show" in busy.next_step
+    assert [each.evidence for each in found if each.name == "device"] == ["0200000000000001"]
