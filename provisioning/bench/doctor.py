@@ -94,7 +94,8 @@ def _tries(repl: RawRepl) -> bool:
 
 
 def _answer_to_break(line: Line) -> str:
-    """What a program says to Ctrl-C each time that it comes, and at no other time: it catches it, and goes on."""
+    """What a program says to Ctrl-C each time that it comes, and to nothing else: it catches it, and goes on."""
+    line.write(b"\r")  # another shell answers that too
     if line.drain(1.0, 1.0):
         return ""
     answers = []
