@@ -10,9 +10,14 @@ from pathlib import Path
 
 import cbor2
 
+from gateway.errors import OutboxFull
+from gateway.intake import Intake
+from gateway.network.quarantine import Quarantine
+from gateway.network.server import NetworkServer
+from gateway.operate.counters import Counters
 from gateway.outbox.devices import Arrival
 from gateway.outbox.lanes import END, Lanes
-from gateway.outbox.store import Limits, Outbox
+from gateway.outbox.store import Accepted, Limits, Outbox
 from gateway.records.envelope import Position, digest
 from gateway.records.reading import Payload, Reading, Unreadable
 
@@ -49,6 +54,27 @@ def reading(number: int, seq: int) -> Reading:
 def arrival(number: int, *seqs: int, oldest: int | None = None, bad: Sequence[int] = ()) -> Arrival:
     unreadable = tuple(Unreadable(device(number), seq, b"\xa0", "test") for seq in bad)
     return Arrival(device(number), Payload(tuple(reading(number, seq) for seq in seqs), unreadable, oldest))
+
+
+@dataclass
+class Disk:
+    """An outbox that can be full."""
+
+    outbox: Outbox
+    full: bool = False
+
+    def accept(self, arrivals: list[Arrival]) -> Accepted:
+        if self.full:
+            raise OutboxFull("the outbox is full")
+        return self.outbox.accept(arrivals)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.outbox, name)
+
+    def intake(self, server: NetworkServer, counters: Counters, quarantine: Quarantine) -> Intake:
+        """What takes frames of *server* and stores here."""
+        stands_in: Outbox = self  # type: ignore[assignment]
+        return Intake(server, stands_in, counters, quarantine)
 
 
 class Sealer:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import OutboxFull
-from gateway.intake import Intake
 from gateway.links import Downlink, Uplink
 from gateway.network.keyring import Keyring
 from gateway.network.quarantine import Quarantine
@@ -23,11 +21,10 @@ from gateway.network.sessions import SessionStore
 from gateway.operate.counters import Counters
 from gateway.outbox.devices import Arrival, DeviceState
 from gateway.outbox.schema import prepare
-from gateway.outbox.store import Accepted, Outbox
 from provisioning.errors import RegisterError
 from provisioning.registry import Registry
 from tests.gateway_rig import City
-from tests.outbox_rig import TestClock, arrival, open_outbox, published
+from tests.outbox_rig import Disk, TestClock, arrival, open_outbox, published
 
 
 @dataclass
@@ -37,7 +34,6 @@ class Gateway:
     city: City
     folder: Path
     registry: Registry
-    full: bool = False
 
     def __post_init__(self) -> None:
         self.clock, self.device = TestClock(), self.city.device()
@@ -50,17 +46,8 @@ class Gateway:
         devices = KnownDevices(self.registry, self.clock)
         self.server = NetworkServer(devices, self.store, 1, random.Random(1))
         self.outbox = open_outbox(self.folder / "outbox.db", self.clock)
-        self.counters = Counters()
-        stands_in: Outbox = self  # type: ignore[assignment]
-        self.intake = Intake(self.server, stands_in, self.counters, Quarantine(1))
-
-    def accept(self, arrivals: list[Arrival]) -> Accepted:
-        if self.full:
-            raise OutboxFull("the outbox is full")
-        return self.outbox.accept(arrivals)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.outbox, name)
+        self.disk, self.counters = Disk(self.outbox), Counters()
+        self.intake = self.disk.intake(self.server, self.counters, Quarantine(1))
 
     def hear(self, *phys: bytes) -> list[Downlink]:
         uplinks = [Uplink("bench", "port", phy, self.clock.wall_s()) for phy in phys]
@@ -124,12 +111,12 @@ def test_the_own_file_catches_up(gateway: Gateway) -> None:
 
 def test_what_the_outbox_does_not_take_counts_all_the_same(gateway: Gateway) -> None:
     gateway.hear(gateway.device.readings(1))
-    gateway.full = True
+    gateway.disk.full = True
     phy = gateway.device.readings(2, oldest=1)
     assert gateway.hear(phy) == []
     assert gateway.on_file() == 2
     gateway.kill()
-    gateway.full = False
+    gateway.disk.full = False
     assert gateway.hear(phy) == []
     assert gateway.refused() == {"replayed": 1}
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from firmware.wire import frame, maccommands
-from gateway.intake import Intake
 from gateway.network.options import ProfileRule
 from gateway.network.quarantine import Quarantine
 from gateway.network.scheduler import Planned
@@ -18,8 +17,7 @@ from gateway.operate.counters import Counters
 from gateway.outbox.store import Limits, Outbox
 from tests.frame_gateway import sealer
 from tests.gateway_rig import APP_KEY, City, Device
-from tests.outbox_rig import TestClock
-from tests.test_gateway_network_durable import Disk
+from tests.outbox_rig import Disk, TestClock
 from tests.test_gateway_network_mac import QUIET, Radio
 
 RULES = (ProfileRule("a84041", {"decoder": "cayenne_lpp"}), ProfileRule("a84041000000ffff", {"decoder": "raw"}))
@@ -40,8 +38,7 @@ class Rig:
         self._stages()
 
     def _stages(self) -> None:
-        outbox: Outbox = self.disk  # type: ignore[assignment]  # stands in for it
-        self.intake = Intake(self.radio.server, outbox, self.counters, self.quarantine)
+        self.intake = self.disk.intake(self.radio.server, self.counters, self.quarantine)
 
     def restart(self) -> None:
         self.radio.restart()

@@ -3,41 +3,21 @@
 """An acknowledgement means "on disk": what a device is told when the disk is full, and when its frame comes again."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from firmware.wire import crypto, frame, maccommands, macnetwork
-from gateway.errors import OutboxFull
-from gateway.intake import Intake
 from gateway.links import Downlink
 from gateway.network.duty import Priority
 from gateway.network.options import Options
 from gateway.network.quarantine import Quarantine
 from gateway.network.scheduler import Planned
 from gateway.operate.counters import Counters
-from gateway.outbox.devices import Arrival
-from gateway.outbox.store import Accepted, Outbox
 from tests.gateway_rig import City, Device
-from tests.outbox_rig import open_outbox
+from tests.outbox_rig import Disk, open_outbox
 from tests.test_gateway_network_mac import QUIET, Radio
-
-
-@dataclass
-class Disk:
-    """An outbox that can be full."""
-
-    outbox: Outbox
-    full: bool = False
-
-    def accept(self, arrivals: list[Arrival]) -> Accepted:
-        if self.full:
-            raise OutboxFull("the outbox is full")
-        return self.outbox.accept(arrivals)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.outbox, name)
 
 
 class Rig:
@@ -48,8 +28,7 @@ class Rig:
         self.disk = Disk(open_outbox(folder / "outbox.db", self.radio.clock))
         self.counters = Counters()
         self.quarantine = Quarantine(1)
-        outbox: Outbox = self.disk  # type: ignore[assignment]  # stands in for it
-        self.intake = Intake(self.radio.server, outbox, self.counters, self.quarantine)
+        self.intake = self.disk.intake(self.radio.server, self.counters, self.quarantine)
         self.device = self.radio.city.device()
         self.device.take_accept(self.answer(self.device.join_request()).phy)
 

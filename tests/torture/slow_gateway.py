@@ -1,9 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The gateway on a slow disk: each commit takes as long as the file in LYKTA_COMMIT_DELAY says (seconds)."""
+"""The gateway on a slow disk: each commit takes as long as the file in LYKTA_COMMIT_DELAY says (seconds).
 
+SIGUSR1 asks it where each of its threads is: on stderr, whatever state it is in.
+"""
+
+import faulthandler
 import os
 import select
+import signal
 import sqlite3
 import sys
 from pathlib import Path
@@ -29,5 +34,6 @@ def _slow(*arguments: Any, **options: Any) -> sqlite3.Connection:
 
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     sqlite3.connect = _slow  # type: ignore[assignment]
     sys.exit(main())

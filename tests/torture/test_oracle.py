@@ -30,9 +30,10 @@ def _episode(folder: Path, port: int, seed: int) -> str:
     faults = [fault for fault in FAULTS if damage or fault != "damage"]
     # Drawn before anything runs: what happens by chance later must not change what a seed stands for.
     plan = [(rng.randrange(2, 12), rng.sample(faults, rng.choice((1, 1, 2, 3)))) for _ in range(ROUNDS)]
-    world = World(folder, port, random.Random(seed + 1))
+    world = World(folder, random.Random(seed + 1))
     story: list[str] = []
     try:
+        world.start(port)
         for frames, chosen in plan:
             world.talk(frames)
             story.append("+".join(chosen))

@@ -7,7 +7,7 @@ import resource
 import signal
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from tests.gateway_rig import START_S, City, Daemon, Device, Port, until
@@ -25,12 +25,24 @@ _OUTBOX = "outbox.db"
 class World:
     """One gateway and what is around it. Each fault has a beginning, and ``heal`` ends them all."""
 
-    def __init__(self, folder: Path, port: int, rng: random.Random) -> None:
+    def __init__(self, folder: Path, rng: random.Random) -> None:
         self.rng = rng
         self.truth = Truth()
+        self.log: list[Daemon] = []
+        self._folder = folder
+        self._stack = ExitStack()
+
+    def start(self, port: int) -> None:
+        """Set up what there is, and let the devices join; what was begun when this fails ends with ``close``."""
+        folder, rng = self._folder, self.rng
         self.city = City(folder / "city")
+        self._stack.callback(self.city.registry.close)
         self.port = Port(folder / "port")
+        self._stack.callback(self.port.close)
         self.platform = Platform(port, random.Random(rng.random()))
+        self._stack.callback(self.platform.close)
+        self._stack.callback(self._tidy)
+        self._stack.callback(self._kill_all)
         self.arrived = Arrived(self.city, self.platform)
         self.devices = [self.city.device(number) for number in range(1, DEVICES + 1)]
         self._next = dict.fromkeys(range(DEVICES), 1)
@@ -48,9 +60,8 @@ class World:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
         self._config = self.city.config(self.port.path, port, platform='protocol = "3.1.1"')
-        self.log: list[Daemon] = []
         self.boot()
-        self.daemon.wait_for("serial_open", timeout_s=START_S)
+        self._hears()
         for device in self.devices:
             until(lambda device=device: self._join(device), f"the devices to join: {self.daemon.events}")
 
@@ -68,11 +79,24 @@ class World:
         self.log.append(started)
 
     def close(self) -> None:
-        self.daemon.kill()
-        self._tidy()
-        self.port.close()
-        self.platform.close()
-        self.city.registry.close()
+        self._stack.close()
+
+    def _kill_all(self) -> None:
+        for daemon in self.log:
+            daemon.kill()
+
+    def _hears(self) -> None:
+        """Wait until the gateway has the line open; when it never does, it says where each of its threads is."""
+        try:
+            until(lambda: self._supervised().saw("serial_open"), "the gateway to hear", START_S)
+        except AssertionError as error:
+            process = self.daemon.process
+            status = Path(f"/proc/{process.pid}/status").read_text() if process.poll() is None else "ended"
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGUSR1)
+            time.sleep(2)
+            told = [event.get("text", event) for event in self.daemon.events]
+            raise AssertionError(f"{error}; start {len(self.log)}, {status.splitlines()[:4]}, said {told}") from error
 
     def _tidy(self) -> None:
         """What libfaketime leaves of a killed process hangs a later one that gets the same number."""
@@ -141,7 +165,7 @@ class World:
 
     def fresh_reading_passes(self, within_s: float) -> None:
         """A device says something new, and it is at the platform soon: counted from when the gateway hears again."""
-        until(lambda: self._supervised().saw("serial_open"), "the gateway to hear again", START_S)
+        self._hears()
         index = self.rng.randrange(DEVICES)
         device, seq = self.devices[index], self._next[index]
         self._next[index] += 1
