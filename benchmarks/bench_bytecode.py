@@ -25,19 +25,20 @@ BOARDS = {"street_light": "virtual", "waste_bin": "virtual_waste_bin", "traffic"
 DALI = "virtual_dali"
 GOAL_BYTES = 96 * 1024
 _LAMP, _SENSORS = "firmware.node.lamp.", "firmware.node.sensors."
+_SLEEP = {"firmware.node.slumber", "firmware.node.rest"}
 ELSEWHERE = {  # what lamp/opening.py opens on other boards; and what a lamp on mains never does: sleep
     "virtual": {
-        "firmware.node.slumber",
+        *_SLEEP,
         _LAMP + "dali_bus",
         _LAMP + "dali_lamp",
         _LAMP + "dali_frames",
         _LAMP + "extras",
     },
-    DALI: {"firmware.node.slumber", _LAMP + "output", _SENSORS + "bl0942"},
+    DALI: {*_SLEEP, _LAMP + "output", _SENSORS + "bl0942"},
 }
-BLUETOOTH = {"firmware.node.console"}  # loaded when somebody speaks over Bluetooth: service.py asks its link
-EXTRA = {"lora": ["radio.sx126x"], "serial": []}
-TEST_PORT = "firmware.node.lorawan.certification"
+CONSOLE = "firmware.node.console"  # loaded when somebody speaks over Bluetooth: service.py asks its link
+EXTRA = {"serial": [], "ble": ["console"], "lora": ["radio.sx126x"], "lora_ble": ["radio.sx126x", "console"]}
+TEST_PORT = {f"firmware.node.{name}" for name in ("lorawan.certification", "lorawan.carrier", "radio.sx126x_carrier")}
 UPDATE = {f"firmware.{name}" for name in ("node.update_desk", "node.update_stage", "node.update_trial", "node.p256")}
 UPDATE |= {"firmware.wire.update", "firmware.wire.fragments", "firmware.node.defragmenter"}
 
@@ -95,6 +96,13 @@ def begin(role: str, link: str, board: str) -> list[str]:
     return ["firmware.wire.kinds." + role, *("firmware.node." + name for name in names)]
 
 
+def loadable(known: dict[str, Path], board: str, link: str) -> dict[str, Path]:
+    """What a node with this board and link may ever load, but for updates and the laboratory's port."""
+    never = {*TEST_PORT, *UPDATE, *ELSEWHERE.get(board, ())}
+    never |= set() if "console" in EXTRA[link] else {CONSOLE}
+    return {name: path for name, path in known.items() if name not in never}
+
+
 def measure() -> dict[str, object]:
     """Bytes by role and link."""
     known = modules()
@@ -106,18 +114,14 @@ def measure() -> dict[str, object]:
             for link in EXTRA:
                 first = begin(role, link, board)
                 controls = [f"firmware.wire.kinds.{name}_controls" for name in (role, "common")]
-                there = {
-                    name: path
-                    for name, path in known.items()
-                    if name not in {TEST_PORT, *UPDATE, *BLUETOOTH, *ELSEWHERE.get(board, ())}
-                }
+                there = loadable(known, board, link)
                 whole = closure([*first, *controls], there, True)
                 row = {
                     "flash": sum(size[n] for n in whole),
                     "resident": sum(size[n] for n in closure(first, there, False)),
                 }
                 result[f"{role}{' with DALI' if board == DALI else ''} on {link}"] = row
-        result["test_port"] = size[TEST_PORT]
+        result["test_port"] = sum(size[name] for name in TEST_PORT)
         result["update"] = sum(size[name] for name in sorted(UPDATE & size.keys()))
         result["everything"] = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
     return result

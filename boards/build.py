@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
 from boards import kept
 from boards.errors import BuildError
+from boards.relative import relative_imports
 from boards.schema import BoardFile, load_board
 from boards.shorten import shorten
 from boards.shrink import shrink
@@ -33,15 +34,16 @@ def build_tree(
 ) -> Path:
     """Compile firmware/wire and firmware/node into out_dir, which is emptied first; returns it. BuildError.
 
-    Without *short_names* private names stay what they are in the source, at the cost of memory: for a look at the
-    insides of a running board.
+    Without *short_names* private names stay what they are in the source, and tracebacks have the numbers of its lines,
+    at the cost of memory: for a look at the insides of a running board.
     """
     board = board if isinstance(board, BoardFile) else load_board(board)
     sources = board_sources(firmware)
     if out_dir.exists():
         shutil.rmtree(out_dir)
     jobs = []
-    smaller, sentences = smaller_sources({_dotted(source, firmware): source for source in sources}, short_names)
+    smaller, sentences = smaller_sources({dotted(source, firmware): source for source in sources}, short_names)
+    shown = shown_names(smaller)
     for source in sources:
         relative = source.relative_to(firmware)
         if source.parent == firmware / "node" and source.name in ROOT_FILES:
@@ -51,9 +53,8 @@ def build_tree(
         else:
             target = (out_dir / "firmware" / relative).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
-            name = _dotted(source, firmware)
-            # What tracebacks on the board show: the name that the board keeps anyhow as the file's.
-            jobs.append((smaller[name], target, f"firmware/{relative.with_suffix('.mpy')}"))
+            name = dotted(source, firmware)
+            jobs.append((smaller[name], target, shown[name], not short_names))
     if board.board.mpy_version != MPY_VERSION:
         raise BuildError(
             f"board {board.board.name} loads .mpy version {board.board.mpy_version}; mpy-cross writes {MPY_VERSION}"
@@ -84,12 +85,28 @@ def smaller_sources(sources: Mapping[str, Path], short_names: bool = True) -> tu
 def _small(sources: kept.Sources, short_names: bool) -> Texts:
     def made() -> Texts:
         texts = move_texts(shrink(dict(sources)))
-        return Texts(shorten(texts.sources), texts.file) if short_names else texts
+        return Texts(relative_imports(shorten(texts.sources) if short_names else texts.sources), texts.file)
 
     return kept.texts(sources, short_names, made)
 
 
-def _dotted(source: Path, firmware: Path) -> str:
+def shown_names(names: Iterable[str]) -> dict[str, str]:
+    """What a board's tracebacks call each module: the last part of its name, which the board keeps anyhow.
+
+    Where several end alike it is as much of the name as tells them apart.
+    """
+    every = [name.split(".") for name in names]
+    found = {}
+    for parts in every:
+        length = 1
+        while sum(other[-length:] == parts[-length:] for other in every) > 1 and length < len(parts):
+            length += 1
+        found[".".join(parts)] = ".".join(parts[-length:])
+    return found
+
+
+def dotted(source: Path, firmware: Path) -> str:
+    """Return the name of the module that this file of *firmware* is."""
     parts = ("firmware", *source.relative_to(firmware).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -124,12 +141,15 @@ def compiler() -> Path:
     return binary
 
 
-def compile_text(binary: Path, scratch: Path, text: str, target: Path, shown: str) -> None:
-    """Compile a module to *target*; tracebacks of the board call it *shown*. Works in *scratch*. BuildError."""
+def compile_text(binary: Path, scratch: Path, text: str, target: Path, shown: str, lines: bool = True) -> None:
+    """Compile a module to *target*; tracebacks of the board call it *shown*. Works in *scratch*. BuildError.
+
+    Without the numbers of its *lines* it is a fourteenth smaller; tracebacks name module and function then.
+    """
     source = scratch / shown.replace("/", ".")
     source.write_text(text, "utf-8")
     done = subprocess.run(
-        [str(binary), "-O2", "-s", shown, "-o", str(target), str(source)],
+        [str(binary), "-O2" if lines else "-O3", "-s", shown, "-o", str(target), str(source)],
         capture_output=True,
         text=True,
         timeout=COMPILE_TIMEOUT_S,

@@ -17,7 +17,7 @@ from pathlib import Path
 from boards.texts import Texts
 
 MAX_KEPT = 8
-_MAKERS = ("build.py", "kept.py", "shorten.py", "shrink.py", "texts.py")
+_MAKERS = ("build.py", "kept.py", "relative.py", "shorten.py", "shrink.py", "texts.py")
 Sources = tuple[tuple[str, str], ...]
 
 

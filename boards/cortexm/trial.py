@@ -32,23 +32,22 @@ class Deaf:
         await asyncio.sleep(1000)
 
 
+def the_kind():
+    """What the host has written for this run: kind, board, settings that hold, and one of them that does not."""
+    from firmware.wire import cbor
+
+    with open("/kind.cbor", "rb") as file:
+        return cbor.loads(file.read(), max_depth=8, max_items=256)
+
+
 IDENTITY = {
     "dev_eui": b"\x02\0\0\0\0\0\0\x01",
     "join_eui": b"\x02\0\0\0\0\0\0\x02",
     "app_key": b"0123456789abcdef",
-    "kind": "street_light",
-    "link": "deaf",
     "console": False,
     "interval_ms": 100,
     "receipt_every": 8,
     "queue_bytes": 65536,
-    "board": {
-        "lamp_pin": 1,
-        "dim_pin": 2,
-        "photocell_adc": 3,
-        "i2c": {"id": 0, "scl": 4, "sda": 5},
-        "meter_uart": {"id": 1, "tx": 6, "rx": 7},
-    },
 }
 
 
@@ -70,10 +69,29 @@ def wire():
     raise AssertionError("a frame with a wrong code was opened")
 
 
-def settle(service):
-    assert service.settings.apply({29: 1500, 40: [31, [[1, -10, 80], [0, 60, 40], [2, 5, 0]]]})[0] == 0
-    assert service.settings.apply({29: -1})[0] != 0
-    assert service.settings["fade_ms"] == 1500 and service.settings["program_0"][1][1] == [0, 60, 40]
+def settle(service, kind):
+    good, bad, name = kind["settings"]
+    assert service.settings.apply(good)[0] == 0
+    assert service.settings.apply(bad)[0] != 0
+    assert service.settings[name] == good[min(good)]
+
+
+def the_link(settings):
+    """Return a link whose other end is silent; a radio has a session, and no answers."""
+    if settings.link == "deaf":
+        return Deaf()
+    from firmware.node.links import open_link
+
+    return open_link(settings.link, settings)
+
+
+async def on_air(link):
+    """Wait until a radio has joined, sent frames in the session and listened after them."""
+    for _ in range(1200):
+        if link.layer.has_session() and link.windows >= 5:
+            return
+        await asyncio.sleep_ms(50)
+    raise AssertionError("%d windows, session: %s" % (link.windows, link.layer.has_session()))
 
 
 async def main():
@@ -85,6 +103,9 @@ async def main():
     say("nothing")
     enable(False)
     files = Files("/data")
+    kind = the_kind()
+    for name in ("kind", "link", "board"):
+        IDENTITY[name] = kind.pop(name)
     settings = config.Config(IDENTITY)
     role = open_role(settings.kind, settings.board, files)
     with borrowed("boots", "wire.kinds.common") as boots:
@@ -94,19 +115,26 @@ async def main():
     from firmware.node.app import Node
 
     say("loading")
-    node = Node(files, settings, role, Deaf(), None, facts)
+    node = Node(files, settings, role, the_link(settings), None, facts)
     say("opening")
     task = asyncio.create_task(node.run())
-    while node.queue.next_seq < 40:
+    count = kind["readings"]
+    for _ in range(2000):
+        if node.queue.next_seq >= count:
+            break
         await asyncio.sleep_ms(50)
-    settle(node.service)
+    assert node.queue.next_seq >= count, (node.queue.next_seq, role.failures)
+    if settings.link != "deaf":
+        await on_air(node.service.link)
+    settle(node.service, kind)
     assert await node.service.self_test()
     before = node.queue.next_seq
     await node.service.make_report()
     assert node.queue.next_seq > before + 1, "the report about the board"
-    kept = [record.seq for record in node.queue.read(1, 40)]
-    assert kept == list(range(1, 40)), kept
-    say("40 readings")
+    kept = [record.seq for record in node.queue.read(1, count)]
+    assert kept == list(range(1, count)), kept
+    assert not role.failures, role.failures
+    say("the readings")
     task.cancel()
     wire()
     say("frames")

@@ -8,7 +8,7 @@ A role may have, beside what roles/__init__.py asks of it:
 - ``alarms()``: field values that must not wait for the next reading, {} when there are none; asked every second;
 - ``command(name, arguments)``: obey a command of its kind, return a status of wire.requests;
 - ``await status()``: values of its own fields for the daily report;
-- ``await self_test()``: WORKS, BROKEN or ABSENT by the name of each component.
+- ``await self_test()``: WORKS, BROKEN, ABSENT or WAITS by the name of each component.
 """
 
 import asyncio

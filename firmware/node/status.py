@@ -8,13 +8,14 @@ import os
 
 from firmware.wire import kinds, readings
 from firmware.wire.kinds import common
-from firmware.wire.kinds.common_controls import ABSENT, BROKEN, WORKS
+from firmware.wire.kinds.common_controls import ABSENT, BROKEN, WAITS, WORKS
 
 _LITTLE_HEAP_BYTES = 8192
 _PROBE = "probe"
 _READING_BYTES = 44  # the smallest frame of EU868 takes 51
 _TRIES = 3  # an echo, an answer on a bus gets lost now and then: what works once is not broken
 _AGAIN_MS = 100
+_CLOCK_DUE_S = 3600  # the network tells the time with its first answers; a board that joins late is not broken
 
 
 def values(node) -> dict:
@@ -64,10 +65,10 @@ async def bodies(node) -> list:
 
 
 async def self_test(node) -> dict:
-    """Return what works by the key of each component: WORKS, BROKEN or ABSENT."""
+    """Return what works by the key of each component: WORKS, BROKEN, ABSENT or WAITS."""
     results = {
         "flash": _flash(node.files),
-        "clock": WORKS if node.clock.is_set() else BROKEN,
+        "clock": _clock(node.clock),
         "radio": _radio(node.link),
         "settings": BROKEN if node.settings.damaged else WORKS,
         "heap": WORKS if gc.mem_free() >= _LITTLE_HEAP_BYTES else BROKEN,
@@ -111,6 +112,12 @@ def _flash(files) -> int:
         return WORKS if files.read(_PROBE) == content else BROKEN
     except OSError:
         return BROKEN
+
+
+def _clock(clock) -> int:
+    if clock.is_set():
+        return WORKS
+    return WAITS if clock.uptime_s() < _CLOCK_DUE_S else BROKEN
 
 
 def _radio(link) -> int:

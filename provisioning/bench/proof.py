@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from firmware.wire import cobs, cobs_stream, frame, joining, kinds, maccommands, requests
 from firmware.wire.crypto import derive_session_keys
 from firmware.wire.errors import WireError
-from firmware.wire.kinds.common_controls import ABSENT, BROKEN, WORKS
+from firmware.wire.kinds.common_controls import ABSENT, BROKEN, WAITS, WORKS
 from firmware.wire.readings import FPORT_COMMANDS
 from firmware.wire.session import Received, Session
 from provisioning.bench.errors import ProofFailed
@@ -31,12 +31,12 @@ _SELF_TEST: Final = 2
 _ASK_AGAIN_S: Final = 4.0
 _MARGIN: Final = 20
 _GATEWAYS: Final = 1
-_VERDICTS: Final = {WORKS: "works", BROKEN: "broken", ABSENT: "absent"}
+_VERDICTS: Final = {WORKS: "works", BROKEN: "broken", ABSENT: "absent", WAITS: "waits"}
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What a board has shown. `self_test`: works, broken or absent by component."""
+    """What a board has shown. `self_test`: works, broken, absent or waits (too early to say) by component."""
 
     dev_nonce: int
     uplinks: int

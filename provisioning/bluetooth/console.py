@@ -28,6 +28,7 @@ _RESULTS: Final = {
     common_controls.WORKS: "works",
     common_controls.BROKEN: "broken",
     common_controls.ABSENT: "not there",
+    common_controls.WAITS: "not known yet",
 }
 
 

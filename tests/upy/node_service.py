@@ -255,6 +255,20 @@ async def scenario_the_board_reports_itself(seed):
     assert smallest <= 49, smallest
 
 
+async def scenario_a_clock_that_nobody_has_told_the_time_yet_is_no_failure(seed):
+    world = World(seed)
+    service, clock = world.node.service, world.node.clock
+    bit = dict(common_controls.COMPONENTS)["clock"]
+    assert (await service.self_test())[bit] == common_controls.WAITS
+    assert not service.failed & 1 << bit
+    clock._elapsed_ms += 3600000
+    assert (await service.self_test())[bit] == common_controls.BROKEN
+    assert service.failed & 1 << bit
+    assert clock.set(1800000000000, clock.monotonic_ms())
+    assert (await service.self_test())[bit] == common_controls.WORKS
+    assert not service.failed & 1 << bit
+
+
 class TornFlash(RamFlash):
     """A write that is cut leaves its first bytes only: less than a small record."""
 

@@ -40,3 +40,4 @@ COMPONENTS = (
 WORKS = 0
 BROKEN = 1
 ABSENT = 2  # not on this board
+WAITS = 3  # it is too early to say
