@@ -128,10 +128,10 @@ screenshots: ## pictures of the status page, light and dark, on a desk and on a 
 cortexm: ## MicroPython for an emulated Cortex-M3 with 128 KB of RAM, from Debian's source package
 	@tools/cortexm.sh
 
-build/cortexm/firmware.elf:
+build/cortexm/large.elf:
 	@tools/cortexm.sh
 
-cortexm-test: build/cortexm/firmware.elf ## the node on that board, built first if it is not there: 32-bit heap figures; fails when it does not fit
+cortexm-test: build/cortexm/large.elf ## each role on that board, built first if it is not there: 32-bit heap figures; fails when one does not fit
 	@tools/venv.sh run test
 	@$(BIN)/python benchmarks/cortexm.py
 

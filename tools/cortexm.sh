@@ -56,10 +56,17 @@ fetch() { # the source package, checked against Debian's keyring by apt
 rm -rf "$out/source/ports/qemu/boards/LYKTA" "$out/source/ports/qemu/build-LYKTA" # its names depend on our configuration
 cp -r boards/cortexm "$out/source/ports/qemu/boards/LYKTA"
 touch "$out/source/lib/micropython-lib/README.md" # nothing of it is frozen, but the makefile looks for it
-make -C "$out/source/ports/qemu" BOARD=LYKTA -j2 >"$out/build.log" 2>&1 || {
-  tail -20 "$out/build.log" >&2
-  exit 1
+
+build() { # build FILE MAKE-VARIABLES...
+  make -C "$out/source/ports/qemu" BOARD=LYKTA -j2 "${@:2}" >"$out/build.log" 2>&1 || {
+    tail -20 "$out/build.log" >&2
+    exit 1
+  }
+  cp "$out/source/ports/qemu/build-LYKTA/firmware.elf" "$out/$1"
 }
-cp "$out/source/ports/qemu/build-LYKTA/firmware.elf" "$out/firmware.elf"
+
+build firmware.elf
 arm-none-eabi-size -A "$out/firmware.elf" >"$out/size.txt"
+touch "$out/source/ports/qemu/main.c" # the heap is there, and nowhere else
+build large.elf MICROPY_HEAP_SIZE=1048576
 echo "$out/firmware.elf"
