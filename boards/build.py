@@ -101,7 +101,7 @@ def shown_names(names: Iterable[str]) -> dict[str, str]:
         length = 1
         while sum(other[-length:] == parts[-length:] for other in every) > 1 and length < len(parts):
             length += 1
-        found[".".join(parts)] = ".".join(parts[-length:])
+        found[".".join(parts)] = "/".join(parts[-length:])
     return found
 
 

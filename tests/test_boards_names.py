@@ -58,7 +58,7 @@ def test_what_is_no_module_of_the_board_is_imported_as_it_was() -> None:
 def test_a_module_is_shown_by_as_little_as_tells_it_apart() -> None:
     names = ["firmware", "firmware.node", "firmware.node.app", "firmware.node.alarms", "firmware.node.roles.alarms"]
     shown = shown_names(names)
-    assert list(shown.values()) == ["firmware", "node", "app", "node.alarms", "roles.alarms"]
+    assert list(shown.values()) == ["firmware", "node", "app", "node/alarms", "roles/alarms"]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_traceback_of_a_board_leads_to_the_source(micropython: Path, tree: Pat
     )
     assert done.returncode == 1 and "OSError" in done.stdout and "TypeError" in done.stdout, done.stdout
     text = explained(done.stdout)
-    assert 'File "files"' in text and 'File "roles.alarms"' in text, text
+    assert 'File "files"' in text and 'File "roles/alarms"' in text, text
     meant = [line.strip() for line in text.splitlines() if line.startswith("    firmware")]
     assert [line.rpartition(" ")[2] for line in meant] == ["__init__", "_make", "update"], text
     for line in meant:

@@ -166,8 +166,9 @@ def test_no_window_is_late_because_of_a_bus_that_is_asked_all_the_time(tmp_path:
     async def live() -> None:
         options = {"board": DALI, "scenario_name": "gear_failure"}
         settings = {"/data/settings.a": slots.pack(1, cbor.dumps({38: 16}))}
-        async with City(tmp_path, 2, {"window_error_us": 3000}, options, settings) as city:
-            await city.until(lambda: city.server.base >= 20, "20 readings, receipted")
+        # A board joins at a data rate of chance, and the slowest carries no reading every few seconds.
+        async with City(tmp_path, 2, {"window_error_us": 3000}, options, settings, interval_ms=8000) as city:
+            await city.until(lambda: city.server.base >= 10, "10 readings, receipted", wait_s=3600)
             said = city.text.decode(errors="replace")
             assert "late" not in said, said
             assert city.board.state()["models"]["dali_gear"]["frames"] > 400  # of all that were for somebody
