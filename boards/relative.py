@@ -24,7 +24,7 @@ def _rewritten(name: str, text: str, modules: Collection[str], packages: Collect
     lines = text.split("\n")
     found = [node for node in ast.walk(ast.parse(text, name)) if isinstance(node, ast.ImportFrom)]
     for node in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
-        if node.level or node.module not in modules:
+        if node.level or node.module is None or node.module not in modules:
             continue
         raw = lines[node.lineno - 1].encode()
         old = _FROM.match(raw, node.col_offset)
