@@ -21,6 +21,7 @@ from gateway.commands.gate import CommandGate
 from gateway.directory import Directory
 from gateway.ends import Ends
 from gateway.errors import LinkError, StoreCorrupt
+from gateway.gate import Beside
 from gateway.guidelines import Guard
 from gateway.inbox import Inbox
 from gateway.intake import Intake
@@ -93,8 +94,8 @@ class Daemon:
         self._stages = Stages(self._clock)
         self._hints = Hints(self._clock)
         self._directory = Directory()
-        gate = (self._in_writer, self._wake, self._clock, self._counters)
-        self._commands, self._updates = CommandGate(*gate), UpdateGate(*gate)
+        beside = Beside(self._in_writer, self._wake, self._clock, self._counters)
+        self._commands, self._updates = CommandGate(beside), UpdateGate(beside)
         ends = (self._clock, self._counters, self._random, self._stages, self._with_outbox, self._hints.recognise)
         self._ends = Ends(*ends, self._directory, self._commands)
         self._ends.take(self._ends.build(loaded, self._identity))

@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""A lamp on the air, the shipped gateway, and a register that says what it carries; all in stepped time.
+"""A board on the air, the shipped gateway, and a register that says what it carries; all in stepped time.
 
 The gateway is the daemon itself in this loop: its UDP server, its databases and its register's thread. The air loses
-some of the long frames to the lamp, drawn from a seed.
+some of the long frames to the board, drawn from a seed.
 """
 
 import asyncio
 import contextlib
 import io
+import json
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -74,20 +75,26 @@ class SteppedClock:
 
 
 class SteppedStreet:
-    """One board of *kind* that runs *node*. ``medium`` counts what was lost, and who broke the duty cycle."""
+    """One board that runs *node*. ``medium`` counts what was lost, and who broke the duty cycle."""
 
     def __init__(
-        self, folder: Path, node: Package, rng: random.Random, loss: float = 0.0, kind: str = "street_light"
+        self,
+        folder: Path,
+        node: Package,
+        rng: random.Random,
+        loss: float = 0.0,
+        interval_s: int = 60,
     ) -> None:
-        self.folder = folder
+        self.folder, self._hardware = folder, node.board
         self.city = create_city(folder / "city", "Teststad")
         keys.create(self.city)
         self.key = keys.signing(self.city)
         self.registry = self.city.registry()
-        self.device = self.registry.register_device(kind, name="lamp 1")
-        told = identity_map(self.registry, self.device, "virtual", link="lora", interval_ms=60000)
+        assert node.made_for is not None
+        self.device = self.registry.register_device(node.made_for.kind, name="board 1")
+        told = identity_map(self.registry, self.device, node.board, link="lora", interval_ms=1000 * interval_s)
         files = identity_files(told | {"queue_bytes": 8192, "receipt_every": 4})
-        self._image = board_image(folder / "board", node, files, key=self.key)
+        self._image = board_image(folder / "board", node, files, node.board, self.key)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             self._server = probe.getsockname()
@@ -100,12 +107,13 @@ class SteppedStreet:
         self.said = io.BytesIO()
         self._daemon: asyncio.Task[None] | None = None
 
-    def lykta(self, *arguments: str) -> None:
-        """Run a `lykta` command on this city."""
+    def lykta(self, *arguments: str, code: int = 0) -> str:
+        """Run a `lykta` command on this city; return what it said."""
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            code = lykta(["-C", str(self.city.home), *arguments])
-        assert code == 0, out.getvalue()
+            found = lykta(["-C", str(self.city.home), *arguments])
+        assert found == code, out.getvalue()
+        return out.getvalue()
 
     def roll_out(self, release: Release, name: str) -> None:
         """Plan and start."""
@@ -126,16 +134,14 @@ class SteppedStreet:
             self.start_gateway()
             stack.push_async_callback(self.stop_gateway)
             await stack.enter_async_context(run_forwarder(forwarder, air, 0))
-            site = Site(self.folder / "air", "lamp", 0.0, 0.0)
-            port = self.folder / "port"
-            self.board = VirtualBoard(
-                self._image, port=port, seed=1, scenario_name="still", site=site, console_log=self.said
-            )
+            known = {"port": self.folder / "port", "seed": 1, "scenario_name": "still", "console_log": self.said}
+            site = Site(self.folder / "air", "board", 0.0, 0.0)
+            self.board = VirtualBoard(self._image, self._hardware, site=site, **known)
             await stack.enter_async_context(self.board)
             try:
                 yield
             except BaseException:
-                print(self.said.getvalue()[-8000:].decode(errors="replace"), self.board.state(), self.state("good"))
+                print(self.said.getvalue()[-8000:].decode(errors="replace"), self.board.state())
                 raise
 
     def start_gateway(self) -> None:
@@ -155,6 +161,25 @@ class SteppedStreet:
         with self.registry.reading() as connection:
             (found,) = rollouts.boards(connection, name)
         return found
+
+    def receipts(self) -> int:
+        """How often the gateway told the board what it holds."""
+        file = load(self._config).state_dir / "counters.json"
+        counts: int = json.loads(file.read_text()).get("frames", {}).get("receipts", 0) if file.exists() else 0
+        return counts
+
+    async def until_receipts(self, count: int) -> None:
+        """Wait for so many more."""
+        enough, end_s = self.receipts() + count, clock()() + 20000
+        while self.receipts() < enough:
+            assert clock()() < end_s, f"never: {count} more receipts"
+            await asyncio.sleep(60)
+
+    def expect_lawful(self) -> None:
+        """Nobody was on the air for longer than the duty cycle allows, and the board drove no chip wrongly."""
+        duty = self.medium.duty
+        assert duty.violation_count == 0, duty.last_violations
+        assert self.board.state()["misuses"] == 0
 
     async def until(
         self, name: str, done: Callable[[BoardState], object], what: str, within_s: float = 40000

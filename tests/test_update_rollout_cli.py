@@ -14,6 +14,7 @@ import pytest
 
 from firmware.wire.readings import FPORT_UPDATE
 from gateway.clock import SystemClock
+from gateway.gate import Beside
 from gateway.operate.counters import Counters
 from gateway.updates.gate import UpdateGate
 from provisioning.city import City, create_city
@@ -132,7 +133,7 @@ def test_a_gateway_asks_the_boards_of_the_first_wave_and_waits_for_a_register_th
     writer, counters = Writer(), Counters()
 
     async def run() -> None:
-        gate = UpdateGate(writer, lambda: None, SystemClock(), counters)
+        gate = UpdateGate(Beside(writer, lambda: None, SystemClock(), counters))
         with city.registry() as registry:
             others: list[int] = []
             parts: Any = (writer, registry)

@@ -6,20 +6,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gateway.commands.judge import Judge
 from gateway.commands.office import CommandOffice
 from gateway.commands.results import ResultSigner
 from gateway.errors import GatewayError
+from gateway.gate import Gate
 from gateway.network.profiles import profile
-from gateway.operate.logs import EventLog, Seldom
 from provisioning.errors import ProvisioningError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Sequence
 
-    from gateway.clock import Clock
+    from gateway.gate import Beside
     from gateway.identity import Identity
     from gateway.network.downlinks import Fate, Item
     from gateway.network.kept_commands import Answer
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from gateway.network.register import Device, KnownDevices
     from gateway.network.server import NetworkServer
     from gateway.network.sessions import SessionStore
-    from gateway.operate.counters import Counters
     from provisioning.registry import Registry
 
 _LOOK_S = 1.0
@@ -35,22 +34,11 @@ _MOST_ANSWERS = 50
 _Result = TypeVar("_Result")
 
 
-class CommandGate:
-    """*in_writer* runs a function in the databases' thread; *wake* is called when there may be downlinks to send."""
+class CommandGate(Gate):
+    """Commands, on their way in, and answers, on their way out."""
 
-    def __init__(
-        self,
-        in_writer: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]],
-        wake: Callable[[], None],
-        clock: Clock,
-        counters: Counters,
-    ) -> None:
-        self._in_writer = in_writer
-        self._wake = wake
-        self._clock = clock
-        self._counters = counters
-        self._log = EventLog("commands")
-        self._seldom = Seldom()
+    def __init__(self, beside: Beside) -> None:
+        super().__init__("commands", beside)
         self._office: CommandOffice | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
@@ -94,9 +82,7 @@ class CommandGate:
         try:
             await self._in_writer(lambda: office.take(platform, (commander, command_id), message))
         except (GatewayError, ProvisioningError) as error:
-            self._counters.add("commands", "postponed")
-            if self._seldom.allow("postponed") is not None:
-                self._log.warning("command_postponed", platform=platform, why=error)
+            self._postponed("postponed", "command_postponed", error, platform=platform)
             return False
         self._wake()
         return True

@@ -5,21 +5,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from firmware.wire.readings import FPORT_FRAGMENTS, FPORT_UPDATE
-from gateway.operate.logs import EventLog, Seldom
+from gateway.gate import Gate
 from gateway.updates.office import Found, UpdateOffice
 from provisioning.errors import ProvisioningError
 from provisioning.register import rollouts
 from provisioning.updates import rollout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
-    from gateway.clock import Clock
+    from gateway.gate import Beside
     from gateway.network.server import NetworkServer
-    from gateway.operate.counters import Counters
     from provisioning.registry import Registry
     from provisioning.updates.rollout import BoardState
 
@@ -28,22 +27,11 @@ READ_EVERY_S = 5.0
 READ_WHOLE_EVERY_S = 30.0
 
 
-class UpdateGate:
-    """*in_writer* runs a function in the databases' thread; *wake* is called when there may be downlinks to send."""
+class UpdateGate(Gate):
+    """Roll-outs of the register, on their way to boards."""
 
-    def __init__(
-        self,
-        in_writer: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]],
-        wake: Callable[[], None],
-        clock: Clock,
-        counters: Counters,
-    ) -> None:
-        self._in_writer = in_writer
-        self._wake = wake
-        self._clock = clock
-        self._counters = counters
-        self._log = EventLog("updates")
-        self._seldom = Seldom()
+    def __init__(self, beside: Beside) -> None:
+        super().__init__("updates", beside)
         self._office: UpdateOffice | None = None
         self._registry: Registry | None = None
         self._others: Callable[[bytes, str, int, bytes], None] = lambda *_answer: None
@@ -95,9 +83,8 @@ class UpdateGate:
                     await self._in_writer(lambda name=name, notes=notes: office.noted(name, notes))  # type: ignore[misc]
                     read_at_s = float("-inf") if self._ended(notes) else read_at_s
             except ProvisioningError as error:
-                self._counters.add("updates", "register_unavailable")
-                if self._seldom.allow("register") is not None:
-                    self._log.warning("rollouts_not_noted", why=error, effect="no board is told to install meanwhile")
+                effect = "no board is told to install meanwhile"
+                self._postponed("register_unavailable", "rollouts_not_noted", error, effect=effect)
             await asyncio.sleep(_LOOK_S)
 
     @staticmethod

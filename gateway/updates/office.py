@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 MAX_AT_ONCE = 8
 """Boards that a release is under way to; the others wait for their turn."""
 _EXPIRES_S = 1800.0
-_FRAGMENT_EXPIRES_S = 7 * 86400.0
-"""Each goes after an uplink of a device of class A, and some of these send once in hours."""
+_SELDOM_EXPIRES_S = 7 * 86400.0
+"""Fragments, and all that goes after an uplink of a device of class A: some of these send once in hours."""
 _ELSEWHERE_S = 5.0
 """Whether a board has come to this gateway is looked at so often."""
 
@@ -169,9 +169,10 @@ class UpdateOffice:
 
     def _send(self, dev_eui: bytes, messages: Sequence[Message]) -> None:
         now_s = self._clock.monotonic_s()
+        waits = _waits_for_uplinks(self._session(dev_eui)) if messages else False
         for fport, payload in messages:
-            expires_at_s = now_s + (_FRAGMENT_EXPIRES_S if fport == FPORT_FRAGMENTS else _EXPIRES_S)
-            item = Item(dev_eui, fport, payload, priority=Priority.BACKGROUND, expires_at_s=expires_at_s)
+            expires_s = _SELDOM_EXPIRES_S if waits or fport == FPORT_FRAGMENTS else _EXPIRES_S
+            item = Item(dev_eui, fport, payload, priority=Priority.BACKGROUND, expires_at_s=now_s + expires_s)
             try:
                 self._server.queue.put(item)
             except QueueFull:
@@ -179,6 +180,11 @@ class UpdateOffice:
                 break  # it is asked again
         if messages:
             self._news()
+
+
+def _waits_for_uplinks(session: LiveSession | None) -> bool:
+    uplink = None if session is None else session.last_uplink
+    return session is not None and uplink is not None and uplink.radio is not None and not session.listens_always
 
 
 def _patience(session: LiveSession) -> Patience:

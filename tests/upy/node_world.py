@@ -71,16 +71,16 @@ class RamFlash:
         return -5 if self.cut is not None and self.writes > self.cut else 0
 
 
-def mount(flash, form=True):
-    """Return Files on littlefs on *flash*."""
+def mount(flash, form=True, at="/data", folder=""):
+    """Return Files in *folder* of littlefs on *flash*, which is mounted *at* a place."""
     try:
-        vfs.umount("/data")
+        vfs.umount(at)
     except OSError:
         pass
     if form:
         vfs.VfsLfs2.mkfs(flash)
-    vfs.mount(vfs.VfsLfs2(flash, progsize=256, readsize=256), "/data")
-    return Files("/data")
+    vfs.mount(vfs.VfsLfs2(flash, progsize=256, readsize=256), at)
+    return Files(at + folder)
 
 
 def settings(**changed):

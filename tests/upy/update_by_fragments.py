@@ -10,14 +10,11 @@ import gc
 import os
 import sys
 
-import vfs
-
 from firmware.node import update_desk as desk
 from firmware.node import update_stage as stage
-from firmware.node.files import Files
 from firmware.node.store import Slots
 from firmware.wire import cbor, fragments, update
-from tests.upy.node_world import RamFlash, Random
+from tests.upy.node_world import RamFlash, Random, mount
 
 ROOT = "/flash"
 FOLDER, SEED = sys.argv[1], int(sys.argv[2])
@@ -34,17 +31,12 @@ OFFER, BUNDLE = read("offer"), read("bundle")
 SESSION = stage.session(OFFER)
 
 
+def on_flash(flash, form=False):
+    return mount(flash, form, ROOT, "/data")
+
+
 async def breathe():
     pass
-
-
-def mount(flash):
-    try:
-        vfs.umount(ROOT)
-    except OSError:
-        pass
-    vfs.mount(vfs.VfsLfs2(flash, progsize=256, readsize=256), ROOT)
-    return Files(ROOT + "/data")
 
 
 def coded(block, number, count):
@@ -107,8 +99,7 @@ def main():
     rng = Random(SEED)
     cuts = 0
     flash = RamFlash(48)
-    vfs.VfsLfs2.mkfs(flash)
-    files = mount(flash)
+    files = on_flash(flash, True)
     os.mkdir(ROOT + "/a")
     with open(ROOT + "/a/manifest", "wb") as file:
         file.write(read("old.manifest"))
@@ -116,7 +107,7 @@ def main():
     whole = False
     while not whole:
         flash.writes, flash.cut = 0, None
-        files = mount(flash)
+        files = on_flash(flash)
         flash.cut = 1 + rng.below(70 if cuts < 20 else 10000)
         try:
             life(files, flash, rng)
@@ -127,7 +118,7 @@ def main():
         cuts += not whole
         gc.collect()
     flash.cut = None
-    files = mount(flash)
+    files = on_flash(flash)
     assert stage.is_whole(files, len(BUNDLE), update.manifest(update.parse(OFFER)[2])[update.M_SHA256])
     print("%d power cuts" % cuts)
     assert cuts > 3

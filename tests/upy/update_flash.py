@@ -14,15 +14,12 @@ import hashlib
 import os
 import sys
 
-import vfs
-
 from firmware.node import update_desk as desk
 from firmware.node import update_stage as stage
 from firmware.node import update_trial as trial
-from firmware.node.files import Files
 from firmware.node.store import Slots
 from firmware.wire import cbor, update
-from tests.upy.node_world import RamFlash
+from tests.upy.node_world import RamFlash, mount
 
 BLOCKS = 64
 BLOCK_BYTES = 700
@@ -40,22 +37,16 @@ OLD = {name[4:].replace("!", "/"): read(name) for name in os.listdir(FOLDER) if 
 SESSION = hashlib.sha256(OFFER).digest()[:2]
 
 
+def on_flash(flash, form=False):
+    return mount(flash, form, ROOT, "/data")
+
+
 async def breathe():
     pass
 
 
-def mount(flash):
-    try:
-        vfs.umount(ROOT)
-    except OSError:
-        pass
-    vfs.mount(vfs.VfsLfs2(flash, progsize=256, readsize=256), ROOT)
-    return Files(ROOT + "/data")
-
-
 def fresh(flash):
-    vfs.VfsLfs2.mkfs(flash)
-    files = mount(flash)
+    files = on_flash(flash, True)
     for path, data in OLD.items():
         where = ROOT + path if path[0] == "/" else ROOT + "/a/" + path
         stage._folders(ROOT, where[len(ROOT) + 1 :])
@@ -160,7 +151,7 @@ def one(flash, cut, healthy):
         pass
     through = flash.writes <= cut
     flash.cut = None
-    files = mount(flash)
+    files = on_flash(flash)
     settled = life(files, healthy, flash)
     expect_whole(files, settled)
     record = stage.Record(files)
