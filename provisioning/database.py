@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLA
 from provisioning.errors import RegisterError
 
 BUSY_TIMEOUT_MS = 10_000
+_NOT_GRANTED: Final = "42501"
+"""insufficient_privilege, PostgreSQL's Appendix A."""
 
 _MEND: Final = {
     "sqlite": "check that the file exists, is writable and that its disk is not full; then try again",
@@ -102,6 +104,12 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
             next_step=_MEND.get(engine.dialect.name, _MEND["postgresql"]),
         ) from error
     except SQLAlchemyError as error:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) == _NOT_GRANTED:
+            raise RegisterError(
+                f"The register does not let this user do that: {str(error.orig).strip()}.",  # type: ignore[attr-defined]
+                value=engine.url.render_as_string(hide_password=True),
+                next_step="grant what docs/register.md lists under Databases",
+            ) from error
         raise RegisterError(
             f"The register cannot be read: {type(error).__name__}.",
             value=engine.url.render_as_string(hide_password=True),

@@ -3,6 +3,7 @@
 """The shipped firmware on a virtual board, its console in our hands, a small network at the other end of the line."""
 
 import asyncio
+import contextlib
 import os
 import tty
 from collections.abc import Callable
@@ -93,11 +94,13 @@ class Rig:
     async def until_says(self, words: bytes) -> None:
         await self.until(lambda: words in self.text, f"the board says {words!r}")
 
+    def _taken(self) -> bytes:
+        with contextlib.suppress(OSError):
+            return os.read(self._line, 4096)
+        return b""
+
     def _read(self) -> None:
-        try:
-            data = os.read(self._line, 4096)
-        except OSError:
-            return
+        data = self._taken()
         self.text += bytes(byte for byte in data if 9 <= byte < 127)
         for phy in self._deframer.feed(data):
             self.frames += 1

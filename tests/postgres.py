@@ -59,6 +59,7 @@ class Postgres:
             self.port: int = probe.getsockname()[1]
         # Not synced to disk: these tests kill clients, not the server's computer.
         options = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", "fsync=off"]
+        options.append("log_line_prefix=%m [%u] ")
         settings = [word for option in options for word in ("-c", option)]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -104,6 +105,16 @@ class Postgres:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         secret = f":{self.password}" if with_password else ""
         return f"postgresql://{self.user}{secret}@127.0.0.1:{self.port}/{name}"
+
+    def run(self, url: str, *statements: str) -> None:
+        """Run statements as the owner in the database at `url`."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def log(self) -> str:
+        """What the server has logged."""
+        return (self._folder / "log").read_text(errors="replace")
 
     def stop(self) -> None:
         """End the server and remove what it kept."""

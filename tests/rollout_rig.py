@@ -9,15 +9,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from provisioning.bench.package import Package
+from provisioning.bench.rehearsal import VirtualBoard
 from provisioning.city import City, create_city
 from provisioning.images import identity_map
 from provisioning.register import rollouts
 from provisioning.updates import keys
 from provisioning.updates.release import Release
 from provisioning.updates.rollout import BoardState
+from tests.bench_rig import control
 from tests.city import ROOT, wait_until
 from tests.node_rig import identity_files
 from tests.update_rig import board_image
@@ -28,6 +30,10 @@ _ENV = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 class Street:
     """`count` boards that run *node*; each is a process, and so is the gateway."""
+
+    LINK = "serial"
+    patience_s = PATIENCE_S
+    _environment: ClassVar[dict[str, str]] = {}
 
     def __init__(self, folder: Path, node: Package, count: int = 2, interval_ms: int = 1000) -> None:
         self.folder = folder
@@ -41,17 +47,30 @@ class Street:
         self._ports = [folder / f"board{number}.tty" for number in range(count)]
         self._images = []
         for number, device in enumerate(self.boards):
-            values = identity_map(self.registry, device, "virtual", interval_ms=interval_ms) | {"queue_bytes": 8192}
+            known = {"link": self.LINK, "interval_ms": interval_ms}
+            values = identity_map(self.registry, device, node.board, **known) | {"queue_bytes": 8192}
             place = folder / f"board{number}"
-            self._images.append(board_image(place, node, identity_files(values), key=self.key))
+            self._images.append(board_image(place, node, identity_files(values), node.board, self.key))
+        self._run = ["--board", node.board]
         self._config = folder / "gateway" / "gateway.toml"
-        where = ("--out", str(self._config.parent), "--serial-port", str(self._ports[0]), "--broker", "127.0.0.1:9")
+        where = ("--out", str(self._config.parent), *self._gateway_link(), "--broker", "127.0.0.1:9")
         self.lykta("gateway", "enroll", "pole box", *where)
-        more = [
-            f'\n[[links]]\nname = "line{at}"\ntype = "serial"\nport = "{self._ports[at]}"\n' for at in range(1, count)
-        ]
-        self._config.write_text(self._config.read_text() + "".join(more))
+        self._config.write_text(self._with_links(self._config.read_text()))
         self._gateway: subprocess.Popen[bytes] | None = None
+
+    def _gateway_link(self) -> list[str]:
+        """Return the options of `gateway enroll` that say how boards reach it."""
+        return ["--serial-port", str(self._ports[0])]
+
+    def _with_links(self, config: str) -> str:
+        """Return the gateway's configuration with all its links."""
+        more = [
+            f'\n[[links]]\nname = "line{at}"\ntype = "serial"\nport = "{port}"\n' for at, port in enumerate(self._ports)
+        ]
+        return config + "".join(more[1:])
+
+    def _surroundings(self, _stack: ExitStack) -> None:
+        """Start what is there before boards and gateway."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -59,8 +78,10 @@ class Street:
         with ExitStack() as stack:
             stack.callback(self.registry.close)
             stack.callback(self.kill_gateway)
+            self._surroundings(stack)
             for number, image in enumerate(self._images):
-                module = ["boards.virtual", "run", str(image), "--port", str(self._ports[number])]
+                where = ["--port", str(self._ports[number]), "--control", str(self._control(number))]
+                module = ["boards.virtual", "run", str(image), *where, *self._run]
                 process = self._started(module, f"board{number}.log")
                 stack.callback(process.wait, 60)
                 stack.callback(process.kill)
@@ -71,6 +92,14 @@ class Street:
                 for log in sorted(self.folder.glob("*.log")):
                     print(f"---- {log.name}\n{log.read_text(errors='replace')[-6000:]}")
                 raise
+
+    def _control(self, number: int) -> Path:
+        return self._ports[number].with_suffix(".control")
+
+    def board(self, number: int, command: str, **arguments: Any) -> dict[str, Any]:
+        """Do something to a board by hand; its state afterwards."""
+        made = VirtualBoard(str(self._ports[number]), self._control(number), self._images[number])
+        return control(made, command, **arguments)
 
     def start_gateway(self) -> None:
         """Begin, or begin again."""
@@ -103,7 +132,7 @@ class Street:
 
     def until(self, name: str, done: Callable[[list[BoardState]], object], what: str) -> list[BoardState]:
         """Wait until the boards of a roll-out are so."""
-        wait_until(lambda: bool(done(self.states(name))), what, PATIENCE_S)
+        wait_until(lambda: bool(done(self.states(name))), what, self.patience_s)
         return self.states(name)
 
     def events(self, event: str) -> list[dict[str, Any]]:
@@ -115,5 +144,5 @@ class Street:
 
     def _started(self, module: list[str], log: str) -> subprocess.Popen[bytes]:
         with (self.folder / log).open("ab") as out:
-            command = [sys.executable, "-m", *module]
-            return subprocess.Popen(command, env=_ENV, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            command, env = [sys.executable, "-m", *module], {**_ENV, **self._environment}
+            return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)

@@ -121,8 +121,8 @@ def note(engine: Engine, name: str, notes: Iterable[BoardState]) -> None:
     with transaction(engine, writes=True) as connection:
         for each in notes:
             here = (table.c.rollout == name) & (table.c.dev_eui == each.dev_eui)
-            values = _row(each) | {"changed_at_s": each.changed_at_s}
-            connection.execute(update(table).where(here).values(values))
+            values = {name: value for name, value in _row(each).items() if name not in ("dev_eui", "wave")}
+            connection.execute(update(table).where(here).values(**values, changed_at_s=each.changed_at_s))
 
 
 def _row(board: BoardState) -> dict[str, Any]:

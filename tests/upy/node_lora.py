@@ -291,6 +291,34 @@ async def scenario_a_radio_that_fails_is_set_up_anew(seed):
     assert world.radio.inits == before + 2 and world.link.faults == 2
 
 
+async def scenario_what_the_network_announced_is_asked_for_at_once_and_three_times(seed):
+    world = LoraWorld(seed, interval_ms=86400000)
+    await world.until(received(world, 1), "a session")
+    await world.run_for(100)
+    session = world.server.session
+    sent = []
+
+    def answer(_received, more=True):
+        sent.append(clock.now_us)
+        return [session.seal_downlink(3, b"", f_pending=len(sent) < 3)]
+
+    world.server._answer = answer
+    before = len(world.data_uplinks())
+    world.layer.urgent = True
+    world.node.network.wake()
+    await world.run_for(120)
+    assert len(world.data_uplinks()) - before == 3, "one for each frame that was announced, and no more"
+    del sent[:]
+    world.mangle_down = lambda phy: phy if len(sent) == 1 else None
+    before = len(world.data_uplinks())
+    world.layer.urgent = True
+    world.node.network.wake()
+    await world.run_for(300)
+    tries = world.data_uplinks()[before:]
+    assert len(tries) == 4, "the second was lost, and so were those for which it was asked again"
+    world.check_duty()
+
+
 async def scenario_adr_asks_and_backs_off_to_the_letter(seed):
     world = LoraWorld(seed, interval_ms=20000)
     await world.until(received(world, 2), "a session")

@@ -32,6 +32,7 @@ _TICK_MS = 300000  # how often to look at the duty cycle's record, at least
 _ANTENNA_DBI = 2
 _MAX_DBM = 14
 _MIN_DBM = 0
+_POLLS = 3  # uplinks for a frame that was announced, until one comes: any of them may be lost
 # In percent: fast rates for the many that are near, slow ones for the few that nothing else reaches.
 _JOIN_DR_PERCENT = (5, 10, 15, 20, 20, 30)
 
@@ -77,6 +78,7 @@ class Layer:
         self.duty: "Any" = None  # a Duty, from attach on
         self.certification: "Any" = None
         self.urgent = False  # the network wants an uplink soon
+        self._polls = 0
         self._mac: "Any" = None
         self.now_ms: "Any" = None
         self._adr_ack_req = False
@@ -154,7 +156,8 @@ class Layer:
             self.engine.sent()
         if self.certification is not None:
             self.certification.sent(fport, bool(fopts))
-        self.urgent = self.certification is not None and self.certification.due_ms() == 0
+        self._polls = max(0, self._polls - 1)
+        self.urgent = self._polls > 0 or (self.certification is not None and self.certification.due_ms() == 0)
         return phy
 
     def due_ms(self) -> int:
@@ -174,6 +177,7 @@ class Layer:
         self.adr.on_downlink()
         self._join_dr = None
         self.urgent = False
+        self._polls = 0
         self.duty.joined()
         self.engine.changed = False
         return self._state()
@@ -189,7 +193,8 @@ class Layer:
             self.adr.on_downlink()
             self.engine.take_in(received.payload if received.fport == 0 else received.fopts, snr_db)
             self._save()
-        self.urgent = self.urgent or received.f_pending or self.engine.pending_len() > MAX_FOPTS
+        self._polls = (1 if self.device_class == CLASS_C else _POLLS) if received.f_pending else 0
+        self.urgent = self._polls > 0 or self.engine.pending_len() > MAX_FOPTS
         if self.certification is not None:
             taken = self.certification.on_downlink(received.fport, received.payload, received.ack, self.max_payload)
             self.urgent = self.urgent or self.certification.due_ms() == 0

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Cable pulls, power cuts and resets while the shipped node is updated: always a whole version, and it always goes on.
+
+Whatever happens between two versions, one of the two is whole and is what the board boots into. A fault during the
+trial undoes the trial; then the same release goes to the board once more.
+"""
+
+import asyncio
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioning.bench.package import Package, Purpose, package_for
+from provisioning.updates import rollout
+from tests import node_rig
+from tests.node_rig import identity, identity_files
+from tests.update_cuts import Cables, Trouble, carry, complete, made
+from tests.update_rig import board_image
+
+pytestmark = [pytest.mark.apart, pytest.mark.timeout(900)]
+
+
+def versions() -> tuple[Package, Package]:
+    one = package_for("virtual", Purpose("street_light", frozenset({"serial"})))
+    return one, replace(one, files={**one.files, "firmware/newer.mpy": one.files["firmware/__init__.mpy"]})
+
+
+async def interrupted(image: Path, micropython: Path, rng: random.Random, faults: int) -> Trouble:
+    """Update the board from one version to the other and back until it has had so many faults."""
+    here, other = versions()
+    async with Cables(image, micropython) as rig:
+        trouble, updates, undone = Trouble(rig, rng, faults), 0, 0
+        await rig.until(lambda: rig.server.session is not None and len(rig.server.readings) > 1, "a session")
+        troubled = asyncio.create_task(trouble.run([here, other]))
+        while trouble.left or not updates:
+            job = asyncio.create_task(carry(rig, made(other, updates + 1, here)))
+            await asyncio.wait([job, troubled], return_when=asyncio.FIRST_COMPLETED)
+            if troubled.done() and troubled.exception() is not None:
+                job.cancel()
+                await troubled
+            ended = await job
+            if ended.state == rollout.FAILED:
+                assert ended.problem == "unhealthy", ended
+                undone += 1
+                continue
+            here, other, updates = other, here, updates + 1
+            assert await rig.runs() == complete(here)
+        await troubled
+        print(f"{dict(trouble.count)} in {updates} updates; {undone} trials undone")
+        assert not rig.server.conflicts
+        assert rig.board.state()["misuses"] == 0
+        return trouble
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(node_rig, "TIMEOUT_S", 300)
+    return board_image(tmp_path, versions()[0], identity_files(identity(queue_bytes=8192, interval_ms=1000)))
+
+
+def test_an_update_goes_on_whatever_interrupts_it(image: Path, micropython: Path, rng: random.Random) -> None:
+    assert asyncio.run(interrupted(image, micropython, rng, 3)).count.total() == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_two_hundred_faults(image: Path, micropython: Path, rng: random.Random) -> None:
+    assert asyncio.run(interrupted(image, micropython, rng, 200)).count.total() == 200
