@@ -33,7 +33,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: outputs-test sensorthings-test scenarios updates-test ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench bench-peers extra lock clean
+.PHONY: outputs-test sensorthings-test scenarios updates-test update-cuts update-times ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench bench-peers extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -63,9 +63,17 @@ demo-bench: ## three blank virtual boards are installed, enrolled, proved and la
 	@folder=$$(mktemp -d) && $(BIN)/lykta init $$folder --city Teststad && \
 	  $(BIN)/lykta -C $$folder enroll --virtual 3 --kind $(KIND) && ls $$folder/bench/labels && rm -r $$folder
 
-updates-test: ## signed updates to running boards: by cable, over the console of Bluetooth, through a gateway in waves, by LoRa in fragments
+updates-test: ## signed updates to running boards: by cable, by Bluetooth, through a gateway in waves, by LoRa in fragments
 	@tools/venv.sh run test
-	@$(BIN)/python -m pytest -m "" --timeout 900 tests/test_bench_update.py tests/test_update_board.py tests/test_ble_update.py tests/test_end_to_end_rollout.py tests/test_update_radio.py $(ARGS)
+	@$(BIN)/python -m pytest -m "" --timeout 900 tests/test_bench_update.py tests/test_update_board.py tests/test_ble_update.py tests/test_end_to_end_rollout.py tests/test_update_ble_rollout.py tests/test_update_radio.py $(ARGS)
+
+update-cuts: ## 200 random cable pulls, power cuts and resets while a board is updated, 30 more through a gateway, and a cut at every flash operation
+	@tools/venv.sh run test
+	@$(BIN)/python -m pytest -s -m slow --timeout 7200 tests/test_update_cuts.py tests/test_update_release.py $(ARGS)
+
+update-times: ## how long a whole release takes by cable and by LoRa, to a lamp and to a bin in deep sleep: an hour of this computer
+	@tools/venv.sh run test
+	@for way in serial lora bin; do $(BIN)/python benchmarks/updates.py $$way || exit 1; done
 
 cables: ## 200 random cable pulls, power cuts and resets during installs: the board always boots into a whole version
 	@tools/venv.sh run test

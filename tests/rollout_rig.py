@@ -101,6 +101,10 @@ class Street:
         made = VirtualBoard(str(self._ports[number]), self._control(number), self._images[number])
         return control(made, command, **arguments)
 
+    def image(self, number: int) -> Path:
+        """A board's flash."""
+        return self._images[number]
+
     def start_gateway(self) -> None:
         """Begin, or begin again."""
         self._gateway = self._started(["gateway.cli", "run", "--config", str(self._config)], "gateway.log")

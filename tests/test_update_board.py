@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from boards.virtual.image import list_files, read_file
-from firmware.wire import update
 from firmware.wire.readings import FPORT_UPDATE
 from provisioning.bench.package import Package, Purpose, package_for
 from provisioning.updates import release
@@ -101,38 +100,3 @@ def test_a_good_build_is_confirmed_by_the_network_and_a_bad_one_undone(
     head = read_file(image, "/main.py").split(b"\n")[0].decode()
     assert head == f"# Lykta: slot a on trial, else b, build {bad.name}", "without its token it runs b"
     assert {"/trial", "/data/offer", "/data/bundle"}.isdisjoint(list_files(image))
-
-
-def test_an_update_goes_on_after_the_power_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_rig, "TIMEOUT_S", 120)
-    image = board_image(tmp_path, node(), identity_files(identity(queue_bytes=8192)))
-    one = release.make(newer(), 1, KEY, health_s=300)  # all files: some hundred blocks
-    server = None
-
-    async def part() -> int:
-        nonlocal server
-        async with Rig(image) as rig:
-            await ready(rig)
-            server = rig.server
-            sender = Sender(one.signed, one.bundle)
-            waiting, told = [ASK], len(rig.server.answers)
-            while sender.have < 3000:
-                for payload in waiting:
-                    rig.type(b"\0" + node_rig.cobs.frame(rig.server.ask(FPORT_UPDATE, payload)))
-                await answered(rig, told)
-                waiting = sender.next(rig.server.answers[told][1], ROOM)
-                told += 1
-            return sender.have
-
-    async def rest(have: int) -> None:
-        async with Rig(image, server) as rig:
-            await rig.until(lambda: rig.frames > 2, "frames")
-            rig.type(b"\0" + node_rig.cobs.frame(rig.server.ask(FPORT_UPDATE, ASK)))
-            told = len(rig.server.answers)
-            await rig.until(lambda: len(rig.server.answers) > told, "an answer")
-            status = update.status(rig.server.answers[told][1])
-            assert status[update.S_PHASE] == update.RECEIVING
-            assert have <= status[update.S_HAVE] < len(one.bundle)
-            assert status[update.S_SIZE] == len(one.bundle)
-
-    asyncio.run(rest(asyncio.run(part())))

@@ -8,6 +8,8 @@ trial undoes the trial; then the same release goes to the board once more.
 
 import asyncio
 import random
+import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +18,10 @@ import pytest
 from provisioning.bench.package import Package, Purpose, package_for
 from provisioning.updates import rollout
 from tests import node_rig
+from tests.city import wait_until
 from tests.node_rig import identity, identity_files
-from tests.update_cuts import Cables, Trouble, carry, complete, made
+from tests.rollout_rig import Street
+from tests.update_cuts import Cables, Trouble, booted, carry, complete, made
 from tests.update_rig import board_image
 
 pytestmark = [pytest.mark.apart, pytest.mark.timeout(900)]
@@ -69,3 +73,64 @@ def test_an_update_goes_on_whatever_interrupts_it(image: Path, micropython: Path
 @pytest.mark.timeout(7200)
 def test_two_hundred_faults(image: Path, micropython: Path, rng: random.Random) -> None:
     assert asyncio.run(interrupted(image, micropython, rng, 200)).count.total() == 200
+
+
+class Vandal:
+    """Faults on a street whose gateway carries a release: power, cable, reset of a board, or the gateway killed."""
+
+    def __init__(self, street: Street, micropython: Path, rng: random.Random, left: int) -> None:
+        self._street, self._micropython, self._rng = street, micropython, rng
+        self.left = left
+        self.count: Counter[str] = Counter()
+
+    def strike(self, may_run: tuple[Package, Package]) -> None:
+        """Once. A board without power would boot into one of these."""
+        street, number, kind = (
+            self._street,
+            self._rng.randrange(2),
+            self._rng.choice(["power", "cable", "reset", "kill"]),
+        )
+        self.left -= 1
+        self.count[kind] += 1
+        if kind == "power":
+            street.board(number, "power_cut", after_flash_operations=self._rng.randrange(1, 90))
+            wait_until(lambda: not street.board(number, "state")["powered"], "the cut", 120)
+            assert booted(street.image(number), self._micropython) in [complete(each) for each in may_run]
+            street.board(number, "power_on")
+        elif kind == "cable":
+            street.board(number, "unplug")
+            time.sleep(self._rng.uniform(0.1, 3.0))
+            street.board(number, "replug")
+        elif kind == "reset":
+            street.board(number, "reset")
+        else:
+            street.kill_gateway()
+            street.start_gateway()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_a_roll_out_goes_on_whatever_interrupts_boards_and_gateway(
+    tmp_path: Path, micropython: Path, rng: random.Random
+) -> None:
+    here, other = versions()
+    street = Street(tmp_path, here)
+    vandal, sequence, undone = Vandal(street, micropython, rng, 30), 0, 0
+    under_way = (rollout.SENDING, rollout.INSTALLING)
+    with street.running():
+        while vandal.left:
+            sequence += 1
+            name = f"number{sequence}"
+            file = street.save(made(other, sequence, here, street.key), name)
+            street.lykta("update", "plan", file, *(each.dev_eui.hex() for each in street.boards), "--max-failed", "9")
+            street.lykta("update", "start", name)
+            while not all(each.state in rollout.ENDED for each in street.states(name)):
+                if vandal.left and any(each.state in under_way for each in street.states(name)):
+                    vandal.strike((here, other))
+                time.sleep(rng.uniform(0.1, 4.0))
+            failed = [each for each in street.states(name) if each.state == rollout.FAILED]
+            assert all(each.problem == "unhealthy" for each in failed), failed
+            undone += len(failed)
+            if not failed:
+                here, other = other, here
+    print(f"{dict(vandal.count)} in {sequence} roll-outs to two boards; {undone} trials undone")

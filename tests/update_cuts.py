@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from firmware.wire import cobs
 from firmware.wire.readings import FPORT_UPDATE
 from gateway.updates.job import Job, Message, Patience
@@ -35,6 +37,17 @@ _ROUND_S = 600
 def complete(package: Package) -> dict[str, str]:
     """What a slot holds that holds a version: SHA-256 by path."""
     return {**package.hashes, "manifest": hashlib.sha256(package.manifest).hexdigest()}
+
+
+def booted(image: Path, micropython: Path) -> dict[str, str]:
+    """What lies in the slot that the board of this flash boots into: SHA-256 by path."""
+    found = image.with_name("flash")
+    found.write_bytes(image.read_bytes())
+    command = [str(micropython), "-X", "heapsize=8m", str(ROOT / "tests/upy/which_build.py"), str(found)]
+    env = {**os.environ, "MICROPYPATH": f"{ROOT}:.frozen"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict((line.split()[0], line.split()[1]) for line in done.stdout.splitlines()[1:])
 
 
 class Cables(Rig):
@@ -79,13 +92,7 @@ class Cables(Rig):
 
     async def runs(self) -> dict[str, str]:
         """What lies in the slot that the board would boot into if its power failed now."""
-        found = self.image.with_name("flash")
-        found.write_bytes(self.image.read_bytes())
-        command = [str(self._micropython), "-X", "heapsize=8m", str(ROOT / "tests/upy/which_build.py"), str(found)]
-        env = {**os.environ, "MICROPYPATH": f"{ROOT}:.frozen"}
-        done = await asyncio.to_thread(subprocess.run, command, env=env, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return dict(line.split() for line in done.stdout.splitlines()[1:])  # type: ignore[misc]
+        return await asyncio.to_thread(booted, self.image, self._micropython)
 
 
 class Trouble:
@@ -149,6 +156,6 @@ def _send(rig: Cables, message: Message) -> None:
     rig.type(b"\0" + cobs.frame(rig.server.ask(message.fport, message.payload)))
 
 
-def made(package: Package, sequence: int, base: Package) -> release.Release:
+def made(package: Package, sequence: int, base: Package, key: ec.EllipticCurvePrivateKey = KEY) -> release.Release:
     """A release upon what runs."""
-    return release.make(package, sequence, KEY, base=release.Base.of(base), health_s=120)
+    return release.make(package, sequence, key, base=release.Base.of(base), health_s=300)
