@@ -253,14 +253,18 @@ class Port:
         return self._frames.pop(0)
 
     def join(self, device: Device) -> joining.JoinAccept:
-        """Join as boards do: again until it is heard."""
-        end = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end:
+        """Join as boards do: again until it is heard. Of several requests the answer to the last one counts."""
+        end, unanswered, accept = time.monotonic() + PATIENCE_S, 0, None
+        while accept is None and time.monotonic() < end:
             self.send(device.join_request())
+            unanswered += 1
             answer = self.receive(1.0)
-            if answer is not None and frame.mtype(answer) == frame.JOIN_ACCEPT:
-                return device.take_accept(answer)
-        raise AssertionError("the gateway never answered a Join-Request")
+            while answer is not None:
+                if frame.mtype(answer) == frame.JOIN_ACCEPT:
+                    accept, unanswered = device.take_accept(answer), unanswered - 1
+                answer = self.receive(5.0) if unanswered else None
+        assert accept is not None, "the gateway never answered a Join-Request"
+        return accept
 
 
 class Daemon:

@@ -80,7 +80,14 @@ class Street:
             stack.callback(self.kill_gateway)
             self._surroundings(stack)
             for number, image in enumerate(self._images):
-                where = ["--port", str(self._ports[number]), "--control", str(self._control(number))]
+                where = [
+                    "--port",
+                    str(self._ports[number]),
+                    "--control",
+                    str(self._control(number)),
+                    "--seed",
+                    str(number),
+                ]
                 module = ["boards.virtual", "run", str(image), *where, *self._run]
                 process = self._started(module, f"board{number}.log")
                 stack.callback(process.wait, 60)

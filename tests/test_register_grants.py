@@ -214,12 +214,10 @@ def _configured(place: Place, port: Port, folder: Path) -> Path:
     return config
 
 
-def _answered(port: Port, device: Device) -> None:
+def _answered(port: Port, device: Device, daemon: Daemon) -> None:
     """Say how the update is, once the gateway asks."""
-    seq = 1
-    while True:
+    for seq in range(1, 60):
         port.send(device.readings(seq, oldest=1))
-        seq += 1
         phy = port.receive(2.0)
         if phy is None or mtype(phy) == JOIN_ACCEPT:
             continue
@@ -228,6 +226,7 @@ def _answered(port: Port, device: Device) -> None:
             status = cbor.dumps(dict(enumerate((update.IDLE, 0, b"", 0, 0, 0, bytes(8)))))
             port.send(device.live.seal_uplink(FPORT_UPDATE, status))
             return
+    raise AssertionError(f"the gateway never asked how the update is: {daemon.events}")
 
 
 def test_what_a_gateway_does_needs_what_it_is_granted(place: Place, tmp_path: Path, port: Port) -> None:
@@ -235,7 +234,7 @@ def test_what_a_gateway_does_needs_what_it_is_granted(place: Place, tmp_path: Pa
     daemon = Daemon(_configured(place, port, tmp_path)).ready()
     try:
         port.join(device)
-        _answered(port, device)
+        _answered(port, device, daemon)
 
         def noted() -> bool:
             with place.city.registry() as registry, registry.reading() as connection:
