@@ -214,18 +214,22 @@ def _configured(place: Place, port: Port, folder: Path) -> Path:
     return config
 
 
+def _asks(device: Device, phy: bytes) -> bool:
+    received = device.take(phy)
+    return received.fport == FPORT_UPDATE and received.payload == bytes([update.ASK])
+
+
 def _answered(port: Port, device: Device, daemon: Daemon) -> None:
     """Say how the update is, once the gateway asks."""
     for seq in range(1, 60):
         port.send(device.readings(seq, oldest=1))
-        phy = port.receive(2.0)
-        if phy is None or mtype(phy) == JOIN_ACCEPT:
+        while (phy := port.receive(2.0)) is not None and (mtype(phy) == JOIN_ACCEPT or not _asks(device, phy)):
+            pass  # a receipt
+        if phy is None:
             continue
-        received = device.take(phy)
-        if received.fport == FPORT_UPDATE and received.payload == bytes([update.ASK]):
-            status = cbor.dumps(dict(enumerate((update.IDLE, 0, b"", 0, 0, 0, bytes(8)))))
-            port.send(device.live.seal_uplink(FPORT_UPDATE, status))
-            return
+        status = cbor.dumps(dict(enumerate((update.IDLE, 0, b"", 0, 0, 0, bytes(8)))))
+        port.send(device.live.seal_uplink(FPORT_UPDATE, status))
+        return
     raise AssertionError(f"the gateway never asked how the update is: {daemon.events}")
 
 
