@@ -161,20 +161,6 @@ def test_what_is_not_a_registered_devices_reading_is_counted_and_never_forwarded
     proven(city, subscriber, {(device.dev_eui.hex(), seq) for seq in (1, 2, 3, 5)})
 
 
-def test_secrets_are_in_no_log(city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]) -> None:
-    device = city.device()
-    daemon = Daemon(city.config(port.path, mosquitto.port), "--log-level", "debug").ready()
-    daemons.append(daemon)
-    port.join(device)
-    port.send(Device(device.dev_eui, device.join_eui, bytes(16), device.dev_nonce).join_request())
-    daemon.wait_for("refused")
-    daemon.stop()
-    text = json.dumps(daemon.events)
-    assert device.dev_eui.hex() in text
-    assert device.app_key.hex() not in text
-    assert city.kek.hex() not in text
-
-
 def test_the_port_comes_and_goes(city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]) -> None:
     device = city.device()
     daemon = Daemon(city.config(port.path, mosquitto.port)).ready()

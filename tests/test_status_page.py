@@ -209,6 +209,10 @@ def test_a_running_gateway_serves_its_page_and_ends_with_it_open(
         assert get(free_port, "/healthz")[0] == 200
         began = until(lambda: daemon.saw("status_page"), "the page")
         assert len(began) == 1
+        config.write_text(config.read_text().replace("0.0.0.0:0", f"127.0.0.1:{free_port}"))
+        for _ in range(3):
+            assert main(["reload", "--config", str(config)]) == 0
+            assert get(free_port, "/healthz")[0] == 200, "refused during a reload"
         assert daemon.stop() == 0
         stream.close()
     finally:

@@ -45,6 +45,7 @@ class StatusPage:
         self._secret: Callable[[str], bytes] = lambda _: b""
         self.bound: tuple[str, int] | None = None
         """Where it listens now."""
+        self._open: tuple[str, socket.socket] | None = None
 
     def configure(self, settings: OperateSection, base: Path, secret: Callable[[str], bytes]) -> None:
         """Go on with these settings, and with what their files say now."""
@@ -53,24 +54,45 @@ class StatusPage:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        while True:
-            self._changed.clear()
-            if self._settings.listen:
-                try:
-                    await self._serve(self._settings)
-                except (OSError, ValueError, GatewayError) as error:
-                    if self._seldom.allow("absent") is not None:
-                        self._log.warning("status_page_absent", listen=self._settings.listen, why=error)
-                    await self._wait(_RETRY_S)
-            else:
-                await self._changed.wait()
+        try:
+            while True:
+                self._changed.clear()
+                if self._settings.listen:
+                    await self._serve_or_say_why(self._settings)
+                else:
+                    self._shut()
+                    await self._changed.wait()
+        finally:
+            self._shut()
+
+    async def _serve_or_say_why(self, settings: OperateSection) -> None:
+        try:
+            await self._serve(settings)
+        except (OSError, ValueError, GatewayError) as error:
+            self._shut()  # whoever asks is refused and need not wait
+            if self._seldom.allow("absent") is not None:
+                self._log.warning("status_page_absent", listen=settings.listen, why=error)
+            await self._wait(_RETRY_S)
+
+    def _listening(self, listen: str) -> socket.socket:
+        """Return the socket of an address; it outlives a reload, so that whoever asks meanwhile waits a moment."""
+        if self._open is None or self._open[0] != listen:
+            self._shut()
+            address, port = parse_listen(listen)
+            self._open = listen, socket.create_server((str(address), port), family=_family(address.version))
+        return self._open[1]
+
+    def _shut(self) -> None:
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
 
     async def _serve(self, settings: OperateSection) -> None:
-        address, port = parse_listen(settings.listen)
+        address, _ = parse_listen(settings.listen)
         password, token = (None if each is None else self._secret(each) for each in (settings.password, settings.token))
         pages = Pages(self._source, token, settings.devices, self._positions(settings))
         hosts = {*_LOOPBACK_NAMES, str(address), *settings.hosts}
-        opened = socket.create_server((str(address), port), family=_family(address.version))
+        opened = self._listening(settings.listen).dup()  # the server closes its own
         try:
             config = uvicorn.Config(
                 Guard(pages.app(), hosts, password),
