@@ -317,7 +317,7 @@ def test_two_boards_at_once_are_two_boards(tmp_path: Path) -> None:
 
 def test_a_damaged_flash_is_a_fault_and_not_a_new_file_system(tmp_path: Path) -> None:
     image = flash(tmp_path, "print('never')")
-    image.write_bytes(b"\xff" * image.stat().st_size)
+    image.write_bytes(b"\xff" * 4096 + b"\x5a" + b"\xff" * (image.stat().st_size - 4097))
 
     async def run() -> None:
         async with Bench(image) as bench:
@@ -329,6 +329,20 @@ def test_a_damaged_flash_is_a_fault_and_not_a_new_file_system(tmp_path: Path) ->
     asyncio.run(run())
     with pytest.raises(ImageError):
         list_files(image)
+
+
+def test_an_erased_flash_gets_a_file_system_at_the_first_start_and_keeps_it(tmp_path: Path) -> None:
+    image = flash(tmp_path, "print('never')")
+    image.write_bytes(b"\xff" * image.stat().st_size)
+
+    async def run() -> None:
+        async with Bench(image) as bench:
+            terminal = await bench.prompt()
+            await terminal.run("f = open('/kept', 'w'); f.write('hi'); f.close()")
+            assert bench.board.state()["faults"] == []
+
+    asyncio.run(run())
+    assert list_files(image) == {"/kept": 2}
 
 
 def test_a_crash_of_the_interpreter_is_counted_and_followed_by_a_reset(tmp_path: Path) -> None:

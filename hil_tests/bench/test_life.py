@@ -4,15 +4,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import pytest
 
@@ -22,65 +15,12 @@ from provisioning.bench import package, update
 from provisioning.bench.enrolment import Bench
 from provisioning.bench.errors import ProofFailed
 from provisioning.bench.package import Purpose, package_for
+from provisioning.cli import main
 from provisioning.demo.broker import running_broker
-from tests.city import ROOT, wait_until
+from provisioning.demo.street import Street
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.apart]
-_ENV = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-PATIENCE_S = 180
 HEALTH_S = 60
-
-
-class Street:
-    """A gateway on the board's port, a broker, and a verifier at the city's end."""
-
-    def __init__(self, home: Path, port: str, broker: int, folder: Path) -> None:
-        self._home, self._broker = home, broker
-        self._log, self._out = folder / "street.log", folder / "verified.jsonl"
-        self._config = folder / "gateway" / "gateway.toml"
-        where = ("--serial-port", port, "--broker", f"127.0.0.1:{broker}")
-        self._run("gateway", "enroll", "pole box", "--out", str(self._config.parent), *where)
-
-    @contextmanager
-    def verifying(self) -> Iterator[None]:
-        """While the block lasts the city's end listens."""
-        verify = ("verify", "--broker", f"127.0.0.1:{self._broker}", "--json", "--from-start")
-        command = ["provisioning.cli", "-C", str(self._home), *verify]
-        with self._out.open("wb") as out, self._process(command, out):
-            yield
-
-    @contextmanager
-    def reporting(self) -> Iterator[None]:
-        """While the block lasts the board has its gateway."""
-        with self._log.open("ab") as log, self._process(["gateway.cli", "run", "--config", str(self._config)], log):
-            yield
-
-    def verified(self) -> list[dict[str, Any]]:
-        """All readings that were verified so far."""
-        *whole, _rest = self._out.read_text().split("\n")
-        return [found for line in whole if "seq" in (found := json.loads(line))]
-
-    def wait(self, done: Callable[[], bool], what: str) -> None:
-        """Wait; a failure tells all that gateway and verifier said."""
-        try:
-            wait_until(done, what, PATIENCE_S)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self._log.read_text()}\n{self._out.read_text()}") from error
-
-    @contextmanager
-    def _process(self, command: list[str], out: IO[bytes]) -> Iterator[None]:
-        with self._log.open("ab") as log:
-            whole = [sys.executable, "-m", *command]
-            process = subprocess.Popen(whole, env=_ENV, stdout=out, stderr=log, stdin=subprocess.DEVNULL)
-            try:
-                yield
-            finally:
-                process.terminate()
-                process.wait(60)
-
-    def _run(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "provisioning.cli", "-C", str(self._home), *arguments]
-        subprocess.run(command, env=_ENV, check=True, capture_output=True, timeout=400)
 
 
 @pytest.mark.needs("blank")
@@ -93,22 +33,46 @@ def test_from_blank_to_the_city_to_an_update_and_back_from_a_bad_one(place: Plac
     worse = replace(newer, main=b"import nothing_like_this\n")
     assert done.build == real.build
     with running_broker(folder, folder, lambda: False) as (broker, _, _):
-        street = Street(bench.city.home, place.port, broker.port, folder)
-        with street.verifying():
-            with street.reporting():
-                street.wait(lambda: len(street.verified()) >= 2, "two readings that are verified")
-                assert {reading["dev_eui"] for reading in street.verified()} == {done.device.dev_eui.hex()}
-            good = update.update(place.session(), package=newer, health_s=HEALTH_S)
-            assert (good.before, good.slot) == (real.build, "b")
-            assert good.sent_bytes < 5000, "what was on the board was copied there"
-            with pytest.raises(ProofFailed, match="rolled back"):
-                update.update(place.session(), package=worse, health_s=HEALTH_S)
-            first = {reading["seq"] for reading in street.verified()}
-            with street.reporting():
-                street.wait(lambda: len(street.verified()) >= len(first) + 2, "readings of the build that was kept")
-            again = {reading["seq"] for reading in street.verified()} - first
-        assert min(again) > min(first), "it goes on counting"
+        street = Street(bench.city, folder, place.port, broker, print)
+        with street.reporting():
+            street.wait(lambda: len(street.readings) >= 2, "two readings that are verified")
+        assert {reading.dev_eui for reading in street.readings} == {done.device.dev_eui.hex()}
+        good = update.update(place.session(), package=newer, health_s=HEALTH_S)
+        assert (good.before, good.slot) == (real.build, "b")
+        assert good.sent_bytes < 5000, "what was on the board was copied there"
+        with pytest.raises(ProofFailed, match="rolled back"):
+            update.update(place.session(), package=worse, health_s=HEALTH_S)
+        known = len(street.readings)
+        with street.reporting():
+            street.wait(
+                lambda: len(street.readings) >= known + 2 and street.complete,
+                "readings of the build that was kept: none is missing, none came twice",
+            )
     launcher = place.session().do(lambda at, _repl: at.facts()).launcher
     assert launcher == package.Launcher("a", "b", worse.build)
     if place.lacks("state") is None:
         assert place.state()["misuses"] == 0
+
+
+@pytest.mark.slow
+def test_the_same_is_told_to_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`make demo-bench`, from a flash without a file system on."""
+    code = main(["rehearse", "--dir", str(tmp_path / "here")])
+    said = capsys.readouterr()
+    assert code == 0, said
+    for words in (
+        "its flash is erased",
+        "no node",
+        "it joined with its own key",
+        "label: LW:D0:",
+        "verified: ",
+        "it works, and is kept in slot b",
+        "the board was rolled back",
+        "ImportError",
+        "again, from slot b",
+        "none lost, none twice",
+    ):
+        assert words in said.out, said
+    assert list((tmp_path / "here" / "city" / "bench" / "labels").glob("*.png"))
+    assert main(["rehearse", "--dir", str(tmp_path / "here")]) == 1
+    assert "choose another --dir" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from boards.errors import BoardsError
-from boards.virtual.image import make_image
+from boards.schema import load_board
 from provisioning.bench.errors import WrongBoard
 from provisioning.errors import BoardError
 
@@ -36,7 +36,7 @@ class VirtualBoard:
 def virtual_boards(
     count: int, board: str = "virtual", folder: Path | None = None, seed: int = 0, options: Sequence[str] = ()
 ) -> Iterator[list[VirtualBoard]]:
-    """So many blank boards: MicroPython runs, its file system is empty. Images that are in *folder* already are kept.
+    """So many blank boards: MicroPython runs, the flash is erased. Images that are in *folder* already are kept.
 
     *options*: what else `python -m boards.virtual run` is told. Raises BoardError when one does not start.
     """
@@ -58,14 +58,15 @@ def virtual_boards(
 
 
 def _make_blank(image: Path, board: str) -> None:
+    """A flash as it leaves the factory: erased, without a file system. MicroPython makes one at its first start."""
     if image.exists():
         return
-    with tempfile.TemporaryDirectory(prefix="lykta-blank-") as empty:
-        try:
-            make_image(image, Path(empty), {}, board)
-        except BoardsError as error:
-            raise BoardError(f"A virtual board cannot be made: {error}", value=board) from error
-    image.chmod(0o600)
+    try:
+        size_bytes = load_board(board).flash.bytes
+    except BoardsError as error:
+        raise BoardError(f"A virtual board cannot be made: {error}", value=board) from error
+    image.touch(0o600)
+    image.write_bytes(b"\xff" * size_bytes)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "enrolled": "enroll:enrolled",
     "label": "enroll:labels",
     "demo": "demo:demo",
+    "rehearse": "rehearse:rehearse",
     "battery": "battery:battery",
     "check": "check:check",
     "audit": "audit:audit",
