@@ -8,19 +8,17 @@ import hashlib
 import os
 import re
 import struct
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from boards.bench import BenchTable
+from provisioning.bench import download
 from provisioning.bench.errors import NoImage
 
 MAX_BYTES: Final = 64_000_000
 _SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
-_TIMEOUT_S: Final = 60
 UF2_BLOCK: Final = struct.Struct("<IIIIIIII476sI")
 UF2_MAGIC: Final = (0x0A324655, 0x9E5D5157)
 UF2_END: Final = 0x0AB16F30
@@ -63,7 +61,7 @@ def find(name: str, bench: BenchTable, given: Path | None, sha256: str | None) -
     kept = cache_folder() / pinned.file
     if kept.exists():
         return _checked(kept, wanted)
-    return _checked(_downloaded(pinned.file, pinned.url, kept, wanted), wanted)
+    return _checked(download.fetch(pinned.file, pinned.url, kept, wanted, MAX_BYTES), wanted)
 
 
 def check_uf2(data: bytes, mcu: str) -> int:
@@ -107,34 +105,6 @@ def _checked(path: Path, wanted: str) -> Image:
             next_step="bring the right file, and remove this one",
         )
     return Image(path, found)
-
-
-def _downloaded(file: str, url: str | None, kept: Path, wanted: str) -> Path:
-    where = f"from {url}" if url else "of the release"
-    missing = NoImage(
-        "The image is not on this computer.",
-        value=file,
-        reason=f"Its SHA-256 is {wanted}.",
-        next_step=f"bring the file {where} and put it at {kept}, or name it with --image FILE",
-    )
-    if url is None:
-        raise missing
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310  the schema takes https only
-            data = answer.read(MAX_BYTES + 1)
-    except (OSError, urllib.error.URLError) as error:
-        raise missing from error
-    if hashlib.sha256(data).hexdigest() != wanted:
-        raise NoImage(
-            "What was downloaded is not the image that it should be.",
-            value=f"{len(data)} bytes from {url}",
-            next_step=missing.next_step,
-        )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    part = kept.with_name(f".{kept.name}.{os.getpid()}")
-    part.write_bytes(data)
-    part.rename(kept)
-    return kept
 
 
 def _no_uf2(why: str) -> NoImage:
