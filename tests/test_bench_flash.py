@@ -23,12 +23,22 @@ from tests.esp_images import esp_image
 
 UF2 = struct.Struct("<IIIIIIII476sI")
 RP2040 = 0xE48BFF56
+UF2_END = 0x0AB16F30
 
 
 def uf2(blocks: int = 3, family: int = RP2040, *, leave_out: int = -1) -> bytes:
     parts = [
         UF2.pack(
-            0x0A324655, 0x9E5D5157, 0x2000, 0x10000000 + 256 * n, 256, n, blocks, family, bytes([n % 256]) * 476, 0x0AB16F30
+            0x0A324655,
+            0x9E5D5157,
+            0x2000,
+            0x10000000 + 256 * n,
+            256,
+            n,
+            blocks,
+            family,
+            bytes([n & 255]) * 476,
+            UF2_END,
         )
         for n in range(blocks)
         if n != leave_out
