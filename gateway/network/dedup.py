@@ -155,8 +155,12 @@ class Window:
 
     def put_all(self, uplinks: Sequence[Uplink]) -> dict[Verdict, int]:
         """As ``put``, of several of one moment; return what became of those that were not the first of their frame."""
-        odd = self._dedup.add_all(uplinks, uplinks[0].heard_at_s)
+        now_s = uplinks[0].heard_at_s
+        odd = self._dedup.add_all(uplinks, now_s)
         if self._timer is None:
+            due_s = self._dedup.due_s
+            if due_s is not None and due_s <= now_s:  # nothing is to wait: a timer would cost a turn of the event loop
+                self._hand_on(everything=False)
             self._arm()
         return odd
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _DATAGRAMS_PER_TURN = 64
 """Then the other tasks of the daemon have their turn; the kernel holds the rest."""
-_GATHER_S = 0.002
+_GATHER_S = 0.004
 """After a look at the socket that found some, the next ones gather: a look costs as much as what is done for three."""
 _FIRST_RETRY_S = 0.1
 _LAST_RETRY_S = 2.0
@@ -67,6 +67,7 @@ class LoraLink:
         self._socket: socket.socket | None = None
         self._lost: asyncio.Future[None] | None = None
         self._again: asyncio.TimerHandle | None = None
+        self._watched = False
         self._dropped = 0
         self._last_state = ""
         self._pushed = self._heard = 0
@@ -177,30 +178,40 @@ class LoraLink:
         self._socket = opened
         self._lost = loop.create_future()
         datagrams = bulk.datagrams(opened, _DATAGRAMS_PER_TURN, semtech.MAX_DATAGRAM_BYTES)
-        self._listen(datagrams, sink)
+        self._watch(datagrams, sink)
         try:
             await self._lost
         finally:
             if self._again is not None:
                 self._again.cancel()
             loop.remove_reader(opened.fileno())
-            self._socket = self.bound = None
+            self._socket, self._watched, self.bound = None, False, None
             self._lost.cancel()
             opened.close()
             for forwarder in self._forwarders.values():
                 forwarder.give_up()
 
-    def _listen(self, datagrams: Datagrams, sink: Sink) -> None:
+    def _heard_some(self, datagrams: Datagrams, sink: Sink) -> None:
+        """Take what came, then look again: at once where there may be more, else when more had the time to come."""
+        loop, opened = asyncio.get_running_loop(), self._socket
+        if opened is None:
+            return
+        full = getattr(sink, "full", False)  # then they wait in the kernel, which counts those that it cannot hold
+        found = 0 if full else self._read(datagrams, sink)
+        if found or full:
+            if self._watched:
+                loop.remove_reader(opened.fileno())
+                self._watched = False
+            wait_s = 0.0 if found == _DATAGRAMS_PER_TURN else _GATHER_S
+            self._again = loop.call_later(wait_s, self._heard_some, datagrams, sink)
+        elif not self._watched:
+            self._watch(datagrams, sink)
+
+    def _watch(self, datagrams: Datagrams, sink: Sink) -> None:
+        """Have the event loop look, as long as nothing comes: to tell it so, and not, costs as much as 3 datagrams."""
         if self._socket is not None:
             asyncio.get_running_loop().add_reader(self._socket.fileno(), self._heard_some, datagrams, sink)
-
-    def _heard_some(self, datagrams: Datagrams, sink: Sink) -> None:
-        """Take what came; unless there may be more at once, look again when some more had the time to come."""
-        full = getattr(sink, "full", False)  # then they wait in the kernel, which counts those that it cannot hold
-        if (full or self._read(datagrams, sink) < _DATAGRAMS_PER_TURN) and self._socket is not None:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._socket.fileno())
-            self._again = loop.call_later(_GATHER_S, self._listen, datagrams, sink)
+            self._watched = True
 
     def _read(self, datagrams: Datagrams, sink: Sink) -> int:
         """Take what the kernel holds, but not for ever: acknowledge first, then process (P section 3.1).
