@@ -86,13 +86,14 @@ class Guard(Sightings):
         known = self._by_eui
         for frame, arrival in zip(opened, arrivals, strict=True):
             uplink, dev_eui = frame.uplink, frame.session.dev_eui
-            heard = known.get(dev_eui) or self._begin(dev_eui, uplink.received_at)
-            heard.last_at = uplink.received_at
-            if uplink.radio is not None:
-                radio, airtime = uplink.radio, heard.airtime
+            at, radio = uplink.received_at, uplink.radio
+            heard = known.get(dev_eui) or self._begin(dev_eui, at)
+            heard.last_at = at
+            if radio is not None:
+                airtime = heard.airtime
                 if airtime is None:
                     airtime = heard.airtime = AirtimeOfHour()
-                airtime.add(heard.last_at, _time_on_air_us(radio.sf, radio.bw_hz, len(uplink.phy)))
+                airtime.add(at, _time_on_air_us(radio.sf, radio.bw_hz, len(uplink.phy)))
             if arrival is not None:
                 for reading in arrival.payload.readings:
                     names = reading.values.keys()

@@ -204,24 +204,26 @@ class Intake:
         if frame.profile.decoder is not None:
             return self._decode_foreign(frame, frame.fport, frame.profile.decoder)
         try:
-            if frame.fport in replies.FPORTS:
-                self._log.info("answer", dev_eui=dev_eui, **replies.describe(frame.kind, frame.fport, frame.payload))
-            if frame.fport in replies.FPORTS or frame.fport in (FPORT_UPDATE, FPORT_FRAGMENTS):
-                self._counters.add("frames", "answers")
-                if self._heard is not None:
-                    self._heard(dev_eui, frame.kind, frame.fport, frame.payload)
-                return None
-            if frame.fport not in (FPORT_READINGS, FPORT_ALARMS):
-                raise UnsupportedPort(f"nothing is taken on FPort {frame.fport}", dev_eui=dev_eui)
-            alarm = frame.fport == FPORT_ALARMS
-            received_at = frame.uplink.received_at
-            payload = reading.decode(dev_eui, frame.kind, frame.payload, received_at, alarm=alarm)
-            return Arrival(dev_eui, payload, frame.session.mark, frame.fcnt + 1)
+            if frame.fport in (FPORT_READINGS, FPORT_ALARMS):  # nearly all
+                alarm, received_at = frame.fport == FPORT_ALARMS, frame.uplink.received_at
+                payload = reading.decode(dev_eui, frame.kind, frame.payload, received_at, alarm=alarm)
+                return Arrival(dev_eui, payload, frame.session.mark, frame.fcnt + 1)
+            self._take_answer(frame, frame.fport, dev_eui)
         except wire_errors.Malformed as error:
             self._refuse(frame.uplink, MalformedFrame(str(error), dev_eui=dev_eui))
         except Refused as error:
             self._refuse(frame.uplink, error)
         return None
+
+    def _take_answer(self, frame: Opened, fport: int, dev_eui: bytes) -> None:
+        """Hand on what is no reading. Raises UnsupportedPort."""
+        if fport in replies.FPORTS:
+            self._log.info("answer", dev_eui=dev_eui, **replies.describe(frame.kind, fport, frame.payload))
+        elif fport not in (FPORT_UPDATE, FPORT_FRAGMENTS):
+            raise UnsupportedPort(f"nothing is taken on FPort {fport}", dev_eui=dev_eui)
+        self._counters.add("frames", "answers")
+        if self._heard is not None:
+            self._heard(dev_eui, frame.kind, fport, frame.payload)
 
     def _decode_foreign(self, frame: Opened, fport: int, decoder: str) -> Arrival | None:
         dev_eui, received_at = frame.session.dev_eui, frame.uplink.received_at

@@ -10,11 +10,10 @@ section 4.3.1.1), so a network only raises it, and raises power when the link go
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from firmware.wire.region import DATA_RATES, MAX_DEFAULT_DR, MAX_TX_POWER
 from gateway.network.options import REQUIRED_SNR_DB
-from gateway.quick_record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +28,7 @@ _NB_TRANS = ((1, 1, 2), (1, 2, 3), (2, 3, 3), (3, 3, 3))
 _LOSS_PCT = (5, 10, 30)
 
 
-@record
-class Heard:
+class Heard(NamedTuple):
     """One frame of a device, as the best gateway heard it."""
 
     fcnt: int

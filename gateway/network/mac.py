@@ -101,23 +101,26 @@ _dr_of = lru_cache(maxsize=64)(region.dr_of)
 
 def observe(mac: MacState, state: RadioState, uplink: Uplink, fcnt: int, *, adr_bit: bool) -> bool:
     """Learn from a new radio frame: by which way it came, its rate, its signal; tell whether *state* changed."""
-    if uplink.radio is None:
+    radio = uplink.radio
+    if radio is None:
         return False
-    changed = state.link != uplink.link or state.address != uplink.address
-    state.link, state.address = uplink.link, uplink.address
+    changed = False
+    if state.link != uplink.link or state.address != uplink.address:
+        changed = True
+        state.link, state.address = uplink.link, uplink.address
     if mac.first_heard_s is None:
         mac.first_heard_s = uplink.heard_at_s
     mac.adr = adr_bit
     mac.frames += 1
-    dr = _dr_of(uplink.radio.sf, uplink.radio.bw_hz)
-    if dr is not None and dr != state.dr:
+    dr = _dr_of(radio.sf, radio.bw_hz)
+    if dr != state.dr and dr is not None:
         changed = True
         if dr < state.dr:
             # The device fell back by itself: it raised its power before it lowered its rate (TS001 section 4.3.1.1).
             state.tx_power = 0
             mac.history.clear()
         state.dr = dr
-    mac.history.append(adr.heard(fcnt, uplink.radio.snr_db, state.tx_power))
+    mac.history.append(adr.heard(fcnt, radio.snr_db, state.tx_power))
     return changed
 
 

@@ -23,10 +23,11 @@ class AirtimeOfHour:
     def add(self, at_s: float, airtime_us: int) -> None:
         """Count one frame. A clock that is set back begins a new hour; one that jumps ahead leaves the old behind."""
         minute = int(at_s // _MINUTE_S)
-        slot = minute % _MINUTES
         if minute != self._newest:
             self._move(minute)
-        self._spent_us[slot] = min(_MOST_US, self._spent_us[slot] + airtime_us)
+        slot = minute % _MINUTES
+        spent_us = self._spent_us[slot] + airtime_us
+        self._spent_us[slot] = spent_us if spent_us < _MOST_US else _MOST_US
 
     def _move(self, minute: int) -> None:
         if abs(minute - self._newest) >= _MINUTES:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 COLUMNS = "dev_eui, contiguous, runs, readings, gone, unreadable, session, fcnt_up, crc"
 INSERT = f"INSERT OR REPLACE INTO device ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
-_NUMBERS = struct.Struct("<5q")
+_pack_numbers = struct.Struct("<5q").pack
 _MAX_REMEMBERED = 20000
 _MAX_UNREADABLE = 1000
 """Unreadable readings kept of one device; above that they are not acknowledged any more."""
@@ -63,13 +63,13 @@ class DeviceState:
 
     def to_row(self, dev_eui: bytes) -> tuple[bytes, int, bytes, int, int, int, bytes, int, int]:
         """Return the row, in the order of its columns."""
-        held, runs = self.held, self.held.to_bytes()
-        numbers = held.contiguous, self.readings, self.gone, self.unreadable, self.fcnt_up
-        if self.session:
-            crc = zlib.crc32(_NUMBERS.pack(*numbers) + dev_eui + self.session + runs)
+        runs, contiguous, session, fcnt_up = self.held.to_bytes(), self.held.contiguous, self.session, self.fcnt_up
+        readings, gone, unreadable = self.readings, self.gone, self.unreadable
+        if session:
+            crc = zlib.crc32(_pack_numbers(contiguous, readings, gone, unreadable, fcnt_up) + dev_eui + session + runs)
         else:
-            crc = _crc((dev_eui, numbers[0], runs, *numbers[1:4]))
-        return (dev_eui, numbers[0], runs, *numbers[1:4], self.session, self.fcnt_up, crc)
+            crc = _crc((dev_eui, contiguous, runs, readings, gone, unreadable))
+        return (dev_eui, contiguous, runs, readings, gone, unreadable, session, fcnt_up, crc)
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> DeviceState:
@@ -110,13 +110,21 @@ class Devices:
     def draft(self, arrivals: Sequence[Arrival]) -> Draft:
         """Sort the readings of a batch into new ones and those that are held already."""
         draft = Draft()
+        devices, fresh = draft.devices, draft.fresh
         for arrival in arrivals:
-            state = draft.devices.get(arrival.dev_eui)
+            dev_eui, payload = arrival.dev_eui, arrival.payload
+            state = devices.get(dev_eui)
             if state is None:
-                state = draft.devices[arrival.dev_eui] = self.state(arrival.dev_eui).copy()
+                state = devices[dev_eui] = self.state(dev_eui).copy()
             if arrival.session:
                 state.session, state.fcnt_up = arrival.session, arrival.fcnt_up
-            _add(draft, state, arrival.payload)
+            readings = payload.readings
+            alone = len(readings) == 1 and payload.oldest is None and not payload.unreadable
+            if alone and state.held.add_next(readings[0].seq):  # half of the time of _add
+                fresh.append(readings[0])
+                state.readings += 1
+            else:
+                _add(draft, state, payload)
         return draft
 
     def state(self, dev_eui: bytes) -> DeviceState:
@@ -128,8 +136,10 @@ class Devices:
                 state = DeviceState.from_row(row) if row else DeviceState(Held())
             except ValueError as error:
                 raise damaged(self._db, str(error)) from error
-            self._remember(dev_eui, state)
-        self._remembered.move_to_end(dev_eui)
+            self._remembered[dev_eui] = state
+            self._forget()
+        else:
+            self._remembered.move_to_end(dev_eui)
         return state
 
     def save(self, draft: Draft, at: float) -> None:
@@ -144,12 +154,11 @@ class Devices:
 
     def keep(self, draft: Draft) -> None:
         """The draft is on disk: it is the truth now."""
-        for dev_eui, state in draft.devices.items():
-            self._remember(dev_eui, state)
+        self._remembered.update(draft.devices)
+        self._forget()
 
-    def _remember(self, dev_eui: bytes, state: DeviceState) -> None:
-        self._remembered[dev_eui] = state
-        if len(self._remembered) > _MAX_REMEMBERED:
+    def _forget(self) -> None:
+        while len(self._remembered) > _MAX_REMEMBERED:
             self._remembered.popitem(last=False)
 
 

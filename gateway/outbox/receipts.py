@@ -28,6 +28,8 @@ class Verdict(Enum):
 class Held:
     """The sequence numbers held of one device. Numbers start at 1."""
 
+    __slots__ = ("_runs", "contiguous")
+
     def __init__(self, contiguous: int = 0, runs: list[list[int]] | None = None) -> None:
         self.contiguous = contiguous
         self._runs = runs if runs is not None else []
@@ -37,12 +39,18 @@ class Held:
         """Return one that can change without this one."""
         return Held(self.contiguous, [list(run) for run in self._runs] if self._runs else None)
 
+    def add_next(self, seq: int) -> bool:
+        """Hold one more number where it is the one that comes next, as it nearly always is; else change nothing."""
+        if self._runs or seq != self.contiguous + 1:
+            return False
+        self.contiguous = seq
+        return True
+
     def add(self, seq: int) -> Verdict:
         """Hold one more number."""
         if seq <= self.contiguous:
             return Verdict.DUPLICATE
-        if not self._runs and seq == self.contiguous + 1:  # the usual case
-            self.contiguous = seq
+        if self.add_next(seq):
             return Verdict.NEW
         after = bisect_right(self._runs, seq, key=lambda run: run[0])
         before = self._runs[after - 1] if after else None

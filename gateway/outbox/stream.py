@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.quick_record import record
 from gateway.records.envelope import Position, digest
 from gateway.sqlite_files import damaged
 
@@ -30,7 +30,7 @@ class Sealer(Protocol):
         """Return a notice that the records of *position* are lost; *tail* is the digest of the last envelope."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Head:
     """Where the stream goes on."""
 
@@ -40,7 +40,7 @@ class Head:
     previous: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """One envelope on its way out."""
 

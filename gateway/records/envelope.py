@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import cbor2
 
+from gateway.quick_record import record
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -35,7 +37,7 @@ _ISS, _IAT = 1, 6
 _SIGN1_TAG = 18
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Position:
     """The place of an envelope in its stream. Records are numbered from 1 and have no gaps."""
 
