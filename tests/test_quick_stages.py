@@ -156,6 +156,7 @@ def test_frames_are_opened_alike(tmp_path_factory: pytest.TempPathFactory, actio
                 each.clock.sleep(3600 if action["then"] == "hour" else 0.1)
                 if action["then"] == "register":
                     each.register.version_now += 1
+                    each.clock.sleep(2.0)  # for a second either may go on with what it knows, and they look in turns
                 elif action["then"] in ("commit", "rollback"):
                     getattr(each.server, action["then"])()
 
