@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hil_tests.lab.capture import RADIO
 from hil_tests.lab.run import RUN, Run
 from hil_tests.network import FASTEST, Network
 from hil_tests.rigs import Needs, Rig, open_rig
@@ -34,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     options = request.config
     opened = open_rig(options.getoption("--rig"), tmp_path_factory.mktemp("rig"), options.getoption("--board"))
-    capture = options.stash[RUN].capture("radio")
+    capture = options.stash[RUN].capture(RADIO)
 
     def hear(uplink: Uplink) -> None:
         how = {"sf": uplink.sf, "freq_hz": uplink.freq_hz, "rssi_dbm": uplink.rssi_dbm, "snr_db": uplink.snr_db}
@@ -79,6 +80,13 @@ class Devices:
         """What the last test left is not to be relied on."""
         self._joined = None
         self._failed = failed
+
+
+@pytest.fixture(autouse=True)
+def _captured(request: pytest.FixtureRequest) -> None:
+    """What the radio carries is kept under the test's name."""
+    if "rig" in request.fixturenames:
+        request.config.stash[RUN].capture(RADIO).begin(request.node.name)
 
 
 @pytest.fixture(scope="session")

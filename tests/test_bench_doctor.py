@@ -10,7 +10,9 @@ import serial
 
 from provisioning.bench import doctor
 from provisioning.bench.finding import Finding
+from provisioning.bench.line import Line
 from provisioning.bench.rehearsal import virtual_boards
+from provisioning.bench.session import Session
 from tests import node_rig
 from tests.bench_rig import control, one_board
 
@@ -80,6 +82,25 @@ def test_a_chip_that_runs_for_less_time_than_the_doctor_listened_restarts_by_its
     assert (loop.name, loop.level) == ("boot_loop", "fault")
     assert "0.9 s after 5.0 s" in loop.evidence
     assert doctor._restarted(chip, chip, b"hello\r\nyou\r\n", 5.0) == []
+
+
+def test_a_board_that_resets_when_its_port_is_opened_is_worked_with_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DTR of an adapter that is wired to reset: the driver raises it with each opening, and the board starts anew."""
+    original = Line.open
+    with one_board(tmp_path, "print('a program')\n") as board:
+
+        def open_and_reset(line: Line, timeout_s: float = 8.0) -> None:
+            original(line, timeout_s)
+            control(board, "reset")
+            line._held += line.read_until(b">>> ", PATIENT_S)[0]
+
+        monkeypatch.setattr(Line, "open", open_and_reset)
+        found = faults(doctor.examine(board.port, listen_s=0))
+        assert found["reset_on_open"].level == "warning"
+        assert found["reset_on_open"].evidence.startswith("MicroPython ")
+        assert Session(board.port).do(lambda _at, repl: repl.run("print(6*7)")).strip() == b"42"
 
 
 def test_wiring_that_holds_the_board_in_reset_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

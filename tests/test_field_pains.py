@@ -26,14 +26,20 @@ RETRY_MAX_S = 15.0
 OUTAGE_S = 600
 
 
-def test_the_guide_names_a_test_for_each_pain_and_every_one_exists() -> None:
-    guide = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("## What other gateways")[2]
+@pytest.mark.parametrize(
+    ("page", "heading", "least"),
+    [("operating.md", "## What other gateways", 30), ("bench.md", "## What users of other tools", 30)],
+    ids=["gateway", "bench"],
+)
+def test_the_guide_names_a_test_for_each_pain_and_every_one_exists(page: str, heading: str, least: int) -> None:
+    guide = (ROOT / "docs" / page).read_text(encoding="utf-8").partition(heading)[2]
     rows = [line.strip("|").split("|") for line in guide.splitlines() if line.startswith("| ")][2:]
     pains = [(what, shown) for what, shown in rows if not what.strip().startswith("**")]
-    assert len(pains) >= 30
+    assert len(pains) >= least
     defined = {
         name
-        for path in (ROOT / "tests").rglob("*.py")
+        for folder in ("tests", "hil_tests")
+        for path in (ROOT / folder).rglob("*.py")
         for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)
     }
     targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from firmware.wire import cobs
-from hil_tests.lab import file, hands, pictures
+from hil_tests.lab import file, hands, pictures, report
 from hil_tests.lab.capture import Capture
 from hil_tests.lab.results import NOT_RUN as NOT
 from hil_tests.lab.results import Accuracy, Result, Results
@@ -124,7 +124,7 @@ def test_what_a_board_says_is_kept_and_its_frames_found(tmp_path: Path) -> None:
 
 def test_a_picture_shows_each_frame_and_who_was_right() -> None:
     frames = [{"at_s": n, "rssi_dbm": -60.0 - n, "snr_db": 5.0, "sf": 7 + n % 6} for n in range(10)]
-    assert pictures.radio(frames).count("<circle") == 20
+    assert pictures.radio(frames).count('r="3"') == 20
     drawn = pictures.accuracy([Accuracy("p", "temperature_c", 20, 20.3, 0.5), Accuracy("p", "voltage_v", 230, 240, 1)])
     assert (drawn.count('class="passed"'), drawn.count('class="failed"')) == (1, 1)
     tests = [Result("a::test_<b>", "p", "passed", 0, 1), Result("a::test_c", "p", NOT, 1, 0)]
@@ -132,10 +132,29 @@ def test_a_picture_shows_each_frame_and_who_was_right() -> None:
     assert Results("lab", "virtual", tests=tests).count(NOT) == 1
 
 
+def test_the_page_says_first_what_came_of_it(tmp_path: Path) -> None:
+    capture = Capture(tmp_path, "pole-1")
+    capture.radio(b"\x00" + bytes(22), sf=9, rssi_dbm=-80.0, snr_db=7.5)
+    good = Result("hil_tests/bench/test_node.py::test_it_works[pole-1-lx=20]", "pole-1", "passed", 0, 61)
+    bad = Result("hil_tests/roles/test_x.py::test_<y>", "", "failed", 61, 60, "1 < 2")
+    lacking = Result("tests/test_z.py::test_z", "", NOT, 121, 0, "no power switch")
+    assert good.words == "it works (lx=20)"
+    page = report.write(tmp_path, Results("Lab", "lab.toml", tests=[good]), [capture]).read_text()
+    assert "1 test passed" in page
+    assert "SF9" in page
+    page = report.write(tmp_path, Results("Lab", "lab.toml", tests=[good, bad, lacking]), []).read_text()
+    assert "1 of 3 tests failed" in page
+    assert "1 was not run, for the reason below" in page
+    assert "1 &lt; 2" in page
+    assert "&lt;y&gt;" in page
+    assert page.index("What failed") < page.index("What was tested") < page.index("it works")
+    assert "No test was run" in report.write(tmp_path, Results("Lab", "lab.toml"), []).read_text()
+
+
 def _pytest(lab: Path, folder: Path, *what: str) -> subprocess.CompletedProcess[str]:
-    report = folder / "report"
+    kept_in = folder / "report"
     command = [sys.executable, "-m", "pytest", "-n0", "-q", "-m", "", "-p", "no:cacheprovider", "--timeout", "300"]
-    command += ["--rig", str(lab), "--report", str(report), "--junitxml", str(report / "junit.xml"), *what]
+    command += ["--rig", str(lab), "--report", str(kept_in), "--junitxml", str(kept_in / "junit.xml"), *what]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=800, check=False)
 
 
@@ -179,8 +198,8 @@ def test_the_tests_of_a_real_board_run_through_its_port_and_hands(tmp_path: Path
         what += [f"{joins}::test_a_join_accept_with_a_wrong_mic_is_ignored"]
         done = _pytest(lab_file(tmp_path, text), tmp_path, *what)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    report = tmp_path / "report"
-    cases = list(ElementTree.parse(report / "junit.xml").iter("testcase"))  # noqa: S314  written a moment ago
+    kept_in = tmp_path / "report"
+    cases = list(ElementTree.parse(kept_in / "junit.xml").iter("testcase"))  # noqa: S314  written a moment ago
     skipped = {case.get("name"): case[-1].get("message") or "" for case in cases if case.find("skipped") is not None}
     ran = {case.get("name") for case in cases} - skipped.keys()
     assert "test_a_join_accept_with_a_wrong_mic_is_ignored" in ran
@@ -190,11 +209,11 @@ def test_the_tests_of_a_real_board_run_through_its_port_and_hands(tmp_path: Path
         in skipped["test_a_sensor_reads_what_is_there[pole-1-voltage_v=241]"]
     )
     assert "is real" in skipped["test_an_alarm_comes_at_once[pole-1]"]
-    page = (report / "report.html").read_text()
+    page = (kept_in / "report.html").read_text()
     assert "has no reference instrument for voltage_v" in page
     assert page.count("<svg") >= 3
     assert "MicroPython" in page
-    kept = [json.loads(line) for line in (report / "radio.frames.jsonl").read_text().splitlines()]
+    kept = [json.loads(line) for line in (kept_in / "radio.frames.jsonl").read_text().splitlines()]
     assert {"join request", "up"} <= {frame["type"] for frame in kept}
     assert all(frame["rssi_dbm"] < 0 for frame in kept)
-    assert "joined" in (report / "pole-1.log").read_text(errors="replace")
+    assert "joined" in (kept_in / "pole-1.log").read_text(errors="replace")

@@ -15,6 +15,8 @@ from firmware.wire.errors import WireError
 
 MIN_FRAME_BYTES = 12  # MHDR, DevAddr, FCtrl, FCnt, MIC (TS001 section 4)
 MAX_KEPT = 20_000
+RADIO = "radio"
+"""The name of what a gateway heard, of whichever board."""
 _TYPES = {
     frame.JOIN_REQUEST: "join request",
     frame.JOIN_ACCEPT: "join accept",
@@ -36,20 +38,22 @@ class Capture:
         self.file.touch()
         self.frames: list[dict[str, Any]] = []
         self.test = ""
+        self._heading = b""
         self._deframer = cobs_stream.Deframer()
         self._lock = threading.Lock()
 
     def begin(self, test: str) -> None:
-        """From here on it is this test."""
-        self.test = test
-        with self._lock, self.log.open("ab") as log:
-            log.write(f"\n---- {test}\n".encode())
+        """From here on it is this test; the log says so before the next thing that the board says."""
+        with self._lock:
+            self.test = test
+            self._heading = f"\n---- {test}\n".encode()
 
     def heard(self, data: bytes) -> None:
         """Bytes of its serial line."""
         with self._lock:
             with self.log.open("ab") as log:
-                log.write(data)
+                log.write(self._heading + data)
+            self._heading = b""
             for phy in self._deframer.feed(data):
                 self._frame(phy, "serial")
 

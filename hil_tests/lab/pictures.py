@@ -11,7 +11,7 @@ from typing import Any
 from hil_tests.lab.results import Accuracy, Result
 
 WIDTH = 960
-_LEFT, _ROW, _PAD = 330, 18, 24
+_LEFT, _ROW, _PAD, _LONGEST = 360, 18, 64, 54
 _RADIO_HEIGHT = 190
 _RSSI_DBM, _SNR_DB = (-130.0, -20.0), (-20.0, 15.0)
 
@@ -29,7 +29,7 @@ def timeline(tests: Sequence[Result]) -> str:
         y = number * _ROW
         x = _LEFT + (WIDTH - _LEFT - 60) * (each.began_s - first) / span
         width = max(2.0, (WIDTH - _LEFT - 60) * each.seconds / span)
-        name = escape(each.test.rpartition("::")[2].removeprefix("test_").replace("_", " ")[:52])
+        name = escape(each.words[:_LONGEST] + ("…" if len(each.words) > _LONGEST else ""))
         rows.append(
             f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{name}</text>'
             f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="12" class="{each.outcome}"/>'
@@ -63,9 +63,20 @@ def radio(frames: Sequence[dict[str, Any]]) -> str:
     if not heard:
         return ""
     first, last = heard[0]["at_s"], heard[-1]["at_s"]
+    keys = sorted({int(each.get("sf") or 7) for each in heard})
+    legend = "".join(
+        f'<circle cx="{_PAD + 300 + 58 * number}" cy="10" r="5" class="sf{sf}"/>'
+        f'<text x="{_PAD + 310 + 58 * number}" y="14">SF{sf}</text>'
+        for number, sf in enumerate(keys)
+    )
+    top, bottom = _RADIO_HEIGHT - 10 - (_RADIO_HEIGHT - 40), _RADIO_HEIGHT - 10
     parts = [
-        f'<text x="4" y="14">RSSI {_RSSI_DBM[0]:.0f} to {_RSSI_DBM[1]:.0f} dBm (dots), '
-        f"SNR {_SNR_DB[0]:.0f} to {_SNR_DB[1]:.0f} dB (rings); colour: spreading factor</text>"
+        f'<text x="{_PAD}" y="14">dots: RSSI in dBm; rings: SNR in dB</text>{legend}'
+        f'<text x="0" y="{top + 4}" class="small">{_RSSI_DBM[1]:.0f} dBm</text>'
+        f'<text x="0" y="{bottom}" class="small">{_RSSI_DBM[0]:.0f} dBm</text>'
+        f'<text x="{WIDTH - 50}" y="{top + 4}" class="small">{_SNR_DB[1]:+.0f} dB</text>'
+        f'<text x="{WIDTH - 50}" y="{bottom}" class="small">{_SNR_DB[0]:+.0f} dB</text>'
+        f'<line x1="{_PAD}" x2="{WIDTH - _PAD}" y1="{bottom + 6}" y2="{bottom + 6}" class="axis"/>'
     ]
     for each in heard:
         x = _PAD + (WIDTH - 2 * _PAD) * (each["at_s"] - first) / max(0.1, last - first)

@@ -24,6 +24,13 @@ class Result:
     seconds: float
     reason: str = ""
 
+    @property
+    def words(self) -> str:
+        """Its name as a person reads it; what stands in brackets only where it is more than the board's name."""
+        name, _, rest = self.test.rpartition("::")[2].partition("[")
+        of_what = rest.rstrip("]").removeprefix(self.place).lstrip("-")
+        return name.removeprefix("test_").replace("_", " ") + (f" ({of_what})" if of_what else "")
+
 
 @dataclass(frozen=True)
 class Accuracy:

@@ -19,6 +19,8 @@ from provisioning.bench.repl import RawRepl
 from provisioning.bench.symptoms import SYMPTOMS, Symptom, find
 
 LISTEN_S: Final = 6.0
+_START: Final = re.compile(rb"rst:0x\w+|ESP-ROM:\w+|MicroPython \S+ on \S+")
+"""How a chip, or MicroPython, says that it starts."""
 _SAME: Final = 3
 _BREAKS: Final = 3
 _ENTER_AGAIN_S: Final = 4.0
@@ -41,7 +43,7 @@ def examine(port: str, baud: int = BAUD, board: str | None = None, listen_s: flo
         before = _listened(line, 1.0)
         if not _entered(line, repl, found):
             return found
-        found += _greeting(before + repl.greeting)
+        found += _greeting(before, before + repl.greeting)
         found += _inside(Board(repl), board)
         repl.soft_reset_and_leave()
         begun_s = time.monotonic()
@@ -110,13 +112,15 @@ def _of_name(name: str) -> tuple[str, str, str]:
     return symptom.state, symptom.reason, symptom.next_step
 
 
-def _greeting(seen: bytes) -> list[Finding]:
+def _greeting(before: bytes, seen: bytes) -> list[Finding]:
+    """*before*: what it said when its port was opened, and before anybody asked."""
     found = [
         Finding(each.name, "fault", each.state, each.reason, each.next_step, _shown(each, seen))
         for each in find(seen)
         if each.name != "swallowed_break"
     ]
-    if b"raw REPL" in seen and seen.count(b"MicroPython v") > 1:
+    start = _START.search(before)
+    if start is not None:
         found.append(
             Finding(
                 "reset_on_open",
@@ -124,6 +128,7 @@ def _greeting(seen: bytes) -> list[Finding]:
                 "The board resets when its port is opened.",
                 "DTR or RTS is wired to reset; what it was doing is lost each time somebody looks.",
                 "open the port with DTR and RTS off, or cut the line on boards that stay connected",
+                start[0].decode("ascii", "replace"),
             )
         )
     return found
