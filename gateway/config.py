@@ -5,20 +5,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
 from firmware.wire import region
 from firmware.wire.kinds import terms
-from gateway import identity, links, platforms
+from gateway import division, identity, links, platforms, workers
 from gateway.errors import IdentityError
 from gateway.network.channels import MAX_ADDED
 from gateway.network.options import DEFAULT_RX2_DR, GATEWAY_CHANNELS, Channel, Options, ProfileRule
+from gateway.network.share import Share
 from gateway.operate.web.settings import OperateSection
 from gateway.outbox.store import Limits
 from gateway.plugins import Settings, settings_type
 from gateway.records import decoders
+from gateway.workers import WorkersSection
 from provisioning import strict_toml
 from provisioning.secret_refs import load_secret
 
@@ -163,6 +166,18 @@ class NetworkSection(_Section):
     """Uplink channels beside 868.1, 868.3 and 868.5 MHz."""
     profiles: list[ProfileSection] = []
     """What some devices have that differs."""
+    _share: Share = PrivateAttr(default=Share())
+
+    @property
+    def share(self) -> Share:
+        """Which devices are this process's: all of them, unless it is a worker."""
+        return self._share
+
+    def of(self, share: Share) -> NetworkSection:
+        """Return the same for the devices of a worker."""
+        found = self.model_copy()
+        found._share = share
+        return found
 
     @model_validator(mode="after")
     def _channels_fit(self) -> Self:
@@ -186,6 +201,7 @@ class NetworkSection(_Section):
             adr=self.adr,
             adr_margin_db=self.adr_margin_db,
             status_every_s=self.status_every_h * 3600,
+            share=self._share,
         )
 
 
@@ -230,6 +246,7 @@ class Config(_Section):
     outbox: OutboxSection = OutboxSection()
     operate: OperateSection = OperateSection()
     guidelines: GuidelinesSection = GuidelinesSection()
+    workers: WorkersSection = WorkersSection()
     links: Annotated[list[LinkSettings], Field(min_length=1)]
     platforms: list[PlatformSettings] = []
 
@@ -252,6 +269,8 @@ class Config(_Section):
                 if entry.name in seen:
                     raise ValueError(f"{area}: the name {entry.name!r} is given twice; each needs its own")
                 seen.add(entry.name)
+        if found := workers.refusals(self.workers, self.links, self.platforms):
+            raise ValueError("; ".join(found))
         return self
 
 
@@ -261,6 +280,8 @@ class Loaded:
 
     path: Path
     config: Config
+    worker: int = 0
+    """Which one, from 1; 0: the only process, or the front."""
 
     @property
     def base(self) -> Path:
@@ -268,9 +289,14 @@ class Loaded:
         return self.path.parent
 
     @property
-    def state_dir(self) -> Path:
-        """Where databases, lock and counters live."""
+    def state_root(self) -> Path:
+        """The state directory of all workers."""
         return self.base / self.config.gateway.state_dir
+
+    @cached_property
+    def state_dir(self) -> Path:
+        """Where databases, lock and counters live. Raises NotDivided."""
+        return division.place(self.state_root, self.config.workers.count, self.worker)
 
     @property
     def links(self) -> list[LinkSettings]:
@@ -297,10 +323,21 @@ class Loaded:
         return load_secret(reference, self.base)
 
 
-def load(path: Path) -> Loaded:
-    """Read the file. Raises provisioning.errors.ConfigError with file, key path, value and what is allowed."""
+def load(path: Path, worker: int = 0) -> Loaded:
+    """Read the file, as it is for a worker. Raises provisioning.errors.ConfigError with file, key path, value and what
+    is allowed; NotDivided.
+    """
     path = path.absolute()
-    return Loaded(path, strict_toml.load(path, Config))
+    found = strict_toml.load(path, Config)
+    if not worker:
+        return Loaded(path, found)
+    section = found.workers
+    changed = {
+        "network": found.network.of(workers.share(section, worker, path.parent / found.gateway.state_dir)),
+        "operate": workers.operate_of(found.operate, worker),
+        "links": workers.links_of(section, worker, found.links) if section.count > 1 else found.links,
+    }
+    return Loaded(path, found.model_copy(update=changed), worker)
 
 
 def load_identity(loaded: Loaded) -> identity.Identity:

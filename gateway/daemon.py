@@ -68,6 +68,8 @@ if TYPE_CHECKING:
 
 OUTBOX_FILE = "outbox.db"
 SESSIONS_FILE = "sessions.db"
+TAKEN_FOLDER = "taken"
+"""Notes of workers about commands of several."""
 
 _MAX_COMMIT_FRAMES = 512
 _HOUSEKEEPING_S = 1.0
@@ -108,7 +110,7 @@ class Daemon:
         network = loaded.config.network
         self._inbox = Inbox(network.dedup_ms / 1000, self._clock, self._counters)
         self._quarantine = Quarantine(network.net_id)
-        self._budget = DutyBudget()
+        self._budget = DutyBudget(loaded.config.network.share.count)
         transmitter = Transmitter(self._send_on, self._budget, self._clock, self._counters)
         self._sender = Sender(transmitter, self._in_writer, self._counters, self._commands.fates)
         self._sightings = Guard(self._counters, self._clock, self._quarantine, self._identity.eui)
@@ -231,7 +233,8 @@ class Daemon:
         self._server = server = NetworkServer(devices, sessions, settings.network.net_id, self._random, options)
         server.restore_queue(self._clock)
         parts = (server, sessions, registry, devices)
-        self._commands.open(loop, parts, lambda: self._identity, lambda: self._loaded.config.network.options())
+        taken = self._loaded.state_root / TAKEN_FOLDER
+        self._commands.open(loop, parts, lambda: self._identity, lambda: self._loaded.config.network.options(), taken)
         names = list(self._ends.platforms)
         recovered = recover(state_dir / OUTBOX_FILE, names)
         if recovered is not None:

@@ -112,6 +112,7 @@ class Ends:
             context = platforms.Context(
                 identity.eui, identity.certificate_pem, loaded.base, loaded.secret, self._counters, self._random, beat,
                 loaded.state_dir, self._directory, self._commands, partial(seal_beside, identity, self._clock),
+                loaded.worker,
             )  # fmt: skip
             platform: Any = plugins.load(platforms, settings.type).build(settings, context)
             built.platforms[settings.name] = _digest(settings, loaded, identity), platform

@@ -20,6 +20,10 @@ class NotRunning(GatewayError, ConnectionError):
     """No gateway process uses the state directory."""
 
 
+class NotDivided(GatewayError, ValueError):
+    """The state in the directory is not divided among workers as the configuration says."""
+
+
 class ReloadRefused(GatewayError, ValueError):
     """The new configuration cannot be taken while the gateway runs; the old one stays."""
 
@@ -134,6 +138,10 @@ class ReplayedFrame(Refused, reason="replayed"):
 
 class UnknownDevice(Refused, LookupError):
     """The register does not list this DevEUI, or lists it under another JoinEUI."""
+
+
+class OtherWorker(Refused, LookupError):
+    """The device belongs to another worker of this gateway; the front should have sent its frame there."""
 
 
 class UnknownAddress(Refused, LookupError):

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from firmware.wire.region import BANDS
 from gateway.clock import plausible
 from gateway.errors import StoreCorrupt, StoreUnavailable
-from gateway.network.duty import limit_us
 from gateway.operate import health
 from gateway.outbox.waiting import Waiting, waiting
 from provisioning.errors import ProvisioningError
@@ -206,7 +205,7 @@ class Overview:
                 "low_hz": BANDS[band][0],
                 "high_hz": BANDS[band][1],
                 "used_ms": round(airtime_us / 1000, 1),
-                "limit_ms": limit_us(band) / 1000,
+                "limit_ms": self._parts.budget.limit_us(band) / 1000,
             }
             for (gateway, band), airtime_us in sorted(used_us.items())
         ]

@@ -36,6 +36,8 @@ _FIXED = (
     ("register_", "url"),
     ("register_", "kek"),
     ("network", "net_id"),
+    ("workers", "count"),
+    ("workers", "port"),
 )
 """What sessions, databases and the register are built on: it changes with a restart, in which devices lose nothing."""
 
@@ -64,7 +66,7 @@ class Reloader:
         return outcome
 
     def _read_again(self, old: Loaded) -> tuple[Loaded, Identity, Built]:
-        loaded = config.load(old.path)
+        loaded = config.load(old.path, old.worker)
         refuse_what_needs_a_restart(old, loaded)
         identity = config.load_identity(loaded)
         if self._clock.wall_s() > identity.not_after.timestamp():

@@ -8,7 +8,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
@@ -200,8 +200,12 @@ class Following:
         if result.device is None:
             if result.message != hashlib.sha256(sent).digest():
                 return  # an answer to somebody else's message under this id
-            if eui in self.answered:
-                return
+            first = self.answered.get(eui)
+            if first is not None:  # one of several workers, about its own devices
+                left_out = {**first.left_out, **result.left_out}
+                if result.state != first.state or len(left_out) == len(first.left_out):
+                    return
+                result = replace(first, left_out=left_out)
             self.answered[eui] = result
         elif result.device in self.devices or result.device not in self.given.devices:
             return

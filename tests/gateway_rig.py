@@ -271,12 +271,17 @@ class Daemon:
     """The gateway as its operator runs it."""
 
     def __init__(
-        self, config: Path, *options: str, module: str = "gateway", environment: dict[str, str] | None = None
+        self,
+        config: Path,
+        *options: str,
+        module: str = "gateway",
+        environment: dict[str, str] | None = None,
+        word: str = "run",
     ) -> None:
         self.config = config
         self.events: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, "run", "--config", str(config), *options],
+            [sys.executable, "-m", module, word, "--config", str(config), *options],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stderr=subprocess.PIPE,

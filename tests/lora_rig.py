@@ -18,7 +18,7 @@ import gateway.config
 import gateway.daemon
 from firmware.wire import joining
 from tests.gateway_rig import City, Daemon, Device, until
-from tests.packet_forwarder import PacketForwarder, push_body, rxpk
+from tests.packet_forwarder import PacketForwarder, push_body, receive, rxpk
 
 EUIS = [bytes.fromhex(f"aa555a000000010{number}") for number in range(3)]
 U32 = 1 << 32
@@ -58,6 +58,7 @@ class Air:
         self.tmst = [number * 1000 for number in range(len(EUIS))]
         """Each forwarder's counter at the end of the last uplink."""
         self._pushed_s = 0.0
+        self.acks: list[set[int]] = [set() for _ in EUIS]
 
     @property
     def daemon(self) -> Daemon:
@@ -93,6 +94,18 @@ class Air:
         for number, snr_db in enumerate(snrs or (5.0,)):
             self.tmst[number] = (self.tmst[number] + 20 * SECOND_US) % U32 if tmst is None else tmst
             self.forwarders[number].push(push_body(rxpk(phy, tmst=self.tmst[number], lsnr=snr_db, **changes)))
+
+    def body(self, phy: bytes) -> bytes:
+        """The body of a PUSH_DATA of the first forwarder."""
+        self.tmst[0] = (self.tmst[0] + 20 * SECOND_US) % U32
+        return push_body(rxpk(phy, tmst=self.tmst[0]))
+
+    async def acknowledged(self, number: int, token: int | None = None) -> set[int]:
+        """Return the tokens of PUSH_DATA that a forwarder got PUSH_ACK for, once that of *token* is there."""
+        found = self.acks[number]
+        while token is not None and token not in found:
+            found.add(int.from_bytes((await receive(self.forwarders[number].up))[1:3], "big"))
+        return found
 
     def window(self, asked: Asked) -> float | None:
         """Seconds from the last uplink to the moment that was asked for; None for at once."""
@@ -142,7 +155,7 @@ async def on_air(city: City, network: str = QUIET, link: str = "") -> AsyncItera
     daemon = Daemon(lora_config(city, port, network, link))
     try:
         await asyncio.to_thread(daemon.wait_for, "lora_open")
-        async with _listening(Air(port, daemon)) as air:
+        async with listening(Air(port, daemon)) as air:
             yield air
         assert await asyncio.to_thread(daemon.stop) == 0, daemon.events
     finally:
@@ -160,7 +173,7 @@ async def in_process(city: City, network: str = QUIET) -> AsyncIterator[tuple[Ai
         while link.bound is None:  # noqa: ASYNC110 - the link has no event for it
             await asyncio.sleep(0.01)
     try:
-        async with _listening(Air(port)) as air:
+        async with listening(Air(port)) as air:
             yield air, daemon
     finally:
         daemon.stop()
@@ -168,7 +181,7 @@ async def in_process(city: City, network: str = QUIET) -> AsyncIterator[tuple[Ai
 
 
 @asynccontextmanager
-async def _listening(air: Air) -> AsyncIterator[Air]:
+async def listening(air: Air) -> AsyncIterator[Air]:
     try:
         for forwarder in air.forwarders:
             await forwarder.pull()

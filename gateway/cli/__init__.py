@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from gateway.cli import ask, commands, inspect, install, run
+from gateway.cli import ask, commands, divide, front, inspect, install, run
 from gateway.cli.output import EXIT_CONFIG, EXIT_FAILED, say_error
 from gateway.errors import GatewayError, IdentityError
 from provisioning.errors import ConfigError, ProvisioningError, SecretError
@@ -15,7 +15,7 @@ from provisioning.errors import ConfigError, ProvisioningError, SecretError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (run, ask, inspect, commands, install)
+_COMMANDS = (run, front, divide, ask, inspect, commands, install)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
-    found = control.ask(config.load(options.config).state_dir, "status")
+    found = control.ask(config.load(options.config, options.worker).state_dir, "status")
     say(json.dumps(found) if options.json else "\n".join(words.describe(found, options.devices)))
     return 0 if found["ready"] else EXIT_NOT_READY
 
@@ -46,7 +46,7 @@ def _reload(options: argparse.Namespace) -> int:
     try:
         outcome = control.ask(_state_dir(options.config), "reload")
     except NotRunning:
-        config.load(options.config)  # a wrong file is the better thing to say
+        config.load(options.config, options.worker)  # a wrong file is the better thing to say
         raise
     if not outcome["ok"]:
         say_error(f"{outcome['message']}\nnothing was changed; the gateway goes on as it was")

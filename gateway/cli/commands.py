@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 
 def _commands(options: argparse.Namespace) -> int:
-    every = listing.read(config.load(options.config).state_dir / SESSIONS_FILE)
+    every = listing.read(config.load(options.config, options.worker).state_dir / SESSIONS_FILE)
     found = [each for each in every if not (options.open and each.over)]
     if options.json:
         say(json.dumps([asdict(each) | {"over": each.over} for each in found]))

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 
 
 def _stats(options: argparse.Namespace) -> int:
-    loaded = config.load(options.config)
+    loaded = config.load(options.config, options.worker)
     held = stats.read(loaded.state_dir / OUTBOX_FILE)
     counts = counters.load(loaded.state_dir)
     if options.json:
@@ -59,7 +59,7 @@ def _stats(options: argparse.Namespace) -> int:
 
 
 def _quarantine(options: argparse.Namespace) -> int:
-    loaded = config.load(options.config)
+    loaded = config.load(options.config, options.worker)
     entries = state_files.load(loaded.state_dir / state_files.QUARANTINE_FILE) or []
     if options.json:
         say(json.dumps(entries))
@@ -75,7 +75,7 @@ def _quarantine(options: argparse.Namespace) -> int:
 
 
 def _forget_nonces(options: argparse.Namespace) -> int:
-    loaded = config.load(options.config)
+    loaded = config.load(options.config, options.worker)
     path = loaded.state_dir / SESSIONS_FILE
     if not path.is_file():
         raise GatewayError(f"there are no sessions at {path}; the gateway has not run yet")

@@ -12,6 +12,7 @@ from pathlib import Path
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 CONFIG_VARIABLE = "LYKTA_GATEWAY_CONFIG"
+WORKER_VARIABLE = "LYKTA_WORKER"
 INSTALLED_CONFIG = Path("/etc/lykta/gateway.toml")
 
 
@@ -37,6 +38,13 @@ def with_config() -> argparse.ArgumentParser:
         default=default,
         required=default is None,
         help=f"gateway.toml; default: ${CONFIG_VARIABLE}, or {INSTALLED_CONFIG} where it is",
+    )
+    parser.add_argument(
+        "--worker",
+        type=int,
+        metavar="N",
+        default=int(os.environ.get(WORKER_VARIABLE) or 0),
+        help=f"which one, from 1, where [workers] says that there are several; default: ${WORKER_VARIABLE}",
     )
     return parser
 

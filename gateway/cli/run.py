@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import os
@@ -21,7 +22,6 @@ from gateway.operate import install, logs
 from provisioning.registry import Registry
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
 _SWITCH_S = 0.0005
@@ -31,17 +31,24 @@ _COLLECT_AFTER = 20_000
 
 def add(commands: Any) -> None:
     """Add this module's commands."""
-    run = commands.add_parser("run", parents=[with_config()], help="run until SIGTERM or SIGINT; SIGHUP reloads")
-    run.add_argument(
+    both = [with_config(), with_logs()]
+    run = commands.add_parser("run", parents=both, help="run until SIGTERM or SIGINT; SIGHUP reloads")
+    run.set_defaults(command=_run)
+    check = commands.add_parser("check-config", parents=[with_config()], help="read everything, start nothing")
+    check.set_defaults(command=_check)
+
+
+def with_logs() -> argparse.ArgumentParser:
+    """Return the options of every command that runs on."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
         "--log-format",
         choices=["auto", "journal", "json", "text"],
         default="auto",
         help="auto: the journal under systemd, else one JSON object a line on stderr",
     )
-    run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
-    run.set_defaults(command=_run)
-    check = commands.add_parser("check-config", parents=[with_config()], help="read everything, start nothing")
-    check.set_defaults(command=_check)
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    return parser
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -50,7 +57,7 @@ def _run(options: argparse.Namespace) -> int:
     # Each look at a socket or at SQLite lets the other thread of two run, by default for 5 ms: at 3 000 readings/s a
     # third of the frames then found the queue full.
     sys.setswitchinterval(_SWITCH_S)
-    daemon = Daemon(config.load(options.config))
+    daemon = Daemon(config.load(options.config, options.worker))
     # What was loaded stays, and need not be looked through again for garbage: a fifth of a reading went into that.
     gc.collect()
     gc.freeze()
@@ -65,7 +72,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    loaded = config.load(options.config)
+    loaded = config.load(options.config, options.worker)
     with _credentials():
         config.load_identity(loaded)
         register = loaded.config.register_

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gateway.commands.judge import Judge
 from gateway.commands.office import CommandOffice
+from gateway.commands.part import Part
 from gateway.commands.results import ResultSigner
 from gateway.errors import GatewayError
 from gateway.gate import Gate
@@ -18,6 +19,7 @@ from provisioning.errors import ProvisioningError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from gateway.gate import Beside
     from gateway.identity import Identity
@@ -49,8 +51,9 @@ class CommandGate(Gate):
         parts: tuple[NetworkServer, SessionStore, Registry, KnownDevices],
         identity: Callable[[], Identity],
         options: Callable[[], Options],
+        taken: Path | None = None,
     ) -> None:
-        """Begin. Runs in the databases' thread. Raises StoreUnavailable."""
+        """Begin. Runs in the databases' thread. *taken*: what workers tell each other. Raises StoreUnavailable."""
         server, store, registry, devices = parts
 
         def here(device: Device) -> bool:
@@ -59,8 +62,9 @@ class CommandGate(Gate):
 
         self._loop = loop
         judge = Judge(f"urn:dev:mac:{identity().eui}", registry.commander, devices.active, here)
+        part = Part(options().share, taken)
         signer = ResultSigner(identity, self._clock)
-        self._office = CommandOffice(server, store, judge, signer, self._clock, self._counters, self._tell)
+        self._office = CommandOffice(server, store, judge, signer, self._clock, self._counters, self._tell, part)
         store.commit()
 
     def heard(self, dev_eui: bytes, kind: str, fport: int, payload: bytes) -> None:
@@ -74,18 +78,21 @@ class CommandGate(Gate):
         if office is not None:
             await self._in_writer(lambda: office.fates(fates))
 
-    async def take(self, platform: str, commander: str, command_id: bytes, message: bytes) -> bool:
-        """Take a command; False when it could not be judged or kept now, and has to come again."""
+    async def take(self, platform: str, commander: str, command_id: bytes, message: bytes) -> bool | None:
+        """Take a command; False when it could not be judged or kept now, and has to come again.
+
+        None: it has to stay where it is, for another worker.
+        """
         office = self._office
         if office is None:
             return False
         try:
-            await self._in_writer(lambda: office.take(platform, (commander, command_id), message))
-        except (GatewayError, ProvisioningError) as error:
+            done = await self._in_writer(lambda: office.take(platform, (commander, command_id), message))
+        except (GatewayError, ProvisioningError, OSError) as error:
             self._postponed("postponed", "command_postponed", error, platform=platform)
             return False
         self._wake()
-        return True
+        return True if done else None
 
     async def answers(self, platform: str, after: int) -> list[Answer]:
         """Return the next answers for a platform, sooner or later."""

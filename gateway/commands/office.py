@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from gateway.commands.judge import Judge
 from gateway.commands.outcome import Outcomes
+from gateway.commands.part import Part
 from gateway.errors import CannotSign, CommandRefused, QueueFull, StoreUnavailable
 from gateway.network.downlinks import Item
 from gateway.network.kept_commands import KeptCommands, Pending
+from gateway.network.share import ALL
 from gateway.operate.logs import EventLog, Seldom
 
 if TYPE_CHECKING:
@@ -55,7 +57,9 @@ class CommandOffice:
         clock: Clock,
         counters: Counters,
         news: Callable[[], None] = lambda: None,
+        part: Part | None = None,
     ) -> None:
+        self._part = part or Part(ALL, None)
         self._server = server
         self._store = store
         self._judge = judge
@@ -71,19 +75,32 @@ class CommandOffice:
         self.outcomes = Outcomes(server, self._kept, signer, clock, counters)
         self.outcomes.resume(store.downlinks())
 
-    def take(self, platform: str, topic: tuple[str, bytes], message: bytes) -> None:
+    def take(self, platform: str, topic: tuple[str, bytes], message: bytes) -> bool:
         """Take one message; *topic* is the commander and the id under which it came. Raises StoreUnavailable.
 
-        Raises also what keeps the register from answering: then it has to come again.
+        Tell whether it may go now; if not, another worker needs it still. Raises also what keeps the register from
+        answering: then it has to come again.
         """
         digest = hashlib.sha256(message).digest()
         try:
             command, commander = self._judge.authentic(message, self._clock.wall_s())
         except CommandRefused as error:
+            if not self._part.speaks(digest):
+                return False
             self._note_refusal(error, topic[0])
             if self._rationed():
                 self._answer(platform, topic, digest, error)
-            return
+            return True
+        ours = self._part.ours(command)
+        if ours is None:
+            return False
+        self._take_ours(platform, ours, commander, digest, command.devices)
+        return self._part.all_taken(command.devices, digest)
+
+    def _take_ours(
+        self, platform: str, command: Command, commander: Commander, digest: bytes, every: Sequence[bytes]
+    ) -> None:
+        """Take a command for our devices, of all that it is for."""
         address = command.commander, command.command_id
         known = self._kept.known(*address)
         try:
@@ -95,7 +112,12 @@ class CommandOffice:
             else:
                 self._refuse(platform, address, digest, CommandRefused("id_used", "another command had this id"))
         except CommandRefused as error:
-            self._refuse(platform, address, digest, error)
+            left_out = self._part.refusal(every, command.devices, error)
+            if left_out is None:
+                self._refuse(platform, address, digest, error)
+            elif left_out:
+                self._note_refusal(error, command.commander)
+                self._reply(platform, command, digest, "allowed" if command.dry_run else "queued", left_out)
 
     def heard(self, dev_eui: bytes, kind: str, fport: int, payload: bytes) -> None:
         """A device answered. Durable with the commit of the batch that its frame is in. Raises StoreUnavailable."""

@@ -43,9 +43,13 @@ class Booking:
 
 
 class DutyBudget:
-    """Airtime of all gateways. Times are microseconds of one clock that never goes back."""
+    """Airtime of all gateways. Times are microseconds of one clock that never goes back.
 
-    def __init__(self) -> None:
+    Of several processes that send through the same gateways each has one of *parts* of every limit: their sum keeps it.
+    """
+
+    def __init__(self, parts: int = 1) -> None:
+        self._parts = parts
         self._spent: dict[tuple[str, int], dict[int, int]] = defaultdict(dict)
         self.changed = False
         """Whether something was booked or refunded; whoever saves it sets it back."""
@@ -55,7 +59,7 @@ class DutyBudget:
         band = band_of(freq_hz)
         if band is None:
             return None
-        if self.used_us(gateway, band, at_us) + airtime_us > limit_us(band) * priority // 100:
+        if self.used_us(gateway, band, at_us) + airtime_us > self.limit_us(band) * priority // 100:
             return None
         self.changed = True
         booking = Booking(gateway, band, at_us // BUCKET_US, airtime_us)
@@ -63,10 +67,14 @@ class DutyBudget:
         buckets[booking.bucket] = buckets.get(booking.bucket, 0) + airtime_us
         return booking
 
+    def limit_us(self, band: int) -> int:
+        """Return the airtime that this process may use of a gateway's hour."""
+        return limit_us(band) // self._parts
+
     def share(self, gateway: str, freq_hz: int, at_us: int) -> float:
         """Return how much of its hour a gateway has used of a frequency's sub-band, from 0 to 1."""
         band = band_of(freq_hz)
-        return 1.0 if band is None else self.used_us(gateway, band, at_us) / limit_us(band)
+        return 1.0 if band is None else self.used_us(gateway, band, at_us) / self.limit_us(band)
 
     def refund(self, booking: Booking) -> None:
         """The frame was not sent."""

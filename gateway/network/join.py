@@ -10,7 +10,7 @@ from firmware.wire import errors as wire_errors
 from firmware.wire import joining, macnetwork
 from firmware.wire.crypto import derive_session_keys
 from gateway.clock import MIN_PLAUSIBLE_S, plausible
-from gateway.errors import AddressesExhausted, FrameNotAuthentic, UnknownDevice, WrongNonce
+from gateway.errors import AddressesExhausted, FrameNotAuthentic, OtherWorker, UnknownDevice, WrongNonce
 from gateway.network import channels
 from gateway.network.aes import ecb, ecb_decrypt
 from gateway.network.channels import ChannelPlan
@@ -53,10 +53,13 @@ class JoinServer:
     def accept(self, uplink: Uplink) -> tuple[bytes, bytes, list[int]]:
         """Return DevEUI, Join-Accept and the addresses of sessions that ended.
 
-        Raises wire Malformed, UnknownDevice, RetiredDevice, FrameNotAuthentic, WrongNonce, AddressesExhausted.
+        Raises wire Malformed, OtherWorker, UnknownDevice, RetiredDevice, FrameNotAuthentic, WrongNonce,
+        AddressesExhausted.
         """
         request = joining.decode_join_request(uplink.phy)
         dev_eui = request.dev_eui
+        if not self._options.share.has(dev_eui):
+            raise OtherWorker(f"device {dev_eui.hex()} belongs to another worker; its nonces are there")
         self._devices.forget(dev_eui)
         device = self._devices.active(dev_eui)
         if device.join_eui != request.join_eui:
@@ -131,7 +134,8 @@ class JoinServer:
 
     def _free_address(self, dev_eui: bytes) -> int:
         for _ in range(_ADDRESS_TRIES):
-            dev_addr = self._net_id << _NWK_ADDR_BITS | self._random.getrandbits(_NWK_ADDR_BITS)
-            if self._store.address_is_free(dev_addr):
+            drawn = self._net_id << _NWK_ADDR_BITS | self._random.getrandbits(_NWK_ADDR_BITS)
+            dev_addr = self._options.share.address(drawn)
+            if self._options.share.free(dev_addr) and self._store.address_is_free(dev_addr):
                 return dev_addr
         raise AddressesExhausted(f"no free address for {dev_eui.hex()} in {_ADDRESS_TRIES} tries", dev_eui=dev_eui)

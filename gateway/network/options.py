@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from firmware.wire import region
+from gateway.network.share import ALL, Share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,3 +70,5 @@ class Options:
     channels: tuple[Channel, ...] = GATEWAY_CHANNELS
     """Beside the default ones; one on a default one's frequency says where RX1 of that one is."""
     profiles: tuple[ProfileRule, ...] = field(default=())
+    share: Share = ALL
+    """Which devices are this process's."""

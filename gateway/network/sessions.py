@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gateway.network.keyring import Keyring
     from gateway.network.radio_state import RadioState
 
-_SCHEMA = (
+SCHEMA = (
     """
 CREATE TABLE IF NOT EXISTS nonces (
     dev_eui BLOB PRIMARY KEY,
@@ -93,13 +93,13 @@ class SessionStore:
             EventLog("network").error(
                 "sessions_damaged", file=path, kept_as=aside, why=error, effect="devices have to join again"
             )
-            self._db = open_database(path, _SCHEMA)
+            self._db = open_database(path, SCHEMA)
 
     def _open(self, path: Path) -> sqlite3.Connection:
         late = late_check.is_late(path)
         if late:
             check_mark(path)
-        opened = open_database(path, _SCHEMA, check=not late)
+        opened = open_database(path, SCHEMA, check=not late)
         if late:
             self._late = LateCheck(path)
         return opened

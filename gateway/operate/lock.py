@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_FILE_NAME = "gateway.lock"
+FILE_NAME = "gateway.lock"
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def only_one(state_dir: Path) -> Iterator[None]:
 
     Raises AlreadyRunning.
     """
-    descriptor = os.open(state_dir / _FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(state_dir / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

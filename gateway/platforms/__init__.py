@@ -49,8 +49,8 @@ class Answer(Protocol):
 class Commands(Protocol):
     """Where a platform hands in commands, and fetches what is answered."""
 
-    async def take(self, platform: str, commander: str, command_id: bytes, message: bytes) -> bool:
-        """Take a command; False when it has to come again."""
+    async def take(self, platform: str, commander: str, command_id: bytes, message: bytes) -> bool | None:
+        """Take a command; False when it has to come again, None when it has to stay where it is."""
 
     async def answers(self, platform: str, after: int) -> Sequence[Answer]:
         """Return the next answers behind a row, at least one, sooner or later."""
@@ -80,6 +80,18 @@ class Context:
     commands: Commands | None = None
     seal: Callable[[Mapping[int, object], bytes], bytes] | None = None
     """Sign a message that is no part of the stream: headers beside issuer and time, payload. Raises CannotSign."""
+    worker: int = 0
+    """Which of several workers of this gateway, from 1; 0: there is one process."""
+
+    @property
+    def client_id(self) -> str:
+        """What a broker knows this process by: of two under one name it closes the older connection."""
+        return f"lykta-{self.eui}{f'.{self.worker}' if self.worker else ''}"
+
+    @property
+    def part(self) -> str:
+        """What to add to the topic of something that each worker says of itself."""
+        return f"/{self.worker}" if self.worker else ""
 
 
 class Platform(Protocol):

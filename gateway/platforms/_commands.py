@@ -92,11 +92,14 @@ class CommandDesk:
                 topic, message = self._waiting[0]
                 named = _NAMES.fullmatch(topic.removeprefix(f"{self._topic}/commands/"))
                 commander, command_id = (named[1], bytes.fromhex(named[2])) if named else ("", b"")
-                while not await self._context.commands.take(  # noqa: ASYNC110 - nobody can tell when it works again
-                    self._platform, commander, command_id, message
-                ):
+                take = self._context.commands.take
+                while (  # noqa: ASYNC110 - nobody can tell when it works again
+                    taken := await take(self._platform, commander, command_id, message)
+                ) is False:
                     await asyncio.sleep(_AGAIN_S)
                 self._waiting.popleft()
+                if taken is None:  # another worker needs it still
+                    continue
                 await connection.room()
                 self._cleared.add(connection.publish(topic, b"", retain=True))
 

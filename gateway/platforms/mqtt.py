@@ -225,9 +225,9 @@ class MqttPlatform:
         self._say(connection, "online")
 
     def _say(self, connection: Connection, state: str) -> None:
-        said = status(self._context.eui, state)
+        said, topic = status(self._context.eui, state), f"{self._topic}/status{self._context.part}"
         with suppress(PlatformError):
-            self._side[connection.publish(f"{self._topic}/status", said, retain=True, content_type=JSON)] = "status"
+            self._side[connection.publish(topic, said, retain=True, content_type=JSON)] = "status"
 
     async def _publish(self, connection: Connection, feed: Feed) -> None:
         while True:
@@ -327,12 +327,12 @@ class MqttPlatform:
         return Target(
             settings.host,
             settings.port,
-            f"lykta-{self._context.eui}",
+            self._context.client_id,
             settings.keepalive_s,
             settings.username,
             password,
             None if settings.tls is None else self._tls(settings.tls),
-            (f"{self._topic}/status", status(self._context.eui, "lost")),
+            (f"{self._topic}/status{self._context.part}", status(self._context.eui, "lost")),
         )
 
     def _tls(self, settings: TlsSettings) -> ssl.SSLContext:

@@ -121,7 +121,7 @@ class MqttReleased:
         tls = None if settings.tls is None else tls_context(settings.name, settings.tls, context.base)
         if tls is not None:
             tls.sslsocket_class = TlsSocket
-        client_id = f"lykta-{context.eui}-{settings.name}"
+        client_id = f"{context.client_id}-{settings.name}"
         return Target(settings.host, settings.port, client_id, settings.keepalive_s, settings.username, password, tls)
 
 

@@ -164,7 +164,7 @@ class LoraLink:
 
     def _open(self) -> socket.socket:
         try:
-            opened = _open_socket(self._settings)
+            opened = open_socket(self._settings)
         except OSError as error:
             raise LinkError(f"{self._settings.bind} cannot be opened: {error}") from error
         self._dropped = 0
@@ -375,7 +375,7 @@ class LoraLink:
             self._log.info(event, link=self.name, bind=self._settings.bind, **fields)
 
 
-def _open_socket(settings: Settings) -> socket.socket:
+def open_socket(settings: Settings) -> socket.socket:
     address, port = parse_bind(settings.bind)
     opened = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
     try:

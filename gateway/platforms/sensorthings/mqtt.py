@@ -47,7 +47,7 @@ def publisher(
 ) -> Publisher:
     """Return the connection to the service's broker."""
     tls = None if settings.tls is None else tls_context(name, settings.tls, context.base)
-    client_id = f"lykta-{context.eui}-{name}"
+    client_id = f"{context.client_id}-{name}"
     return Publisher(Target(settings.host, settings.port, client_id, _KEEPALIVE_S, username, password, tls))
 
 

@@ -1,0 +1,272 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""One port of the front: the forwarders' socket, a trunk to each worker, a way down to each forwarder.
+
+A PUSH_DATA is acknowledged when every worker that got some of it has acknowledged its part. What a worker that is down
+would get is acknowledged to nobody, and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import LinkError
+from gateway.front.entry import Entry
+from gateway.front.trunk import Ticket, Trunk
+from gateway.front.way_down import WayDown
+from gateway.links.lora import bulk, semtech
+from gateway.links.lora.errors import MalformedDatagram
+from gateway.links.lora.server import open_socket
+from gateway.operate.logs import EventLog
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from gateway.clock import Clock
+    from gateway.front.scan import Router
+    from gateway.links.lora import Settings
+    from gateway.links.lora.bulk import Datagram, Datagrams
+    from gateway.links.lora.forwarders import Forwarder
+    from gateway.operate.counters import Counters
+
+_PER_TURN = 64
+_GATHER_S = 0.001
+"""After a look at a socket the next datagrams gather: a look costs as much as what is done for two."""
+KEEP_ALIVE_S = 2.0
+_LOOK_S = 0.25
+_START = bytes((semtech.VERSION,))
+_PUSH_ACK, _PULL_ACK = bytes((semtech.Identifier.PUSH_ACK,)), bytes((semtech.Identifier.PULL_ACK,))
+_U32_MASK = 0xFFFFFFFF
+
+
+class Line:
+    """One ``[[links]]`` table of type lora. *workers*: where each worker listens for it."""
+
+    def __init__(
+        self, settings: Settings, workers: Sequence[tuple[str, int]], router: Router, clock: Clock, counters: Counters
+    ) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._workers = workers
+        self._router = router
+        self._clock = clock
+        self._counters = counters
+        self._log = EventLog("front")
+        self._entry = Entry(settings, self._count)
+        self._socket: socket.socket | None = None
+        self._trunks: list[Trunk] = []
+        self._ways: dict[bytes, WayDown] = {}
+        self._again: dict[int, asyncio.TimerHandle] = {}
+        self._lost: asyncio.Future[None] | None = None
+        self._dropped = self._pushed = 0
+
+    def status(self) -> dict[str, Any]:
+        """Return how the port, its forwarders and its workers are."""
+        now_s, away_s = self._clock.monotonic_s(), self._settings.away_s
+        return {
+            "name": self.name,
+            "open": self._socket is not None,
+            "at": f"UDP {self._settings.bind}",
+            "gateways": [each.status(now_s, away_s) for each in self._entry.forwarders.values()],
+            "workers": [{"worker": each.number, "away": each.away} for each in self._trunks],
+        }
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises LinkError when the port cannot be had or is lost."""
+        loop = asyncio.get_running_loop()
+        self._lost = loop.create_future()
+        try:
+            self._open()
+            self._watch()
+            looking = loop.create_task(self._look())
+            try:
+                await asyncio.wait({looking, self._lost}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                looking.cancel()
+            if looking.done() and not looking.cancelled():
+                looking.result()
+            if self._lost.done():
+                self._lost.result()
+        finally:
+            self._close()
+
+    def _open(self) -> None:
+        try:
+            self._socket = open_socket(self._settings)
+        except OSError as error:
+            raise LinkError(f"{self._settings.bind} cannot be opened: {error}") from error
+        self._dropped = 0
+        buffer_bytes = self._settings.receive_buffer_bytes
+        for number, address in enumerate(self._workers, 1):
+            self._trunks.append(Trunk(number, address, buffer_bytes, self._counted(f"worker_{number}")))
+        for eui, forwarder in self._entry.forwarders.items():
+            self._ways[eui] = WayDown(forwarder, self._trunks, self._send, self._count, self._settings.away_s)
+        self._log.info("front_open", link=self.name, bind=self._settings.bind, workers=len(self._trunks))
+
+    def _close(self) -> None:
+        loop = asyncio.get_running_loop()
+        for handle in self._again.values():
+            handle.cancel()
+        self._again.clear()
+        opened = [] if self._socket is None else [self._socket]
+        for each in (*opened, *(trunk.socket for trunk in self._trunks), *(way.socket for way in self._ways.values())):
+            loop.remove_reader(each.fileno())
+            each.close()
+        self._socket, self._trunks, self._ways = None, [], {}
+        for forwarder in self._entry.forwarders.values():
+            forwarder.give_up()
+
+    def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._socket is None:
+            return
+        datagrams = bulk.datagrams(self._socket, _PER_TURN, semtech.MAX_DATAGRAM_BYTES)
+        loop.add_reader(self._socket.fileno(), self._heard, datagrams)
+        for trunk in self._trunks:
+            loop.add_reader(trunk.socket.fileno(), self._acknowledged, trunk)
+        for way in self._ways.values():
+            loop.add_reader(way.socket.fileno(), self._sent_down, way)
+
+    def _rest(self, descriptor: int, callback: Any, argument: Any) -> None:
+        """Look at a socket again when some more had the time to come."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(descriptor)
+        self._again[descriptor] = loop.call_later(_GATHER_S, loop.add_reader, descriptor, callback, argument)
+
+    def _heard(self, datagrams: Datagrams) -> None:
+        opened = self._socket
+        if opened is None:
+            return
+        try:
+            came = datagrams.receive()
+        except OSError as error:
+            if self._lost is not None and not self._lost.done():
+                self._lost.set_exception(LinkError(f"{self._settings.bind} failed: {error}"))
+            return
+        if len(came) < _PER_TURN:
+            self._rest(opened.fileno(), self._heard, datagrams)
+        if datagrams.dropped != self._dropped:
+            self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
+            self._dropped = datagrams.dropped
+        now_s = self._clock.monotonic_s()
+        usual = self._entry.usual(came, now_s)
+        if usual is None:
+            self._take_any(came, now_s)
+        else:
+            self._take_usual(usual)
+        self._count("push_data", self._pushed)
+        self._pushed = 0
+
+    def _take_usual(self, usual: list[tuple[Datagram, Forwarder]]) -> None:
+        quick, trunks = self._router.quick, self._trunks
+        for (data, _, sender, _), forwarder in usual:
+            worker = quick(data)
+            if worker is None:
+                self._push(data, sender, forwarder)
+                continue
+            self._pushed += 1
+            forwarder.uplinks += 1
+            trunks[worker].push(data, Ticket(sender, _START + data[1:3] + _PUSH_ACK, 1))
+
+    def _take_any(self, came: list[Datagram], now_s: float) -> None:
+        for datagram in came:
+            admitted = self._entry.admit(datagram, now_s)
+            if admitted is None:
+                continue
+            header, forwarder = admitted
+            if header.identifier is semtech.Identifier.PUSH_DATA:
+                self._push(datagram.data, datagram.sender, forwarder)
+            elif header.identifier is semtech.Identifier.PULL_DATA:
+                self._pull(datagram, forwarder, now_s)
+            elif self._ways[forwarder.eui].tx_ack(datagram.data):
+                self._count("tx_ack", 1)
+            else:
+                self._entry.refuse("tx_ack_unmatched", datagram.sender, eui=forwarder.name)
+
+    def _push(self, data: bytes, sender: Any, forwarder: Forwarder) -> None:
+        """Divide a PUSH_DATA of any form. What is damaged is acknowledged as one process does: it will not improve."""
+        self._pushed += 1
+        ack = _START + data[1:3] + _PUSH_ACK
+        try:
+            shares = self._router.split(data[12:])
+        except MalformedDatagram as refusal:
+            self._entry.refuse(refusal.reason, sender, why=str(refusal))
+            shares = {}
+        if not shares:
+            self._send(ack, sender)
+            return
+        forwarder.uplinks += 1
+        ticket = Ticket(sender, ack, len(shares))
+        for worker, body in shares.items():
+            self._trunks[worker].push(data[:12] + body, ticket)
+
+    def _pull(self, datagram: Datagram, forwarder: Forwarder, now_s: float) -> None:
+        self._count("pull_data", 1)
+        self._ways[forwarder.eui].pull(now_s)
+        if forwarder.pulled(datagram.sender, now_s):
+            self._count("pull_address_changed", 1)
+        self._send(_START + datagram.data[1:3] + _PULL_ACK, datagram.sender)
+
+    def _sent_down(self, way: WayDown) -> None:
+        way.read(self._clock.monotonic_s())
+
+    def _acknowledged(self, trunk: Trunk) -> None:
+        done = trunk.read()
+        self._rest(trunk.socket.fileno(), self._acknowledged, trunk)
+        for ticket in done:
+            self._send(ticket.ack, ticket.to)
+        self._count("push_ack", len(done))
+
+    def _send(self, data: bytes, to: Any) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendto(data, to)
+        except OSError:
+            self._count("not_sent", 1)
+
+    async def _look(self) -> None:
+        """Let time do its work: keep-alives, what was not acknowledged, workers that are silent."""
+        kept_s = float("-inf")
+        while True:
+            now_s = self._clock.monotonic_s()
+            if now_s - kept_s >= KEEP_ALIVE_S:
+                kept_s = now_s
+                for eui, way in self._ways.items():
+                    if now_s - self._entry.forwarders[eui].pulled_at_s <= self._settings.away_s:
+                        way.pull(now_s)
+            for trunk in self._trunks:
+                trunk.expire(now_s)
+                self._tell(trunk, trunk.silent(now_s))
+            await asyncio.sleep(_LOOK_S)
+
+    def _tell(self, trunk: Trunk, away: bool) -> None:
+        if away == trunk.away:
+            return
+        trunk.away = away
+        if away:
+            self._count(f"worker_{trunk.number}_away", 1)
+            effect = "frames of its devices are not acknowledged"
+            self._log.error("worker_away", link=self.name, worker=trunk.number, effect=effect)
+        else:
+            self._log.info("worker_back", link=self.name, worker=trunk.number)
+
+    def _counted(self, prefix: str) -> Any:
+        return lambda what, amount: self._count(f"{prefix}_{what}", amount)
+
+    def _count(self, what: str, amount: int = 1) -> None:
+        self._counters.add("front", f"{self.name}_{what}", amount)
+
+
+async def serve(line: Line, log: EventLog) -> None:
+    """Serve a port until cancelled, and again when it was lost."""
+    while True:
+        with suppress(asyncio.TimeoutError):
+            try:
+                await line.run()
+            except LinkError as error:
+                log.warning("front_absent", link=line.name, why=error)
+        await asyncio.sleep(1.0)

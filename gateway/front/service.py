@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""The process of the front: all its ports, its lock, its counters, its metrics, and systemd's watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Any
+
+from gateway import division, watchdog, workers
+from gateway.clock import SystemClock
+from gateway.errors import NotDivided
+from gateway.front import metrics
+from gateway.front.line import Line, serve
+from gateway.front.scan import Router
+from gateway.operate import notify
+from gateway.operate.control import Control
+from gateway.operate.counters import Counters
+from gateway.operate.lock import only_one
+from gateway.operate.logs import EventLog
+from gateway.operate.stages import Stages
+from gateway.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.config import Loaded
+
+_SAVE_S = 1.0
+
+
+class Front:
+    """One front. ``run`` returns after ``stop``. Raises NotDivided where there is nothing to stand before."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        section = loaded.config.workers
+        if section.count == 1:
+            raise NotDivided("[workers] count is 1: one process needs no front; run it alone: lykta-gateway run")
+        division.place(loaded.state_root, section.count, 1)
+        self._loaded = loaded
+        self._clock = SystemClock()
+        self._counters = Counters()
+        self._stages = Stages(self._clock)
+        self._log = EventLog("front")
+        self._stop = asyncio.Event()
+        router = Router(section.count, division.routes(loaded.state_root))
+        links = loaded.links
+        self._lines = [
+            Line(link, self._workers(number, len(links)), router, self._clock, self._counters)  # type: ignore[arg-type]
+            for number, link in enumerate(links)
+        ]
+
+    def _workers(self, link: int, links: int) -> list[tuple[str, int]]:
+        section = self._loaded.config.workers
+        return [workers.address(section, worker, link, links) for worker in range(1, section.count + 1)]
+
+    @property
+    def folder(self) -> Path:
+        """Where its lock, its counters and its control socket are."""
+        return self._loaded.state_root / division.FRONT
+
+    def stop(self) -> None:
+        """Ask for an orderly end."""
+        self._stop.set()
+
+    def status(self) -> dict[str, Any]:
+        """Return everything that can be said about it."""
+        links = [line.status() for line in self._lines]
+        away = [each["worker"] for line in links for each in line["workers"] if each["away"]]
+        counters = self._counters.snapshot().get("front", {})
+        ready = all(line["open"] for line in links) and not away
+        return {"front": True, "links": links, "counters": counters, "ready": ready}
+
+    async def run(self) -> None:
+        """Run until ``stop``, SIGTERM or SIGINT. Raises AlreadyRunning, OSError."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        loop = asyncio.get_running_loop()
+        with only_one(self.folder), metrics.served(self._loaded.config.operate.listen, self.status):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.stop)
+            control = Control(self.folder, {"status": self._answer})
+            await control.open()
+            try:
+                await self._serve()
+            finally:
+                await control.close()
+            self._counters.save(self.folder)
+        self._log.info("stopped")
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            tasks = Supervisor(group)
+            names = [f"line {line.name}" for line in self._lines]
+            for name, line in zip(names, self._lines, strict=True):
+                tasks.start(name, lambda line=line: serve(line, self._log))  # type: ignore[misc]
+            tasks.start("housekeeping", self._housekeep)
+            tasks.start("watchdog", lambda: watchdog.watch(self._stages, lambda: None))
+            notify.ready(f"{len(self._lines)} links, {self._loaded.config.workers.count} workers")
+            self._log.info("ready", workers=self._loaded.config.workers.count, links=len(self._lines))
+            await self._stop.wait()
+            notify.stopping("closing the ports")
+            await tasks.stop(*names, "housekeeping", "watchdog")
+
+    async def _housekeep(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_S)
+            self._counters.save(self.folder)
+
+    async def _answer(self) -> dict[str, Any]:
+        return self.status()

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""Two workers behind a front, from outside: real processes, packet forwarders on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.network.share import of_address
+from tests.gateway_rig import START_S, City, Daemon, Device, until
+from tests.lora_rig import Air, free_udp_port, listening
+from tests.workers_rig import (
+    COUNT,
+    Divided,
+    device_of,
+    divided,
+    held,
+    joined,
+    receipted,
+    stored,
+    workers_config,
+)
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.apart]
+
+
+async def one_process(city: City, port: int, devices: list[Device]) -> Path:
+    """A gateway as it was before: devices join it, and bring their first readings. It has been stopped again."""
+    config = workers_config(city, port, count=1)
+    daemon = Daemon(config)
+    try:
+        await asyncio.to_thread(daemon.wait_for, "lora_open", 1, START_S)
+        async with listening(Air(port)) as air:
+            for device in devices:
+                await joined(air, device)
+                assert await receipted(air, device, 1, 2) == {1, 2}
+        assert await asyncio.to_thread(daemon.stop) == 0, daemon.events
+    finally:
+        daemon.kill()
+    return config
+
+
+async def goes_on(air: Air, running: Divided, worker: int, device: Device, seq: int) -> None:
+    """A reading that two forwarders hear is taken by its worker, and receipted; nobody else takes it."""
+    before = running.stats(worker).durable
+    assert max(await receipted(air, device, seq)) == seq
+    await stored(running, worker, device, seq)
+    assert running.stats(worker).durable == before + 1, f"a copy was counted as a reading: {running.said()}"
+    assert held(running, COUNT + 1 - worker, device) == 0
+
+
+def test_a_gateway_is_divided_and_killed_and_loses_nothing_that_was_receipted(tmp_path: Path) -> None:
+    asyncio.run(_divided_and_killed(City(tmp_path)))
+
+
+async def _divided_and_killed(city: City) -> None:
+    port = free_udp_port()
+    olds = {worker: [device_of(city, worker) for _ in range(2)] for worker in range(1, COUNT + 1)}
+    news = {worker: device_of(city, worker) for worker in olds}
+    await one_process(city, port, [device for devices in olds.values() for device in devices])
+    config = workers_config(city, port)
+    said = await asyncio.to_thread(divided, config)
+    assert said.count(": 2 sessions") == COUNT, said
+    running = Divided(config, port)
+    try:
+        await asyncio.to_thread(running.start)
+        async with listening(Air(port)) as air:
+            for worker, devices in olds.items():
+                for device in devices:
+                    await goes_on(air, running, worker, device, 3)
+                await joined(air, news[worker])
+                assert of_address(news[worker].live.dev_addr, COUNT) == worker - 1
+                await goes_on(air, running, worker, news[worker], 1)
+            await _killed_worker(air, running, olds)
+            await asyncio.to_thread(running.kill_front)
+            await asyncio.to_thread(lambda: running.start_front().wait_for("front_open", timeout_s=START_S))
+            for forwarder in air.forwarders:  # as it does every ten seconds or so
+                forwarder.send_pull()
+            for worker, devices in olds.items():
+                await goes_on(air, running, worker, devices[0], 5)
+                assert all(device.held >= {1, 2, 3} for device in devices)
+        assert await asyncio.to_thread(running.stop) == [0, 0, 0], running.said()
+    except BaseException as error:
+        error.add_note(running.said())
+        raise
+    finally:
+        running.kill()
+
+
+async def _killed_worker(air: Air, running: Divided, devices: dict[int, list[Device]]) -> None:
+    """While worker 2 is away its frames are acknowledged to nobody, and those of worker 1 go on."""
+    gone, here = devices[2][0], devices[1][0]
+    running.workers[2].kill()
+    lost = air.forwarders[0].push(air.body(gone.readings(4)))
+    await goes_on(air, running, 1, here, 4)
+    kept = air.forwarders[0].push(air.body(here.readings(4)))
+    await air.acknowledged(0, kept)
+    assert lost not in await air.acknowledged(0), "a frame was acknowledged that no worker has"
+    await asyncio.to_thread(until, lambda: running.count("worker_2_unanswered") >= 1, "the front to count it")
+    running.start_worker(2)
+    await asyncio.to_thread(running.workers[2].wait_for, "lora_open", 1, START_S)
+    assert held(running, 2, gone) == 3
+    assert await receipted(air, gone, 4) == {1, 2, 3, 4}
+    await stored(running, 2, gone, 4)
