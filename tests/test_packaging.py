@@ -13,16 +13,20 @@ from gateway.cli import main
 from gateway.errors import InstallError
 from gateway.operate import install
 from tests.gateway_rig import City
+from tests.workers_rig import workers_config
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = (install.UNITS / "lykta-gateway.service").read_text(encoding="utf-8")
+WORKER = (install.UNITS / "lykta-gateway-worker@.service").read_text(encoding="utf-8").replace("%i", "1")
+FRONT = (install.UNITS / "lykta-gateway-front.service").read_text(encoding="utf-8")
 DEVICES = (install.UNITS / "devices.conf").read_text(encoding="utf-8")
 
 
 def analyze(folder: Path, unit: str, *options: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
         pytest.fail("systemd-analyze is not installed: `make test` needs a Linux with systemd's tools")
-    path = folder / "lykta-gateway.service"
+    names = {WORKER: "lykta-gateway-worker@1.service", FRONT: "lykta-gateway-front.service"}
+    path = folder / names.get(unit, "lykta-gateway.service")
     path.write_text(unit.replace("/usr/bin/lykta-gateway", "/bin/true"), encoding="utf-8")
     command = ["systemd-analyze", *options, str(path)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -34,7 +38,11 @@ def with_devices() -> str:
     return UNIT.replace("[Install]", f"{service}\n[Install]")
 
 
-@pytest.mark.parametrize(("unit", "tenths"), [(UNIT, 15), (with_devices(), 20)], ids=["lora", "devices"])
+@pytest.mark.parametrize(
+    ("unit", "tenths"),
+    [(UNIT, 15), (WORKER, 15), (FRONT, 15), (with_devices(), 20)],
+    ids=["lora", "worker", "front", "devices"],
+)
 def test_its_exposure_stays_low(tmp_path: Path, unit: str, tenths: int) -> None:
     done = analyze(tmp_path, unit, "security", "--offline=true", f"--threshold={tenths}", "--no-pager")
     assert done.returncode == 0, done.stdout[-400:] + done.stderr
@@ -48,7 +56,7 @@ def test_its_exposure_stays_low(tmp_path: Path, unit: str, tenths: int) -> None:
     assert done.returncode != 0, "the measure does not see what matters"
 
 
-@pytest.mark.parametrize("unit", [UNIT, with_devices()], ids=["lora", "devices"])
+@pytest.mark.parametrize("unit", [UNIT, WORKER, FRONT, with_devices()], ids=["lora", "worker", "front", "devices"])
 def test_systemd_understands_every_line(tmp_path: Path, unit: str) -> None:
     done = analyze(tmp_path, unit, "verify", "--recursive-errors=yes", "--man=no")
     ours = [line for line in done.stderr.splitlines() if "lykta" in line]
@@ -84,6 +92,35 @@ def test_an_enrolled_gateway_becomes_a_service(tmp_path: Path, capsys: pytest.Ca
     assert {path.name for path in (root / "etc/lykta").iterdir()} == {
         "gateway.toml", "gateway.cert.pem", "ca.pem", "credentials",
     }  # fmt: skip
+    city.registry.close()
+
+
+def test_workers_and_their_front_are_as_shut_in_as_one_process() -> None:
+    def lines(unit: str) -> set[str]:
+        settings = unit.partition("[Service]\n")[2].partition("[Install]")[0].splitlines()
+        own = ("Exec", "#", "Watchdog", "TimeoutStart", "RestartSec")
+        return {line for line in settings if line and not line.startswith(own)}
+
+    assert lines(WORKER) == lines(UNIT)
+    assert lines(FRONT) == {line for line in lines(UNIT) if not line.startswith("LoadCredential=")}, (
+        "it needs no secret"
+    )
+
+
+def test_a_gateway_of_workers_becomes_units(tmp_path: Path) -> None:
+    city = City(tmp_path / "city")
+    config = workers_config(city, 1700, count=3)
+    made = install.plan(config)
+    root = tmp_path / "root"
+    install.put(made, root, lambda _: None)
+    assert made.units == [
+        "lykta-gateway-worker@1.service", "lykta-gateway-worker@2.service", "lykta-gateway-worker@3.service",
+        "lykta-gateway-front.service", "lykta-gateway-workers.target",
+    ]  # fmt: skip
+    units = root / "etc/systemd/system"
+    for each in made.units:
+        assert (units / re.sub("@.", "@", each)).is_file()
+    assert f"ReadWritePaths={city.folder}\n" in (units / "lykta-gateway-worker@.service.d/register.conf").read_text()
     city.registry.close()
 
 

@@ -46,7 +46,8 @@ for entry in lykta=provisioning.cli lykta-gateway=gateway.cli; do
   ln -s "../lib/lykta/bin/$name" "$root/usr/bin/$name"
 done
 
-install -m 644 gateway/operate/units/lykta-gateway.service "$root/usr/lib/systemd/system/"
+install -m 644 gateway/operate/units/lykta-gateway*.service gateway/operate/units/lykta-gateway-workers.target \
+  "$root/usr/lib/systemd/system/"
 install -m 644 gateway/operate/units/sysusers.conf "$root/usr/lib/sysusers.d/lykta.conf"
 install -m 644 packaging/deb/lykta-gateway.default "$root/etc/default/lykta-gateway"
 install -m 644 packaging/deb/lykta-gateway.8 "$root/usr/share/man/man8/"

@@ -11,7 +11,9 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway import config
 from gateway.cli.output import say, say_error
+from gateway.dividing import divide
 from gateway.errors import InstallError
 from gateway.operate import install
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     import argparse
 
 _SERVICE = "lykta-gateway.service"
+_OTHERS = {False: (install.TARGET, install.FRONT), True: (_SERVICE,)}
+"""By whether there are several workers: what does not run then."""
 
 
 def add(commands: Any) -> None:
@@ -63,10 +67,24 @@ def _install(options: argparse.Namespace) -> int:
     if elsewhere or options.no_start:
         return 0
     _run("systemctl", "daemon-reload")
-    _run("systemctl", "enable", _SERVICE)
-    _run("systemctl", "restart", _SERVICE)  # Type=notify: it returns when the gateway is ready, or fails
-    say("the service runs; next: lykta-gateway status")
+    _start(made)
+    say(f"the service runs; next: lykta-gateway status{' --worker 1' if made.workers > 1 else ''}")
     return 0
+
+
+def _start(made: install.Plan) -> None:
+    """Start what the configuration asks for; where that is not what ran, divide the state between."""
+    loaded = config.load(Path("/etc/lykta/gateway.toml"))
+    others = _OTHERS[made.workers > 1]
+    if divide.needed(loaded.state_root, made.workers):
+        _run("systemctl", "stop", _SERVICE, install.TARGET)
+        done = divide.divide(loaded.state_root, loaded.config)
+        say(f"divided the state among {made.workers}: {done.folder}; what was there before stays")
+    wanted = Path("/etc/systemd/system") / f"{install.TARGET}.wants"
+    gone = [each.name for each in wanted.glob("lykta-gateway-worker@*.service") if each.name not in made.units]
+    _run("systemctl", "disable", "--now", *others, *gone)
+    _run("systemctl", "enable", *made.units)
+    _run("systemctl", "restart", *made.units)  # Type=notify: it returns when they are ready, or fails
 
 
 def _run(*command: str) -> None:

@@ -32,6 +32,8 @@ CREDENTIALS = Path("/etc/lykta/credentials")
 _ETC = Path("etc/lykta")
 _STATE = "/var/lib/lykta"
 _UNIT = "lykta-gateway.service"
+_WORKER, FRONT, TARGET = "lykta-gateway-worker@.service", "lykta-gateway-front.service", "lykta-gateway-workers.target"
+_ALL = (_UNIT, _WORKER, FRONT, TARGET)
 _PORT_LINKS = ("serial", "ble")
 _REFERENCE = re.compile(r'"(file|env):([^"]+)"')
 _SQLITE = re.compile(r'"sqlite:///([^"]+)"')
@@ -51,6 +53,14 @@ class Plan:
     register: Path | None = None
     """The register's SQLite file, which the service has to share."""
     devices: bool = False
+    workers: int = 1
+
+    @property
+    def units(self) -> list[str]:
+        """The units that run this gateway, in the order in which they start."""
+        if self.workers == 1:
+            return [_UNIT]
+        return [*(_WORKER.replace("@", f"@{each}") for each in range(1, self.workers + 1)), FRONT, TARGET]
 
 
 def plan(source: Path) -> Plan:
@@ -58,6 +68,7 @@ def plan(source: Path) -> Plan:
     loaded = config.load(source)
     config.load_identity(loaded)
     made = Plan(loaded.path.read_text(encoding="utf-8"))
+    made.workers = loaded.config.workers.count
     made.devices = any(link.type in _PORT_LINKS for link in loaded.links)
 
     def credential(match: re.Match[str]) -> str:
@@ -132,25 +143,28 @@ def put(made: Plan, root: Path, chown: Callable[[Path], None]) -> list[Path]:
 
 
 def _units(made: Plan, root: Path) -> list[Path]:
-    packaged = root / "usr/lib/systemd/system" / _UNIT
     written = []
-    if not packaged.is_file():
-        text = (UNITS / _UNIT).read_text(encoding="utf-8")
-        program = shutil.which("lykta-gateway")
+    program = shutil.which("lykta-gateway")
+    for unit in _ALL:
+        if (root / "usr/lib/systemd/system" / unit).is_file():
+            continue
+        text = (UNITS / unit).read_text(encoding="utf-8")
         if program is not None:
             text = text.replace("/usr/bin/lykta-gateway", program)
-        written.append(_write(root / "etc/systemd/system" / _UNIT, text.encode(), 0o644))
+        written.append(_write(root / "etc/systemd/system" / unit, text.encode(), 0o644))
+    if written:
         sysusers = (UNITS / "sysusers.conf").read_bytes()
         written.append(_write(root / "etc/sysusers.d/lykta.conf", sysusers, 0o644))
-    drop_ins = root / "etc/systemd/system" / f"{_UNIT}.d"
-    devices = drop_ins / "devices.conf"
+    devices = root / "etc/systemd/system" / f"{_UNIT}.d" / "devices.conf"
     if made.devices:
         written.append(_write(devices, (UNITS / "devices.conf").read_bytes(), 0o644))
     else:
         devices.unlink(missing_ok=True)
     if made.register is not None:
         lines = f"[Service]\nReadWritePaths={made.register.parent}\n"
-        written.append(_write(drop_ins / "register.conf", lines.encode(), 0o644))
+        for unit in (_UNIT, _WORKER):
+            path = root / "etc/systemd/system" / f"{unit}.d" / "register.conf"
+            written.append(_write(path, lines.encode(), 0o644))
     return written
 
 
