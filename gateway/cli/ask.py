@@ -8,7 +8,7 @@ import json
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from gateway import config
+from gateway import config, division
 from gateway.cli.output import EXIT_FAILED, say, say_error, with_config, with_json
 from gateway.errors import NotRunning
 from gateway.operate import control, words
@@ -17,6 +17,8 @@ from provisioning.errors import ConfigError
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
+
+    from gateway.config import Loaded
 
 EXIT_NOT_READY = 4
 
@@ -37,14 +39,41 @@ def add(commands: Any) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
-    found = control.ask(config.load(options.config, options.worker).state_dir, "status")
+    loaded = config.load(options.config, options.worker)
+    if loaded.config.workers.count > 1 and not options.worker:
+        return _status_of_all(options, loaded)
+    found = control.ask(loaded.state_dir, "status")
     say(json.dumps(found) if options.json else "\n".join(words.describe(found, options.devices)))
     return 0 if found["ready"] else EXIT_NOT_READY
 
 
+def _status_of_all(options: argparse.Namespace, loaded: Loaded) -> int:
+    """Ask the front and every worker."""
+    root, count = loaded.state_root, loaded.config.workers.count
+    folders = {"front": root / division.FRONT}
+    folders |= {f"worker {number}": division.place(root, count, number) for number in range(1, count + 1)}
+    found: dict[str, dict[str, Any] | None] = {}
+    for name, folder in folders.items():
+        try:
+            found[name] = control.ask(folder, "status")
+        except NotRunning:
+            found[name] = None
+    if options.json:
+        say(json.dumps(found))
+    for name, each in () if options.json else found.items():
+        say(f"== {name}")
+        if each is None:
+            say("does not run; next: systemctl status 'lykta-gateway-*'")
+        else:
+            say("\n".join(words.describe_front(each) if "front" in each else words.describe(each, options.devices)))
+    if None in found.values():
+        return EXIT_FAILED
+    return 0 if all(each and each["ready"] for each in found.values()) else EXIT_NOT_READY
+
+
 def _reload(options: argparse.Namespace) -> int:
     try:
-        outcome = control.ask(_state_dir(options.config), "reload")
+        outcome = control.ask(_state_dir(options.config, options.worker), "reload")
     except NotRunning:
         config.load(options.config, options.worker)  # a wrong file is the better thing to say
         raise
@@ -55,14 +84,16 @@ def _reload(options: argparse.Namespace) -> int:
     return 0
 
 
-def _state_dir(path: Path) -> Path:
+def _state_dir(path: Path, worker: int) -> Path:
     """Return the state directory even of a file that is refused: the daemon that runs on it has to refuse it."""
     try:
-        return config.load(path).state_dir
+        return config.load(path, worker).state_dir
     except ConfigError:
         pass
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8")).get("gateway", {}).get("state_dir")
     except (OSError, ValueError, AttributeError):
         told = None
-    return path.absolute().parent / (told if isinstance(told, str) else "state")
+    root = path.absolute().parent / (told if isinstance(told, str) else "state")
+    found = division.sources(root)
+    return found[worker - 1] if 0 < worker <= len(found) else found[0]

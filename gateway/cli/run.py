@@ -10,13 +10,14 @@ import gc
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import config, directory
 from gateway.cli.output import EXIT_FAILED, say, say_error, with_config
 from gateway.daemon import Daemon
+from gateway.dividing import divide
 from gateway.errors import GatewayError, OutputRefused
 from gateway.operate import install, logs
 from provisioning.registry import Registry
@@ -81,7 +82,11 @@ def _check(options: argparse.Namespace) -> int:
             refusals = directory.check(registry, loaded.guidelines()[0], loaded.config.platforms)
     if refusals:
         raise OutputRefused("\n".join(refusals))
-    say(f"{options.config}: OK")
+    count = loaded.config.workers.count
+    say(f"{options.config}: OK" if count == 1 else f"{options.config}: OK, for {count} workers and a front")
+    with suppress(OSError):  # the state is the service's and root's
+        if divide.needed(loaded.state_root, count):
+            say(f"{loaded.state_root} is divided otherwise; next, with the gateway stopped: lykta-gateway divide")
     return 0
 
 

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from gateway.operate.counters import Counters
 
 _PER_TURN = 64
-_GATHER_S = 0.001
+_GATHER_S = 0.002
 """After a look at a socket the next datagrams gather: a look costs as much as what is done for two."""
+_GATHER_ACKS_S = 0.005
+"""A forwarder waits 100 ms for its PUSH_ACK."""
 KEEP_ALIVE_S = 2.0
 _LOOK_S = 0.25
 _START = bytes((semtech.VERSION,))
@@ -130,11 +132,11 @@ class Line:
         for way in self._ways.values():
             loop.add_reader(way.socket.fileno(), self._sent_down, way)
 
-    def _rest(self, descriptor: int, callback: Any, argument: Any) -> None:
+    def _rest(self, descriptor: int, wait_s: float, callback: Any, argument: Any) -> None:
         """Look at a socket again when some more had the time to come."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(descriptor)
-        self._again[descriptor] = loop.call_later(_GATHER_S, loop.add_reader, descriptor, callback, argument)
+        self._again[descriptor] = loop.call_later(wait_s, loop.add_reader, descriptor, callback, argument)
 
     def _heard(self, datagrams: Datagrams) -> None:
         opened = self._socket
@@ -147,7 +149,7 @@ class Line:
                 self._lost.set_exception(LinkError(f"{self._settings.bind} failed: {error}"))
             return
         if len(came) < _PER_TURN:
-            self._rest(opened.fileno(), self._heard, datagrams)
+            self._rest(opened.fileno(), _GATHER_S, self._heard, datagrams)
         if datagrams.dropped != self._dropped:
             self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
             self._dropped = datagrams.dropped
@@ -215,7 +217,7 @@ class Line:
 
     def _acknowledged(self, trunk: Trunk) -> None:
         done = trunk.read()
-        self._rest(trunk.socket.fileno(), self._acknowledged, trunk)
+        self._rest(trunk.socket.fileno(), _GATHER_ACKS_S, self._acknowledged, trunk)
         for ticket in done:
             self._send(ticket.ack, ticket.to)
         self._count("push_ack", len(done))

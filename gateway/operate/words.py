@@ -93,3 +93,17 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {left} s" if minutes else f"{left} s"
+
+
+def describe_front(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines about the front of several workers."""
+    for link in found["links"]:
+        state = "open" if link["open"] else "NOT open"
+        there = sum(not each["away"] for each in link["gateways"])
+        yield f"link {link['name']}: {link['at']} {state}, {there} of {len(link['gateways'])} packet forwarders there"
+        for each in link["workers"]:
+            if each["away"]:
+                yield (
+                    f"  worker {each['worker']} does not answer: frames of its devices are not acknowledged; next: "
+                    f"journalctl -u lykta-gateway-worker@{each['worker']} -n 30"
+                )
