@@ -64,6 +64,10 @@ class WrongReceipt(GatewayError, ValueError):
     """A platform signs for records that this gateway never sent, or sent with other content."""
 
 
+class UnknownStream(WrongReceipt):
+    """A platform signs for a stream that never left this process: another worker's, where there are several."""
+
+
 class QueueFull(GatewayError, OSError):
     """As many downlinks as one device may have wait already."""
 

@@ -231,7 +231,7 @@ class Line:
             self._count("not_sent", 1)
 
     async def _look(self) -> None:
-        """Let time do its work: keep-alives, what was not acknowledged, workers that are silent."""
+        """Let time do its work: PULL_DATA, what was not acknowledged, workers that are silent."""
         kept_s = float("-inf")
         while True:
             now_s = self._clock.monotonic_s()

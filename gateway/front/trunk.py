@@ -25,7 +25,7 @@ _MAX_ANSWER_BYTES = 64
 GIVE_UP_S = 1.0
 """After it a PUSH_ACK does not help its forwarder any more, which counts 100 ms (PROTOCOL.TXT section 3.1)."""
 AWAY_S = 6.0
-"""Without any answer for so long, although asked: three keep-alives."""
+"""Without any answer for so long, although asked: three PULL_DATA."""
 
 
 class Ticket:

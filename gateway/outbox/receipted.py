@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import cbor2
 
-from gateway.errors import WrongReceipt
+from gateway.errors import UnknownStream, WrongReceipt
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,7 +42,7 @@ def take(connection: sqlite3.Connection, platform: str, held: Held) -> None:
     """
     row = connection.execute("SELECT number, next_record FROM stream WHERE stream_id = ?", (held.stream_id,)).fetchone()
     if row is None:
-        raise WrongReceipt(f"no stream {held.stream_id.hex()} ever left this gateway")
+        raise UnknownStream(f"no stream {held.stream_id.hex()} ever left this gateway")
     number, next_record = row
     if held.ranges and held.ranges[-1][1] >= next_record:
         raise WrongReceipt(f"record {held.ranges[-1][1]} is receipted, and the stream ends before {next_record}")

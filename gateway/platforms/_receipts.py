@@ -12,7 +12,7 @@ from cryptography import x509
 
 from consumer.errors import ConsumerError
 from consumer.receipts import ReceiptReader
-from gateway.errors import PlatformError, StoreUnavailable, WrongReceipt
+from gateway.errors import PlatformError, StoreUnavailable, UnknownStream, WrongReceipt
 from gateway.operate.logs import EventLog, Seldom
 from gateway.outbox.receipted import Held
 
@@ -73,6 +73,9 @@ class ReceiptDesk:
             receipt = self._reader.read(message)
             await feed.receipted(Held(receipt.stream_id, receipt.held, receipt.digest))
         except (ConsumerError, WrongReceipt) as error:
+            if self._context.worker and isinstance(error, UnknownStream):
+                self._count("receipts_of_others")  # every worker hears all of them
+                return
             self._count("receipts_refused")
             if self._seldom.allow(type(error).__name__) is not None:
                 self._log.warning("receipt_refused", platform=self._platform, why=error)
