@@ -5,18 +5,27 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+from contextlib import closing
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
+from gateway import config as config_file
+from gateway.front import metrics
 from gateway.network.share import of_address
+from provisioning.errors import ConfigError
 from tests.gateway_rig import START_S, City, Daemon, Device, until
 from tests.lora_rig import Air, free_udp_port, listening
 from tests.workers_rig import (
     COUNT,
     Divided,
+    collided,
     device_of,
     divided,
+    gateway,
     held,
     joined,
     receipted,
@@ -93,7 +102,13 @@ async def _divided_and_killed(city: City) -> None:
 async def _killed_worker(air: Air, running: Divided, devices: dict[int, list[Device]]) -> None:
     """While worker 2 is away its frames are acknowledged to nobody, and those of worker 1 go on."""
     gone, here = devices[2][0], devices[1][0]
+    first, second = await collided(air, here, 3)
+    assert air.window(first) != air.window(second) or first.gateway != second.gateway
     running.workers[2].kill()
+    status = await asyncio.to_thread(gateway, running.config, "status")
+    assert status.returncode == 1
+    assert "== front\nlink air: UDP" in status.stdout
+    assert "== worker 2\ndoes not run" in status.stdout
     lost = air.forwarders[0].push(air.body(gone.readings(4)))
     await goes_on(air, running, 1, here, 4)
     kept = air.forwarders[0].push(air.body(here.readings(4)))
@@ -105,3 +120,59 @@ async def _killed_worker(air: Air, running: Divided, devices: dict[int, list[Dev
     assert held(running, 2, gone) == 3
     assert await receipted(air, gone, 4) == {1, 2, 3, 4}
     await stored(running, 2, gone, 4)
+
+
+def test_the_front_has_metrics_on_loopback() -> None:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = {
+        "counters": {"air_push_data": 7},
+        "links": [
+            {"name": "air", "workers": [{"worker": 2, "away": True}], "gateways": [{"eui": "aa", "away": False}]}
+        ],
+    }
+    with metrics.served(f"127.0.0.1:{port}", lambda: found):
+        text = urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
+    for line in (
+        'lykta_front_events_total{event="air_push_data"} 7.0',
+        'lykta_front_worker_there{link="air",worker="2"} 0.0',
+        'lykta_front_forwarder_there{forwarder="aa",link="air"} 1.0',
+        "process_cpu_seconds_total",
+    ):
+        assert line in text, text
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("count = 9", "workers.count"),
+        ('count = 2\n[[links]]\ntype = "serial"\nname = "bench"\nport = "/dev/ttyACM0"', "which one process opens"),
+        ('count = 2\n[[platforms]]\ntype = "files"\nname = "day"\npath = "/srv/day"', "a relative path gives each"),
+    ],
+)
+def test_what_several_workers_cannot_have_is_refused(tmp_path: Path, change: str, why: str) -> None:
+    city = City(tmp_path)
+    config = workers_config(city, 1700)
+    config.write_text(config.read_text().replace("count = 2", change).replace("\nport = 2", "\n#", 1))
+    with pytest.raises(ConfigError, match=re.escape(why)):
+        config_file.load(config)
+    city.registry.close()
+
+
+def test_each_worker_has_ports_of_its_own_and_devices_of_its_own(tmp_path: Path) -> None:
+    city = City(tmp_path)
+    config = workers_config(city, 1700)
+    config.write_text(f'{config.read_text()}\n[operate]\nlisten = "127.0.0.1:8470"\n')
+    divided(config)
+    front, *workers = (config_file.load(config, number) for number in range(COUNT + 1))
+    assert front.links[0].bind.endswith(":1700")  # type: ignore[attr-defined]
+    binds = {each.links[0].bind for each in workers}  # type: ignore[attr-defined]
+    assert len(binds) == COUNT
+    assert all(bind.startswith("127.0.0.1:") for bind in binds)
+    assert [each.config.operate.listen for each in (front, *workers)] == [
+        "127.0.0.1:8470", "127.0.0.1:8471", "127.0.0.1:8472",
+    ]  # fmt: skip
+    assert [each.config.network.options().share.index for each in workers] == [0, 1]
+    assert len({each.state_dir for each in workers}) == COUNT
+    city.registry.close()

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,14 @@ COUNT = 2
 
 
 def free_ports(count: int) -> int:
-    """The first of some UDP ports in a row that nothing used a moment ago."""
-    return max(1024, min(free_udp_port(), 65000 - count))
+    """The first of some UDP ports in a row that nothing used a moment ago; below those that the kernel gives out."""
+    while True:
+        first = 20_000 + secrets.randbelow(12_000)
+        with ExitStack() as probes, suppress(OSError):
+            for port in range(first, first + count):
+                probe = probes.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                probe.bind(("127.0.0.1", port))
+            return first
 
 
 def gateway(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -157,6 +165,19 @@ async def receipted(air: Air, device: Device, *seqs: int) -> set[int]:
         if device.held >= set(seqs):
             return device.held
     raise AssertionError(f"no receipt came for {seqs}; held: {device.held}")
+
+
+async def collided(air: Air, device: Device, seq: int) -> tuple[Asked, Asked]:
+    """Let the forwarders refuse a receipt, as they do when another worker's is on the air; return both tries."""
+    for _ in range(20):
+        air.push(device.readings(seq, oldest=1), 5.0, -3.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(4):
+                first, second = await air.refuse("COLLISION_PACKET"), await air.next()
+                if second.phy == first.phy:
+                    device.take(second.phy)
+                    return first, second
+    raise AssertionError("nothing was tried again")
 
 
 async def joined(air: Air, device: Device) -> None:
