@@ -80,15 +80,9 @@ class Street:
             stack.callback(self.kill_gateway)
             self._surroundings(stack)
             for number, image in enumerate(self._images):
-                where = [
-                    "--port",
-                    str(self._ports[number]),
-                    "--control",
-                    str(self._control(number)),
-                    "--seed",
-                    str(number),
-                ]
-                module = ["boards.virtual", "run", str(image), *where, *self._run]
+                where = ["--port", str(self._ports[number]), "--control", str(self._control(number))]
+                itself = ["--seed", str(number), "--radio-id", f"board {number}"]
+                module = ["boards.virtual", "run", str(image), *where, *itself, *self._run]
                 process = self._started(module, f"board{number}.log")
                 stack.callback(process.wait, 60)
                 stack.callback(process.kill)

@@ -7,6 +7,7 @@ On bleak's own BlueZ backend and the look-alike of BlueZ, as `test_gateway_ble_b
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -107,6 +108,24 @@ def test_who_repeats_the_advertisement_of_a_device_does_not_keep_it_out(rng: ran
             one.advertising = True
             await passes(gateway, one, rng)
             assert gateway.link.status()["connected"] == 1, "one device, one place"
+
+    run(scenario())
+
+
+def test_who_says_to_be_another_device_at_a_connected_address_does_not_end_that_connection(rng: random.Random) -> None:
+    async def scenario() -> None:
+        one = board(1)
+        gateway = Gateway(scan_s=0.2)
+        async with LookAlike([one]), gateway.running():
+            await passes(gateway, one, rng)
+            known, other = gateway.link._peers, board(2).hint
+            seen = known.get(one.address)
+            assert seen is not None
+            gateway.link._heard(replace(seen.sighting, hint=other))
+            await gateway.until(lambda: known.get(one.address).who == other.hex(), "the other is believed")  # type: ignore[union-attr]
+            for _ in range(3):
+                await passes(gateway, one, rng)
+            assert (one.connections, gateway.counted("connected")) == (1, 1)
 
     run(scenario())
 

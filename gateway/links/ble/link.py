@@ -113,6 +113,7 @@ class BleLink:
         if len(self._connections) >= self._settings.connections:
             return None
         busy = {each.peer.who for each in self._connections.values()}
+        busy |= self._connections.keys()  # whoever else says that he is there: one address is one connection
         return self._peers.next(self._clock.monotonic_s(), busy)
 
     async def _connect(self, group: asyncio.TaskGroup, sink: Sink) -> None:

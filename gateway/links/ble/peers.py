@@ -98,12 +98,12 @@ class Peers:
         peer.failures, peer.rest_until_s, peer.waits_since_s, peer.answered = 0, float("-inf"), now_s, True
 
     def next(self, now_s: float, busy: Collection[str]) -> Peer | None:
-        """Return who comes next of those that are able and not *busy* (names of devices).
+        """Return who comes next of those that are able and not *busy* (names of devices, and addresses).
 
         Alarms first, then who waits longest.
         """
-        able = (peer for peer in self._peers.values() if peer.who not in busy and peer.able(now_s))
-        return min(able, key=_rank, default=None)
+        free = (peer for at, peer in self._peers.items() if peer.who not in busy and at not in busy)
+        return min((peer for peer in free if peer.able(now_s)), key=_rank, default=None)
 
     def waiting(self, now_s: float) -> list[Peer]:
         """Return all that are able, busy or not."""
