@@ -21,7 +21,7 @@ After=basic.target
 Type=oneshot
 ExecStart=/bin/sh -c 'bash /share/run.sh >/share/said.txt 2>&1; echo \$\$? >/share/code'
 ExecStopPost=/bin/systemctl poweroff --no-block
-TimeoutStartSec=280
+TimeoutStartSec=880
 [Install]
 WantedBy=multi-user.target
 END
@@ -32,7 +32,7 @@ systemd-firstboot --root="$work/tree" --setup-machine-id >/dev/null 2>&1 || true
 
 # systemd 257 (trixie) wants control groups of version 2, also where the host still mounts version 1.
 boot='mount --make-rprivate / && { umount -lR /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; } && exec "$@"'
-timeout -k 20 300 unshare --mount sh -c "$boot" nspawn \
+timeout -k 20 900 unshare --mount sh -c "$boot" nspawn \
   systemd-nspawn --quiet --directory "$work/tree" --boot --register=no --keep-unit --console=pipe \
   --private-network --bind "$work/share:/share" >"$work/console.txt" 2>&1 </dev/null || true
 cp "$work/share/said.txt" "build/deb-test/$suite.txt" 2>/dev/null || { tail -30 "$work/console.txt" >&2; exit 1; }

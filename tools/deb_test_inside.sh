@@ -14,10 +14,10 @@ fail() {
   systemctl status "$unit" --no-pager || true
   exit 1
 }
-wait_for() { # wait_for WHAT COMMAND...: within 40 s
+wait_for() { # wait_for WHAT COMMAND...: within two minutes
   local what=$1
   shift
-  for _ in $(seq 200); do
+  for _ in $(seq 600); do
     if "$@" >/dev/null 2>&1; then return 0; fi
     sleep 0.2
   done
