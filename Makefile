@@ -33,7 +33,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: outputs-test sensorthings-test scenarios updates-test update-cuts update-times ble-test ble-vm-test demo-bench cables cortexm cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench bench-peers extra lock clean
+.PHONY: outputs-test sensorthings-test scenarios updates-test update-cuts update-times ble-test ble-vm-test demo-bench cables cortexm cortexm-frozen cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench bench-peers extra lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -141,6 +141,10 @@ build/cortexm/large.elf:
 cortexm-test: build/cortexm/large.elf ## each role on that board, built first if it is not there: 32-bit heap figures; fails when one does not fit
 	@tools/venv.sh run test
 	@$(BIN)/python benchmarks/cortexm.py
+
+cortexm-frozen: build/cortexm/large.elf ## each role on that board with all its code frozen: the heap that is left to need, and the flash
+	@tools/venv.sh run test
+	@$(BIN)/python benchmarks/cortexm_frozen.py
 
 lint: lint-style lint-imports lint-words lint-types lint-firmware ## style, import direction, spelling, types, types per board port
 

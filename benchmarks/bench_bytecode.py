@@ -85,7 +85,15 @@ def begin(role: str, link: str, board: str) -> list[str]:
     """Where the loading begins."""
     node = load_board(board).node
     chips = [each.chip for each in node.sensors or []]
-    names = ["start", "texts", "app", f"roles.{role}", f"links.{link}", *EXTRA[link], *(f"sensors.{chip}" for chip in chips)]
+    names = [
+        "start",
+        "texts",
+        "app",
+        f"roles.{role}",
+        f"links.{link}",
+        *EXTRA[link],
+        *(f"sensors.{chip}" for chip in chips),
+    ]
     if role == "street_light":
         names += ["sensors.lm75", "sensors.photocell", "lamp.control", "lamp.health", "lamp.burning", "roles.energy"]
         names += (

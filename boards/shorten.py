@@ -4,7 +4,7 @@
 
 Private names (``_like_this``) and the names of arguments that nobody names in a call become short ones. Modules share
 them, so that a board keeps a few instead of hundreds. What others can see keeps its name; so does what stands in a
-text, for ``getattr``. Lines stay where they are: a traceback names file and line, and the source there has the name.
+text, for ``getattr``. Lines stay where they are, so that names.py finds what a traceback means in the source.
 """
 
 import ast

@@ -4,7 +4,7 @@
 
 Module constants (NAMES_LIKE_THIS, assigned once, a number or a short text) are put in where they are used, and the
 names go; so do blocks for type checkers, and what of ``firmware/wire`` only the host's half uses. Lines stay where
-they are, so that a traceback of a board names the line of the source.
+they are: names.py finds a function of the source by them.
 """
 
 import ast

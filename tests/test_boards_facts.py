@@ -33,7 +33,7 @@ def test_a_real_board_tells_its_facts(name: str) -> None:
         ("antenna_gain_dbi = 2.0", "antenna_gain_dbi = 6.0", "17.9 dBm ERP"),
         ("dim_pin = 39", "dim_pin = 38", "pin 38 is used more than once: node.lamp_pin, node.dim_pin"),
         ("photocell_adc = 15", "photocell_adc = 40", "photocell_adc = 40: no ADC there"),
-        ("heap_bytes = 196_608", "heap_bytes = 65_536", "facts.roles.street_light = 'heap': it needs 106496 bytes"),
+        ("heap_bytes = 196_608", "heap_bytes = 65_536", "facts.roles.street_light = 'heap': it needs 148480 bytes"),
         ("busy = 34", "busy = 22", "node.radio.busy = 22: no such pin"),
         ('default_role = "street_light"', 'default_role = "lamp"', "facts.default_role"),
         ("ram_bytes = 524_288", "ram = 1", "unknown key facts.ram"),
@@ -53,6 +53,19 @@ def test_a_role_that_does_not_fit_is_refused_with_the_reason() -> None:
     assert refusal("heltec_v3", schema.load_board("heltec_v3").facts, "street_light") is None
     with pytest.raises(BoardError, match="64 KB of RAM"):
         board_map("nucleo_wl55", "lora", "street_light", {})
+
+
+def test_a_board_too_small_for_frozen_code_may_not_say_so(tmp_path: Path) -> None:
+    text = (schema.FOLDER / "nucleo_wl55.toml").read_text()
+    path = tmp_path / "wrong.toml"
+    path.write_text(text.replace('waste_bin = "no"', 'waste_bin = "frozen"'))
+    with pytest.raises(
+        SchemaError, match=r"waste_bin = 'frozen': it needs \d+ bytes and the board has 45056; say 'no'"
+    ):
+        schema.load_board(path)
+    path.write_text(text.replace('waste_bin = "no"', 'waste_bin = "frozen"').replace("45_056", "98_304"))
+    reason = refusal("wrong", schema.load_board(path).facts, "waste_bin")
+    assert reason is not None and "frozen into the interpreter" in reason
 
 
 def test_boards_are_listed_and_explained() -> None:

@@ -52,21 +52,26 @@ fetch() { # the source package, checked against Debian's keyring by apt
   mv "$out/source.new" "$out/source"
 }
 
+build() { # build FILE FOLDER MAKE-VARIABLES...
+  make -C "$out/source/ports/qemu" BOARD=LYKTA BUILD="$2" -j2 "${@:3}" >"$out/build.log" 2>&1 || {
+    tail -20 "$out/build.log" >&2
+    exit 1
+  }
+  cp "$out/source/ports/qemu/$2/firmware.elf" "$out/$1"
+}
+
 [ -d "$out/source" ] || fetch
+if [ "${1:-}" = frozen ]; then # what benchmarks/cortexm_frozen.py put there, in the interpreter that was built before
+  rm -f "$out/source/ports/qemu/build-FROZEN/frozen_content.c"
+  build frozen.elf build-FROZEN MICROPY_HEAP_SIZE=1048576 FROZEN_MANIFEST="$PWD/$out/frozen/manifest.py"
+  exit
+fi
 rm -rf "$out/source/ports/qemu/boards/LYKTA" "$out/source/ports/qemu/build-LYKTA" # its names depend on our configuration
 cp -r boards/cortexm "$out/source/ports/qemu/boards/LYKTA"
 touch "$out/source/lib/micropython-lib/README.md" # nothing of it is frozen, but the makefile looks for it
 
-build() { # build FILE MAKE-VARIABLES...
-  make -C "$out/source/ports/qemu" BOARD=LYKTA -j2 "${@:2}" >"$out/build.log" 2>&1 || {
-    tail -20 "$out/build.log" >&2
-    exit 1
-  }
-  cp "$out/source/ports/qemu/build-LYKTA/firmware.elf" "$out/$1"
-}
-
-build firmware.elf
+build firmware.elf build-LYKTA
 arm-none-eabi-size -A "$out/firmware.elf" >"$out/size.txt"
 touch "$out/source/ports/qemu/main.c" # the heap is there, and nowhere else
-build large.elf MICROPY_HEAP_SIZE=1048576
+build large.elf build-LYKTA MICROPY_HEAP_SIZE=1048576
 echo "$out/firmware.elf"

@@ -9,7 +9,7 @@ import asyncio
 import gc
 import sys
 
-from firmware.node import service
+from firmware.node import boots, service
 from firmware.node.settings import Settings
 from firmware.wire import cbor, kinds, requests
 from firmware.wire.kinds import common, common_controls, street_light_controls
@@ -267,6 +267,34 @@ async def scenario_a_clock_that_nobody_has_told_the_time_yet_is_no_failure(seed)
     assert clock.set(1800000000000, clock.monotonic_ms())
     assert (await service.self_test())[bit] == common_controls.WORKS
     assert not service.failed & 1 << bit
+
+
+class Causes:
+    """A machine module that tells one reset after the other."""
+
+    PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+    now = 1
+
+    @classmethod
+    def reset_cause(cls):
+        return cls.now
+
+
+async def scenario_boots_are_counted_by_their_cause(seed):
+    files = World(seed).files
+    files.remove("boots.a")
+    files.remove("boots.b")
+    real, boots.machine = boots.machine, Causes
+    try:
+        told = []
+        for Causes.now in (1, 1, 3, 3, 2, 4, 5, 1):
+            told.append(boots.count_boot(files))
+    finally:
+        boots.machine = real
+    assert [each[0] for each in told] == [1, 1, 3, 3, 2, 4, 5, 1], told  # the reason
+    assert [each[1] for each in told] == [1, 2, 3, 4, 5, 6, 7, 8], told  # how often it started
+    assert [each[2] for each in told] == [0, 1, 1, 1, 1, 1, 1, 2], told  # the supply failed: a power-on after the first
+    assert [each[3] for each in told] == [0, 0, 1, 2, 2, 2, 2, 2], told  # the watchdog
 
 
 class TornFlash(RamFlash):
