@@ -10,7 +10,7 @@ import pytest
 from boards import schema
 from boards.virtual import stepped
 from firmware.node import slots
-from firmware.wire import cbor
+from firmware.wire import cbor, region
 from firmware.wire.kinds import street_light_controls
 from tests.radio_city import City
 from tests.sim_bench import Bench, play
@@ -168,6 +168,7 @@ def test_no_window_is_late_because_of_a_bus_that_is_asked_all_the_time(tmp_path:
         settings = {"/data/settings.a": slots.pack(1, cbor.dumps({38: 16}))}
         # A board joins at a data rate of chance, and the slowest carries no reading every few seconds.
         async with City(tmp_path, 2, {"window_error_us": 3000}, options, settings, interval_ms=8000) as city:
+            city.server.data_rate = region.MAX_DEFAULT_DR
             await city.until(lambda: city.server.base >= 10, "10 readings, receipted", wait_s=3600)
             said = city.text.decode(errors="replace")
             assert "late" not in said, said

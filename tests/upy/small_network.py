@@ -49,6 +49,7 @@ class Server:
         self.times = True
         self.confirm = False
         self.deaf = False
+        self.data_rate = None  # what ADR asks for, until the device obeys; None: the one of its choice
         self.alarms = []  # (sequence numbers, whether confirmed) of each frame on the port of alarms
         self.answers = []  # (FPort, map) of what came on other ports than readings
 
@@ -92,7 +93,8 @@ class Server:
         self.pending = Session(ecb, address, keys[0], keys[1])
         return joining.encode_join_accept(ecb(KEY), ecb_decrypt(KEY), self.join_nonce, 1, address)
 
-    def _answer(self, received):
+    def _mac_answers(self, received):
+        """Return the MAC commands that answer those of an uplink, and what ADR asks for."""
         fopts = b""
         for cid, _ in maccommands.parse(received.fopts, True):
             if cid == maccommands.DEVICE_TIME and self.times:
@@ -100,6 +102,16 @@ class Server:
             elif cid == maccommands.LINK_CHECK:
                 self.links_checked += 1
                 fopts += maccommands.link_check_ans(20, 1)
+            elif cid == maccommands.LINK_ADR:
+                self.data_rate = None
+        if self.data_rate is not None:
+            from firmware.wire.macnetwork import link_adr_req
+
+            fopts += link_adr_req(self.data_rate, 0, 0x0007)
+        return fopts
+
+    def _answer(self, received):
+        fopts = self._mac_answers(received)
         receipt = None
         if received.fport in (readings.FPORT_READINGS, readings.FPORT_ALARMS):
             items, oldest = readings.unpack_payload(received.payload)
