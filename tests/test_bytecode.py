@@ -3,6 +3,8 @@
 """A node's bytecode stays within its budget, whatever its role and link; nobody pays for another role's hardware."""
 
 from benchmarks import bench_bytecode
+from boards.schema import load_board
+from provisioning.bench.needs import needed
 from provisioning.images import LINKS
 
 
@@ -25,6 +27,17 @@ def test_the_console_of_bluetooth_is_counted_where_there_is_bluetooth() -> None:
         first = bench_bytecode.begin("waste_bin", link, "virtual_waste_bin")
         whole = bench_bytecode.closure(first, bench_bytecode.loadable(known, "virtual_waste_bin", link), True)
         assert ("firmware.wire.console" in whole) == ("firmware.node.links.ble" in whole) == ("ble" in link)
+
+
+def test_what_is_counted_is_what_a_board_gets() -> None:
+    known = bench_bytecode.modules()
+    for role, board in [*bench_bytecode.BOARDS.items(), ("street_light", bench_bytecode.DALI)]:
+        for link in LINKS:
+            first = bench_bytecode.begin(role, link, board)
+            whole = bench_bytecode.closure(first, bench_bytecode.loadable(known, board, link), True)
+            counted = {known[name].relative_to(bench_bytecode.ROOT).with_suffix(".mpy").as_posix() for name in whole}
+            lacking = counted - needed(load_board(board), role, frozenset({link}))
+            assert not lacking, (role, board, link, lacking)
 
 
 def test_a_plain_light_keeps_nothing_of_dali_in_memory() -> None:

@@ -33,7 +33,7 @@ def needed(board: BoardFile, kind: str, links: frozenset[str]) -> frozenset[str]
     waiting = [*_STARTS, f"firmware.node.roles.{kind}", f"firmware.wire.kinds.{kind}"]
     waiting += [f"firmware.wire.kinds.{kind}_controls", "firmware.wire.kinds.common_controls"]
     waiting += [f"firmware.node.links.{link}" for link in links]
-    if "lora" in links and board.node.radio is not None:
+    if links & _ON_AIR and board.node.radio is not None:
         waiting.append(f"firmware.node.radio.{board.node.radio.chip}")
     waiting += [f"firmware.node.sensors.{text}" for text in _texts(board.node.as_map())]
     left_out = frozenset() if links & _ON_AIR else _FOR_FRAGMENTS
