@@ -29,19 +29,11 @@ NEW = release.make(package(2, files=8), 5, KEY)  # some 14 KB
 NARROW = 33  # bytes of a frame at SF12 beside MAC commands: two pieces and more
 
 
-class Flash(Store):
-    """With what the transport needs more; each operation may be the last before a power cut."""
-
-    def write(self, name: str, data: bytes) -> None:
-        self._spend()
-        self.files[name] = bytearray(data)
-
-
 class Board:
     """A board's answers on both ports; what comes in fragments goes through its own code."""
 
-    def __init__(self, store: Flash | None = None, takes_fragments: bool = True) -> None:
-        self.store = store or Flash()
+    def __init__(self, store: Store | None = None, takes_fragments: bool = True) -> None:
+        self.store = store or Store()
         self._takes = takes_fragments
         self.phase, self.session, self.size = update.IDLE, b"", 0
         self.build = OLD.manifest[update.M_BUILD]

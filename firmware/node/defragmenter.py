@@ -74,6 +74,8 @@ class Defragmenter:
             (gap,) = struct.unpack("<H", raw[at : at + 2])
             if gap < there and gap not in self._gaps:  # a gap is noted before it is made
                 self._gaps.append(gap)
+        if len(raw) != 2 * len(self._gaps):  # one that was noted and not made may yet come: as a gap it is forgotten
+            self._store.write(_GAPS, b"".join([struct.pack("<H", gap) for gap in self._gaps]))
         if self._store.read_at(_ROWS, 0, 1) if self._has_rows() else b"":
             self._load_rows()
         if there == self._count and len(self._rows) == len(self._gaps):
@@ -145,8 +147,8 @@ class Defragmenter:
 
 
 def remove(store) -> None:
-    """Remove all of a session from flash."""
-    for name in (_GAPS, _ROWS, _BLOCK):
+    """Remove all of a session from flash: no row is ever there without the gaps that it speaks of."""
+    for name in (_ROWS, _GAPS, _BLOCK):
         store.remove(name)
 
 

@@ -101,7 +101,7 @@ class Desk:
         self._collected = bytearray()
         self._problem = update.NONE
         self._gap = -1  # for this offset it was told already that something is missing
-        self._signed = files.read(stage.OFFER)
+        self._signed = files.read(stage.OFFER) or None  # an empty one: the power went while it was made
         self.size = 0
         self.have = stage.have(files)
         self._lent = None  # type: Any  # the code for fragments

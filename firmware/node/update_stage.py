@@ -87,7 +87,7 @@ def clear(files) -> None:
     """Remove manifest and bundle, in this order: a bundle without a manifest is nothing."""
     files.remove(OFFER)
     files.remove(BUNDLE)
-    for name in (FRAGMENTS, "fragments.gaps", "fragments.rows", "fragments"):
+    for name in (FRAGMENTS, "fragments.rows", "fragments.gaps", "fragments"):
         files.remove(name)
 
 

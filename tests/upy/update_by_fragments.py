@@ -108,6 +108,8 @@ def main():
     while not whole:
         flash.writes, flash.cut = 0, None
         files = on_flash(flash)
+        for name in ("firmware.node.update_fragments", "firmware.node.defragmenter"):
+            sys.modules.pop(name, None)  # a start has no code in memory
         flash.cut = 1 + rng.below(70 if cuts < 20 else 10000)
         try:
             life(files, flash, rng)
