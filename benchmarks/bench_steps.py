@@ -26,7 +26,7 @@ from gateway.links.lora import bulk, semtech
 from gateway.network.aes import ecb
 from gateway.network.quick_session import QuickSession
 from gateway.radio import Reception
-from gateway.records import quick_pack, quick_payload, reading, senml
+from gateway.records import envelope, quick_envelope, quick_pack, quick_payload, reading, senml
 
 ROUNDS = 9
 FRAMES = 2000
@@ -99,6 +99,13 @@ def main() -> None:
         lambda: [quick_payload.read("street_light", item) for _ in range(FRAMES)],
         us_each,
     )
+    compare(
+        "a payload that looks like one before",
+        lambda: [quick_pack.plain("street_light", item) for _ in range(FRAMES)],
+        lambda: [quick_pack.read("street_light", item) for _ in range(FRAMES)],
+        us_each,
+    )
+    compare("an envelope beside its signature", envelope.seal, quick_envelope.seal, _sealing_us)
     compare("payload to SenML in one pass", _in_two_passes, _in_one_pass, lambda way: us_each(lambda: way(item)))
     print("beside a thread that computes, on the clock:")
     stop = threading.Event()
@@ -124,6 +131,13 @@ def _in_two_passes(item: bytes) -> None:
         _in_one_pass(item)
     finally:
         quick_pack.read = quick
+
+
+def _sealing_us(seal: Callable[..., bytes]) -> float:
+    signer = envelope.Signer("urn:dev:mac:0011223344556677", envelope.ED25519, bytes(32), lambda _: bytes(64))
+    position = envelope.Position(bytes(8), 1000, 1015, bytes(32))
+    payload = bytes(1400)
+    return us_each(lambda: [seal(payload, position, 1_790_000_000, signer) for _ in range(FRAMES)])
 
 
 def _compute(stop: threading.Event) -> None:

@@ -3,8 +3,8 @@
 """PUBLISH with QoS 1 past the tables that paho keeps of each message: what has arrived is noted in the outbox.
 
 paho connects, subscribes, keeps alive and receives; what goes often is put on its socket as a packet made here, and its
-PUBACK is taken from what came before paho looks at it. 45 us of a publication become 10. paho says what is right: the
-tests compare the bytes.
+PUBACK is taken from what came before paho looks at it. 41 us of a publication and its PUBACK become 5, without the
+kernel. paho says what is right: the tests compare the bytes.
 """
 
 from __future__ import annotations
