@@ -3,8 +3,8 @@
 """Whose frames a PUSH_DATA carries. Pure.
 
 ``split`` reads all of it, and says what is right. ``quick`` looks at the one form that nearly all of them have, one
-packet and no account of the forwarder, and finds the first bytes of the frame without reading the JSON, which is most of
-its cost. Where the JSON is sound both say the same; where it is not, the worker refuses it.
+packet and no account of the forwarder, and finds the first bytes of the frame without reading the JSON, which is most
+of its cost. Where the JSON is sound both say the same; where it is not, the worker refuses it.
 """
 
 from __future__ import annotations
