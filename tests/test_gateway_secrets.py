@@ -8,6 +8,7 @@ import json
 import re
 import signal
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,17 @@ def _config(city: City, port: Port, broker_port: int, page_port: int) -> Path:
 
 
 def _page(port: int, path: str) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", path)
-    text = connection.getresponse().read().decode()
-    connection.close()
+    """Ask as a browser does: again when a server that a reload ends just now took the connection with it."""
+
+    def answer() -> str | None:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            try:
+                connection.request("GET", path)
+                return connection.getresponse().read().decode()
+            except (ConnectionResetError, BrokenPipeError):
+                return None
+
+    text: str = until(answer, path)
     return text
 
 
