@@ -42,7 +42,7 @@ def runs(board: VirtualBoard) -> bytes:
         control(board, "reset")
         line.read_until(b"runs ", 60)  # type: ignore[attr-defined]
         said: bytes = line.read_until(b"\r\n", 60)[0]  # type: ignore[attr-defined]
-        return said.strip()
+        return said.rpartition(b"runs ")[2].strip()  # the reset may have come in the middle of the line before
 
     return Session(board.port).listen(hear)
 
