@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +39,7 @@ def doctor(
     if gateway is None or port is not None or virtual:
         with rehearsed(virtual) as extra:
             chosen = ports.choose(ports.listed(extra), port)
-            found += boards.examine(chosen.path, baud, board, listen_s)
+            found += [_at(chosen.path, each) for each in boards.examine(chosen.path, baud, board, listen_s)]
     if gateway is not None:
         device = next((each.evidence for each in found if each.name == "device"), None)
         found += gateway_doctor.examine(gateway, time_server, device)
@@ -59,3 +61,8 @@ def _show(found: Finding) -> None:
     for label, text in (("found: ", found.evidence), ("why:   ", found.reason), ("next:  ", found.next_step)):
         if text and found.level != "ok":
             say(f"        {label}{text}")
+
+
+def _at(port: str, found: Finding) -> Finding:
+    """The next command as it can be given."""
+    return replace(found, next_step=re.sub(r"\bPORT\b", lambda _match: port, found.next_step))

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from provisioning.bench import batch, enrolment, label, plans, ports, record
 from provisioning.bench.enrolment import Bench, Enrolled, Enrolment, Wanted
@@ -19,11 +18,11 @@ from provisioning.bench.session import Session
 from provisioning.city import City
 from provisioning.cli.bench import BoardOption, JsonOption, VirtualOption, WatchdogOption, rehearsed
 from provisioning.cli.output import complain, note, of, say, say_json, say_table
+from provisioning.cli.rows import rows
 from provisioning.errors import ProvisioningError, UnknownDevice
 from provisioning.identities import parse_eui
 from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, default_board
 
-_asking = threading.Lock()
 Plan = Annotated[
     Path | None, typer.Option("--batch", metavar="FILE.csv", help="One board a line: port, kind or device, name...")
 ]
@@ -78,9 +77,9 @@ def enroll(
         else:
             _refuse_many(wanted, chosen)
         what = {path: planned.get(asked, wanted) for asked, path in zip(planned or chosen, chosen, strict=True)}
-        rows = _enrolled(of(ctx).city(), chosen, what, jobs, watchdog_ms, _agreed if yes else _confirmed)
-    _show(rows, as_json)
-    if any(row.error is not None for row in rows):
+        ended = _enrolled(of(ctx).city(), chosen, what, jobs, watchdog_ms, yes)
+    _show(ended, as_json)
+    if any(row.error is not None for row in ended):
         raise typer.Exit(1)
 
 
@@ -90,18 +89,28 @@ def _enrolled(
     wanted: dict[str, Wanted],
     jobs: int,
     watchdog_ms: int,
-    confirm: enrolment.Confirm,
+    yes: bool,
 ) -> list[batch.Row[Enrolled]]:
     """Do each board's job."""
-    with city.registry() as registry:
+    with city.registry() as registry, rows(list(chosen)) as shown:
         bench = Bench.of(city, registry)
 
         def job(path: str) -> Enrolled:
-            def step(what: str, remark: str) -> None:
-                note(f"{path}: {what} {remark}".rstrip())
-
-            session = Session(path, watchdog_ms=watchdog_ms)
-            return Enrolment(bench, chosen[path], wanted[path], session, step=step, confirm=confirm).run()
+            work = Enrolment(
+                bench,
+                chosen[path],
+                wanted[path],
+                Session(path, watchdog_ms=watchdog_ms),
+                step=partial(shown.step, path),
+                confirm=_agreed if yes else shown.ask,
+            )
+            try:
+                done = work.run(partial(shown.moved, path))
+            except ProvisioningError:
+                shown.ended(path, "FAILED")
+                raise
+            shown.ended(path, f"is {done.device.dev_eui.hex()}")
+            return done
 
         return batch.run(list(chosen), job, jobs)
 
@@ -182,27 +191,19 @@ def _agreed(_what: str, _word: str) -> bool:
     return True
 
 
-def _confirmed(what: str, word: str) -> bool:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return False
-    with _asking:
-        return console.input(f"{what}. Type {word} to go on: ", markup=False).strip() == word
-
-
-def _show(rows: list[batch.Row[Enrolled]], as_json: bool) -> None:
+def _show(found: list[batch.Row[Enrolled]], as_json: bool) -> None:
     if as_json:
-        say_json([_as_json(row) for row in rows])
+        say_json([_as_json(row) for row in found])
         return
     table = []
-    for row in rows:
+    for row in found:
         if row.done is not None:
             done = row.done
             table.append([row.port, done.device.dev_eui.hex(), done.board, done.build, f"{done.seconds:.0f} s", "done"])
         else:
             table.append([row.port, "", "", "", "", "FAILED" if row.error is None else f"FAILED: {row.error.state}"])
     say_table(["port", "DevEUI", "board", "build", "time", "result"], table)
-    for row in rows:
+    for row in found:
         if row.error is not None:
             note(f"{row.port}:")
             complain(row.error)

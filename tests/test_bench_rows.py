@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""What a technician sees of `lykta enroll`: a row for each board on a terminal, plain lines elsewhere; and is asked."""
+
+import contextlib
+import fcntl
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from functools import partial
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from provisioning.bench.enrolment import REPLACE
+from provisioning.city import create_city
+from provisioning.cli import rows
+
+ROOT = Path(__file__).resolve().parent.parent
+pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
+
+
+def on_a_terminal(folder: Path, *words: str) -> str:
+    """All that `lykta` wrote on a terminal of 160 columns, without its colours."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR", "CI")}
+    command = [sys.executable, "-m", "provisioning.cli", "-C", "city", *words]
+    environment = {**kept, "TERM": "xterm", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = bytearray()
+    with contextlib.suppress(OSError):  # EIO: the other end closed
+        while piece := os.read(ours, 65536):
+            said += piece
+    os.close(ours)
+    code = process.wait(60)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
+    assert code == 0, text
+    return text
+
+
+def test_each_board_has_its_row_with_speed_and_time_left(tmp_path: Path) -> None:
+    create_city(tmp_path / "city", "Teststad")
+    said = on_a_terminal(tmp_path, "enroll", "--virtual", "2", "--kind", "waste_bin")
+    ended = re.findall(r"(\S+) is ([0-9a-f]{16})", said)
+    assert len(set(ended)) == 2, said
+    for port in {port for port, _ in ended}:
+        assert re.search(re.escape(port) + r" install virtual.*\d [kM]?B/s +\d+:\d\d:\d\d", said), said
+
+
+def test_lines_elsewhere(tmp_path: Path) -> None:
+    create_city(tmp_path / "city", "Teststad")
+    command = [sys.executable, "-m", "provisioning.cli", "-C", "city", "enroll", "--virtual", "1"]
+    options = ["--kind", "waste_bin", "--json"]
+    done = subprocess.run([*command, *options], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=200,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^\S+: install virtual_waste_bin$", done.stderr, re.M), done.stderr
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize(("typed", "agreed"), [(REPLACE, True), ("yes", False)])
+def test_the_rows_stand_still_while_a_person_is_asked(
+    typed: str, agreed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(rows, "Console", partial(Console, file=written, force_terminal=True))
+    begun: list[bool] = []
+    asked: list[bool] = []
+    monkeypatch.setattr("builtins.input", lambda *_: asked.append(begun[-1]) or typed)
+    monkeypatch.setattr(rows.Progress, "start", lambda _self: begun.append(True))
+    monkeypatch.setattr(rows.Progress, "stop", lambda _self: begun.append(False))
+    with rows.rows(["ttyACM0"]) as shown:
+        assert shown.ask("ttyACM0 holds the identity of a device", REPLACE) is agreed
+        assert begun[-1]
+    assert asked == [False]
+    assert "holds the identity" in written.getvalue()
+
+
+def test_nobody_is_asked_where_nobody_can_answer() -> None:
+    with rows.rows(["ttyACM0"]) as shown:
+        assert not shown.ask("it holds the identity of a device", REPLACE)
