@@ -5,6 +5,7 @@
 import random
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,6 +82,7 @@ def play(board: Board, step: tuple[str, int, int]) -> None:
         board.boot()
 
 
+@pytest.mark.timeout(600)  # two seconds of a processor, which a busy computer may not give
 @settings(max_examples=300)
 @given(st.lists(st.one_of(SEND, BURST, BURST, WAIT, RESET, CUT), max_size=40), st.randoms(use_true_random=False))
 def test_no_hour_has_too_much_whatever_happens(steps: list[tuple[str, int, int]], rng: random.Random) -> None:
