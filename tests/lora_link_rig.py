@@ -5,11 +5,13 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 
+from gateway.front.line import Line
+from gateway.front.scan import Router
 from gateway.links import Uplink
 from gateway.links.lora import LoraLink, Settings, build
 from gateway.operate.counters import Counters
@@ -46,21 +48,22 @@ class WatchedCounters(Counters):
         super().add(group, name, amount)
         self._counted.set()
 
-    def link(self, what: str) -> int:
-        return self.snapshot().get("links", {}).get(f"air_{what}", 0)
+    def link(self, what: str, group: str = "links") -> int:
+        return self.snapshot().get(group, {}).get(f"air_{what}", 0)
 
-    async def until(self, what: str, amount: int = 1) -> None:
+    async def until(self, what: str, amount: int = 1, group: str = "links") -> None:
         async with asyncio.timeout(other.WAIT_S):
-            while self.link(what) < amount:
+            while self.link(what, group) < amount:
                 self._counted.clear()
                 await self._counted.wait()
 
 
 class Rig:
-    """A running link and its packet forwarders."""
+    """A running link and its packet forwarders; *front*: stands between them, and is who judges and counts."""
 
-    def __init__(self, link: LoraLink, clock: FakeClock, counters: WatchedCounters) -> None:
+    def __init__(self, link: LoraLink, clock: FakeClock, counters: WatchedCounters, front: Line | None = None) -> None:
         self.link = link
+        self.front = front
         self.clock = clock
         self.counters = counters
         self.uplinks: list[Uplink] = []
@@ -69,8 +72,14 @@ class Rig:
 
     @property
     def server(self) -> tuple[str, int]:
-        assert self.link.bound is not None
-        return self.link.bound
+        bound = self.judge.bound
+        assert bound is not None
+        return bound
+
+    @property
+    def judge(self) -> Line | LoraLink:
+        """Who decides whose datagrams are taken."""
+        return self.front or self.link
 
     def forwarder(self, eui: bytes = A, address: str = "127.0.0.1") -> PacketForwarder:
         made = PacketForwarder(self.server, eui, address)
@@ -78,11 +87,11 @@ class Rig:
         return made
 
     def count(self, what: str) -> int:
-        return self.counters.link(what)
+        return self.counters.link(what, "links" if self.front is None else "front")
 
     async def until_counted(self, what: str, amount: int) -> None:
         """For what is answered with nothing."""
-        await self.counters.until(what, amount)
+        await self.counters.until(what, amount, "links" if self.front is None else "front")
 
     def close(self) -> None:
         for forwarder in self._forwarders:
@@ -118,6 +127,34 @@ async def running(**changes: Any) -> AsyncIterator[Rig]:
         await asyncio.gather(task, return_exceptions=True)
         rig.close()
     assert not failures
+
+
+@asynccontextmanager
+async def fronted(**changes: Any) -> AsyncIterator[Rig]:
+    """The same behind a front, which has these settings; the link is that of its only worker."""
+    async with running() as rig:
+        assert rig.link.bound is not None
+        front = rig.front = Line(settings(**changes), [rig.link.bound], Router(1, {}), rig.clock, rig.counters)
+        task = asyncio.create_task(front.run())
+        try:
+            while front.bound is None:
+                assert not task.done(), task
+                await asyncio.sleep(0)
+            yield rig
+            assert not task.done(), task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+Standing = Callable[..., AbstractAsyncContextManager[Rig]]
+
+
+@pytest.fixture(name="standing", params=[running, fronted], ids=["link", "front"])
+def link_or_front(request: pytest.FixtureRequest) -> Standing:
+    """What forwarders talk to."""
+    made: Standing = request.param
+    return made
 
 
 @pytest.fixture(autouse=True)

@@ -12,13 +12,15 @@ from gateway.errors import LinkBusy, LinkError
 from gateway.links.lora.forwarders import MAX_PENDING
 from gateway.radio import TxOutcome
 from tests import packet_forwarder as other
-from tests.lora_link_rig import (  # noqa: F401  nothing_unforeseen watches every test here
+from tests.lora_link_rig import (  # noqa: F401  fixtures; nothing_unforeseen watches every test here
     PHY,
     RX1,
     STRANGER,
     A,
     B,
+    Standing,
     downlink,
+    link_or_front,
     nothing_unforeseen,
     run,
     running,
@@ -77,11 +79,12 @@ def test_a_gateway_with_a_better_antenna_is_asked_for_less_power() -> None:
     ],
     ids=str,
 )
-def test_the_outcome_is_what_the_gateway_says(report: dict[str, Any], outcome: TxOutcome) -> None:
+def test_the_outcome_is_what_the_gateway_says(standing: Standing, report: dict[str, Any], outcome: TxOutcome) -> None:
     async def body() -> None:
-        async with running() as rig:
+        async with standing() as rig:
             forwarder = rig.forwarder()
             await forwarder.pull()
+            await rig.counters.until("pull_data")  # behind a front a moment later
             sending = await downlink(rig)
             token, _ = await forwarder.pull_resp()
             forwarder.tx_ack(token, **report)
@@ -89,7 +92,7 @@ def test_the_outcome_is_what_the_gateway_says(report: dict[str, Any], outcome: T
             assert outcome.sent is (outcome.result == "sent")
             names = {"": None, "QUEUE_FULL": "tx_error_other"}
             counted = names.get(outcome.error, f"tx_error_{outcome.error.lower()}")
-            assert counted is None or rig.count(counted) == 1
+            assert counted is None or rig.counters.link(counted) == 1
 
     run(body())
 

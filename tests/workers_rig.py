@@ -167,13 +167,13 @@ async def receipted(air: Air, device: Device, *seqs: int) -> set[int]:
     raise AssertionError(f"no receipt came for {seqs}; held: {device.held}")
 
 
-async def collided(air: Air, device: Device, seq: int) -> tuple[Asked, Asked]:
-    """Let the forwarders refuse a receipt, as they do when another worker's is on the air; return both tries."""
+async def refused(air: Air, device: Device, seq: int, error: str) -> tuple[Asked, Asked]:
+    """Let the forwarders refuse a receipt; return both tries."""
     for _ in range(20):
         air.push(device.readings(seq, oldest=1), 5.0, -3.0)
         with suppress(TimeoutError):
             async with asyncio.timeout(4):
-                first, second = await air.refuse("COLLISION_PACKET"), await air.next()
+                first, second = await air.refuse(error), await air.next()
                 if second.phy == first.phy:
                     device.take(second.phy)
                     return first, second

@@ -13,17 +13,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import LinkError
-from gateway.front.entry import Entry
 from gateway.front.trunk import Ticket, Trunk
 from gateway.front.way_down import WayDown
 from gateway.links.lora import bulk, semtech
+from gateway.links.lora.admission import Admission
 from gateway.links.lora.errors import MalformedDatagram
 from gateway.links.lora.server import open_socket
 from gateway.operate.logs import EventLog
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gateway.clock import Clock
     from gateway.front.scan import Router
@@ -57,13 +57,23 @@ class Line:
         self._clock = clock
         self._counters = counters
         self._log = EventLog("front")
-        self._entry = Entry(settings, self._count)
+        self._entry = Admission(settings, self._log, self._count)
         self._socket: socket.socket | None = None
         self._trunks: list[Trunk] = []
         self._ways: dict[bytes, WayDown] = {}
         self._again: dict[int, asyncio.TimerHandle] = {}
         self._lost: asyncio.Future[None] | None = None
         self._dropped = self._pushed = 0
+
+    @property
+    def bound(self) -> tuple[str, int] | None:
+        """Address and port while it is open."""
+        return None if self._socket is None else self._socket.getsockname()[:2]
+
+    @property
+    def forwarders(self) -> Mapping[bytes, Forwarder]:
+        """The registered gateways by EUI."""
+        return self._entry.forwarders
 
     def status(self) -> dict[str, Any]:
         """Return how the port, its forwarders and its workers are."""

@@ -8,17 +8,15 @@ import asyncio
 import socket
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import LinkBusy, LinkError
 from gateway.links import Uplink
 from gateway.links.lora import bulk, quick_turn, semtech
-from gateway.links.lora.addresses import host, parse_bind, source
-from gateway.links.lora.errors import MalformedDatagram, WrongLength
-from gateway.links.lora.forwarders import Forwarder, reduction_db
-from gateway.links.lora.rate import RateLimit
-from gateway.operate.logs import EventLog, Seldom
+from gateway.links.lora.addresses import parse_bind
+from gateway.links.lora.admission import Admission
+from gateway.links.lora.errors import MalformedDatagram
+from gateway.operate.logs import EventLog
 from gateway.radio import TxOutcome
 
 if TYPE_CHECKING:
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.links import Sink
     from gateway.links.lora import Settings
     from gateway.links.lora.bulk import Datagram, Datagrams
+    from gateway.links.lora.forwarders import Forwarder
     from gateway.operate.counters import Counters
     from gateway.radio import RadioDownlink
 
@@ -38,8 +37,6 @@ _GATHER_S = 0.004
 _FIRST_RETRY_S = 0.1
 _LAST_RETRY_S = 2.0
 _U32_MASK = 0xFFFFFFFF
-_EUI = slice(4, 12)
-"""Where every datagram of a forwarder has the gateway's EUI (P section 3.2)."""
 _TX_ERRORS = (
     "TOO_LATE", "TOO_EARLY", "COLLISION_PACKET", "COLLISION_BEACON", "TX_FREQ", "TX_POWER", "GPS_UNLOCKED",
 )  # fmt: skip
@@ -60,10 +57,7 @@ class LoraLink:
         self._clock = clock
         self._counters = counters
         self._log = EventLog("links.lora")
-        self._seldom = Seldom()
-        self._rate = RateLimit(settings.rate_per_s, settings.rate_burst)
-        self._forwarders: dict[bytes, Forwarder] = {}
-        self._register(settings)
+        self._admission = Admission(settings, self._log, self._count)
         self._socket: socket.socket | None = None
         self._lost: asyncio.Future[None] | None = None
         self._again: asyncio.TimerHandle | None = None
@@ -76,15 +70,14 @@ class LoraLink:
     @property
     def forwarders(self) -> Mapping[bytes, Forwarder]:
         """The registered gateways by EUI, for the status page."""
-        return self._forwarders
+        return self._admission.forwarders
 
     def adopt(self, settings: Settings) -> bool:
         """Go on with other settings, the socket open all the while; False where only another socket would do."""
         if (settings.bind, settings.receive_buffer_bytes) != (self._settings.bind, self._settings.receive_buffer_bytes):
             return False
         self._settings = settings
-        self._rate = RateLimit(settings.rate_per_s, settings.rate_burst)
-        self._register(settings)
+        self._admission.adopt(settings)
         return True
 
     def status(self) -> dict[str, object]:
@@ -93,19 +86,8 @@ class LoraLink:
         return {
             "open": self.bound is not None,
             "at": f"UDP {self._settings.bind}",
-            "gateways": [each.status(now_s, self._settings.away_s) for each in self._forwarders.values()],
+            "gateways": [each.status(now_s, self._settings.away_s) for each in self.forwarders.values()],
         }
-
-    def _register(self, settings: Settings) -> None:
-        """Let in who is listed, as they were known before; forget all others."""
-        known, self._forwarders = self._forwarders, {}
-        for gateway in settings.gateways:
-            eui, allow = bytes.fromhex(gateway.eui), tuple(ip_network(text) for text in gateway.allow)
-            forwarder = self._forwarders[eui] = known.pop(eui) if eui in known else Forwarder(eui, allow)
-            forwarder.allow, forwarder.sender = allow, None
-            forwarder.reduce_db = reduction_db(gateway.antenna_dbi)
-        for gone in known.values():
-            gone.give_up()
 
     async def run(self, sink: Sink) -> None:
         """Hear frames until cancelled; open the socket again, with growing pauses, when it cannot be had."""
@@ -127,7 +109,7 @@ class LoraLink:
         """
         if when is None:
             raise LinkError(f"{self.name}: a radio frame needs a frequency, a data rate and a moment")
-        forwarder = self._forwarders.get(_eui(address))
+        forwarder = self.forwarders.get(_eui(address))
         if forwarder is None:
             raise LinkError(f"{self.name}: no gateway {address!r} is registered; add it under [[links.gateways]]")
         if forwarder.reduce_db:
@@ -188,7 +170,7 @@ class LoraLink:
             self._socket, self._watched, self.bound = None, False, None
             self._lost.cancel()
             opened.close()
-            for forwarder in self._forwarders.values():
+            for forwarder in self.forwarders.values():
                 forwarder.give_up()
 
     def _heard_some(self, datagrams: Datagrams, sink: Sink) -> None:
@@ -228,7 +210,7 @@ class LoraLink:
             self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
             self._dropped = datagrams.dropped
         now = self._clock.monotonic_s(), self._clock.wall_s()  # of all that came together
-        usual = quick_turn.admitted(came, self._forwarders, self._rate, now[0])
+        usual = self._admission.usual(came, now[0])
         if usual is not None:
             self._take_usual(datagrams, usual, sink, now)
         else:
@@ -256,7 +238,7 @@ class LoraLink:
                 if isinstance(pdu, semtech.PushData):
                     self._push_data(pdu, forwarder, uplinks.append, now)
             except MalformedDatagram as refusal:
-                self._refuse(refusal.reason, datagram.sender, why=str(refusal))
+                self._admission.refuse(refusal.reason, datagram.sender, why=str(refusal))
         many = getattr(sink, "many", None)
         if many is not None:
             many(uplinks)
@@ -273,7 +255,7 @@ class LoraLink:
                 else:
                     self._handle(pdu, forwarder, sender)
             except MalformedDatagram as refusal:
-                self._refuse(refusal.reason, sender, why=str(refusal))
+                self._admission.refuse(refusal.reason, sender, why=str(refusal))
 
     def _acknowledged(
         self, datagrams: Datagrams, came: list[Datagram], now_s: float
@@ -282,11 +264,7 @@ class LoraLink:
         admitted: list[tuple[semtech.Header, Forwarder, Any]] = []
         acks: list[tuple[int, bytes]] = []
         for datagram in came:
-            try:
-                taken = self._admit(datagram, now_s)
-            except MalformedDatagram as refusal:
-                self._refuse(refusal.reason, datagram.sender, why=str(refusal))
-                continue
+            taken = self._admission.admit(datagram, now_s)
             if taken is not None:
                 admitted.append((*taken, datagram.sender))
                 if taken[0].identifier is semtech.Identifier.PUSH_DATA:
@@ -294,33 +272,6 @@ class LoraLink:
         if acks:  # what the socket does not take: the forwarder only counts these, and nothing depends on them
             self._count("ack_not_sent", datagrams.answer(acks))
         return admitted
-
-    def _admit(self, datagram: Datagram, now_s: float) -> tuple[semtech.Header, Forwarder] | None:
-        """Return the header, and whose it is, or None for whom nothing is done. Raises MalformedDatagram.
-
-        The rate counts for its gateway where it was heard from there before, else for its address: several forwarders
-        may stand behind one address, and strangers too.
-        """
-        address = datagram.sender
-        sender = host(address[0])
-        forwarder = self._forwarders.get(datagram.data[_EUI])
-        # The identity first: an address compares itself slowly.
-        known = forwarder is not None and (forwarder.host is sender or forwarder.host == sender)
-        if not self._rate.allow(datagram.data[_EUI] if known else source(address[0]), now_s):
-            self._refuse("rate_limited", address)
-            return None
-        if datagram.truncated:
-            raise WrongLength(f"more than {semtech.MAX_DATAGRAM_BYTES} bytes")
-        header = semtech.read_header(datagram.data)
-        if forwarder is None:
-            self._refuse("unknown_gateway", address, eui=header.gateway_eui.hex())
-            return None
-        refusal = forwarder.admit(sender, now_s, self._settings.pin_s)
-        if refusal is not None:
-            self._refuse(refusal, address, eui=header.gateway_eui.hex(), pinned_to=str(forwarder.host))
-            return None
-        forwarder.sender = address
-        return header, forwarder
 
     def _handle(self, pdu: semtech.PullData | semtech.TxAck, forwarder: Forwarder, address: Any) -> None:
         if isinstance(pdu, semtech.PullData):
@@ -331,7 +282,7 @@ class LoraLink:
         elif forwarder.answer(pdu):
             self._count("tx_ack")
         else:
-            self._refuse("tx_ack_unmatched", address, eui=pdu.gateway_eui.hex())
+            self._admission.refuse("tx_ack_unmatched", address, eui=pdu.gateway_eui.hex())
 
     def _push_data(self, pdu: semtech.PushData, forwarder: Forwarder, sink: Sink, now: tuple[float, float]) -> None:
         heard_at_s, received_at = now
@@ -352,13 +303,6 @@ class LoraLink:
             self._socket.sendto(datagram, address)
         except OSError:
             self._count("ack_not_sent")
-
-    def _refuse(self, reason: str, address: Any, **fields: object) -> None:
-        """Count, and log one per reason and interval: the names in a datagram are the sender's choice, so no key."""
-        self._count(reason)
-        held_back = self._seldom.allow(reason)
-        if held_back is not None:
-            self._log.warning(reason, link=self.name, sender=str(address[0]), held_back=held_back, **fields)
 
     def _count(self, what: str, amount: int = 1) -> None:
         self._counters.add("links", f"{self.name}_{what}", amount)
