@@ -11,18 +11,27 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from provisioning.bench import gateway_status, update
+from provisioning.bench.errors import ProofFailed
+from provisioning.bench.package import Purpose, package_for
 from provisioning.bench.rehearsal import virtual_boards
+from provisioning.bench.session import Session
 from provisioning.city import create_city
 from provisioning.cli import main
+from provisioning.images import default_board
+from tests.bench_rig import control
 from tests.city import ROOT, wait_until
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.apart, pytest.mark.slow]
 _ENV = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 FORWARDER = "0200000000000a01"
+PATIENCE_S = 240
+HEALTH_S = 120.0
 
 
 @contextmanager
@@ -97,3 +106,35 @@ def test_a_board_that_no_gateway_hears_does_not_leave(folder: Path, capsys: pyte
         assert main(["-C", str(city.home), "enroll", board.port, *wanted, "--heard-s", "15", "--json"]) == 1
         (row,) = json.loads(capsys.readouterr().out)
     assert "heard nothing of the board" in row["error"]
+
+
+def test_the_life_of_a_board_on_lora(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From an erased flash to the gateway that hears it by radio, through an update and back from a bad one."""
+    city = create_city(folder / "city", "Teststad")
+    name = default_board("traffic", "lora")  # two copies of a street light's node with LoRa do not fit into its 1 MB
+    real = package_for(name, Purpose("traffic", frozenset({"serial", "lora"})))
+    newer = replace(real, files={**real.files, "firmware/newer.mpy": real.files["firmware/__init__.mpy"]})
+    worse = replace(newer, main=b"import nothing_like_this\n")
+    with (
+        gateway_in_the_air(folder, city.home) as (config, air),
+        virtual_boards(1, name, folder / "boards", options=("--air", str(air))) as (board,),
+    ):
+        wanted = ["--kind", "traffic", "--board", name, "--link", "lora", "--interval-ms", "3000"]
+        enroll = ["-C", str(city.home), "enroll", board.port, *wanted, "--gateway", str(config), "--heard-s", "300"]
+        assert main(enroll) == 0, capsys.readouterr()
+        state = gateway_status.state_dir(config)
+
+        def heard() -> int:
+            (device,) = gateway_status.sightings(state)
+            return device.seq or 0
+
+        first = heard()
+        good = update.update(Session(board.port), package=newer, health_s=HEALTH_S)
+        assert (good.before, good.already) == (real.build, False)
+        wait_until(lambda: heard() > first + 1, "readings of the new build by radio", PATIENCE_S)
+        with pytest.raises(ProofFailed, match="rolled back"):
+            update.update(Session(board.port), package=worse, health_s=HEALTH_S)
+        last = heard()
+        wait_until(lambda: heard() > last + 1, "readings of the build that was kept, by radio", PATIENCE_S)
+        state_now = control(board, "state")
+    assert (state_now["misuses"], state_now["crashes"]) == (0, 0), state_now
