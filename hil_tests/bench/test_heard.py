@@ -122,10 +122,9 @@ def test_the_life_of_a_board_on_lora(folder: Path, capsys: pytest.CaptureFixture
         wanted = ["--kind", "traffic", "--board", name, "--link", "lora", "--interval-ms", "3000"]
         enroll = ["-C", str(city.home), "enroll", board.port, *wanted, "--gateway", str(config), "--heard-s", "300"]
         assert main(enroll) == 0, capsys.readouterr()
-        state = gateway_status.state_dir(config)
 
         def heard() -> int:
-            (device,) = gateway_status.sightings(state)
+            (device,) = gateway_status.sightings(config)
             return device.seq or 0
 
         first = heard()

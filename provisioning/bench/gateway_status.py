@@ -1,24 +1,23 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""What a gateway on this computer has heard of its devices: asked through the socket in its state directory."""
+"""What a gateway on this computer has heard of its devices: asked through the socket of each process."""
 
 from __future__ import annotations
 
 import json
 import os
 import socket
-import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from provisioning.bench.errors import NoGateway
+from provisioning.bench.gateway_parts import Part, front_of, workers
 
 SOCKET_FILE: Final = "control.sock"
 _REQUEST: Final = b"status\n"
 _PATIENCE_S: Final = 10.0
 _MAX_ANSWER_BYTES: Final = 64 << 20
-_DEFAULT_STATE: Final = "state"
 
 
 @dataclass(frozen=True)
@@ -40,46 +39,60 @@ class Sighting:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def state_dir(path: Path) -> Path:
-    """The state directory that a gateway's configuration names; a directory is one itself. Raises NoGateway."""
-    if path.is_dir():
-        return path
+def sightings(path: Path) -> list[Sighting]:
+    """The devices that a running gateway heard, the newest first. *path*: its configuration or its state directory.
+
+    Of several workers all must run, and the front before them. Raises NoGateway.
+    """
+    front = front_of(path)
+    if front is not None:
+        asked(front)
+    found, away = look(path)
+    if away:
+        raise away[0]
+    return found
+
+
+def look(path: Path) -> tuple[list[Sighting], list[NoGateway]]:
+    """The same of those of its processes that answer, and what is wrong with the others.
+
+    Raises NoGateway when it cannot be told which they are.
+    """
+    merged: dict[str, Sighting] = {}
+    away = []
+    for part in workers(path):
+        try:
+            devices = asked(part).get("devices", [])
+        except NoGateway as error:
+            away.append(error)
+            continue
+        for each in (_sighting(each) for each in devices if isinstance(each, dict)):
+            other = merged.get(each.dev_eui, each)  # of another worker: before the state was divided anew
+            newest = max(each, other, key=lambda sighting: sighting.heard_at)
+            frames = each.frames if other is each else each.frames + other.frames
+            merged[each.dev_eui] = replace(newest, frames=frames)
+    return sorted(merged.values(), key=lambda sighting: sighting.heard_at, reverse=True), away
+
+
+def asked(part: Part) -> dict[str, Any]:
+    """The whole overview that one process of a gateway gives. Raises NoGateway."""
     try:
-        told = tomllib.loads(path.read_text("utf-8")).get("gateway", {}).get("state_dir", _DEFAULT_STATE)
-        return path.parent / str(told)
-    except (OSError, ValueError, AttributeError) as error:
-        raise NoGateway(
-            "This is no gateway's configuration, and no state directory.",
-            value=path,
-            reason=str(error),
-            next_step="name gateway.toml, or the directory that its state_dir names",
-        ) from error
-
-
-def sightings(directory: Path) -> list[Sighting]:
-    """The devices that the gateway of a state directory heard, the newest first. Raises NoGateway."""
-    found = asked(directory)
-    return [_sighting(each) for each in found.get("devices", []) if isinstance(each, dict)]
-
-
-def asked(directory: Path) -> dict[str, Any]:
-    """The whole overview of the gateway of a state directory. Raises NoGateway."""
-    try:
-        line = _answer(directory)
+        line = _answer(part.folder)
         answer: dict[str, Any] = json.loads(line)
     except PermissionError as error:
         raise NoGateway(
             "You may not ask this gateway.",
-            value=directory / SOCKET_FILE,
+            value=part.folder / SOCKET_FILE,
             reason="Its socket is open to its own user and to root only.",
             next_step="sudo -u lykta-gateway lykta ..., or sudo",
         ) from error
     except (OSError, ValueError) as error:
+        what = f"The {part.name} of this gateway does not run." if part.name else ""
         raise NoGateway(
-            "No gateway runs on this state directory.",
-            value=directory,
+            what or "No gateway runs on this state directory.",
+            value=part.folder,
             reason=str(error),
-            next_step="start it: systemctl start lykta-gateway; lykta-gateway status says how it is",
+            next_step=f"start it: systemctl start {part.unit}; lykta-gateway status says how it is",
         ) from error
     return answer
 

@@ -39,7 +39,7 @@ class Heard:
 
 def before(gateway: Path, dev_eui: bytes) -> Sighting | None:
     """What the gateway knows of a device now. Raises NoGateway: asked before anything is done to the board."""
-    return _of(gateway_status.sightings(gateway_status.state_dir(gateway)), dev_eui)
+    return _of(gateway_status.sightings(gateway), dev_eui)
 
 
 def wait(
@@ -53,12 +53,11 @@ def wait(
     now_s: Callable[[], float] = time.monotonic,
 ) -> Heard:
     """Return when the gateway has a frame of the device with a reading that it did not have. ProofFailed with why."""
-    directory = gateway_status.state_dir(gateway)
     begun_s = now_s()
     last: Sighting | None = None
     while (waited_s := now_s() - begun_s) < timeout_s:
         try:
-            last = _of(gateway_status.sightings(directory), dev_eui)
+            last = _last(gateway, dev_eui)
         except NoGateway:  # it restarts; at the end it counts
             if waited_s + _LOOK_S >= timeout_s:
                 raise
@@ -66,6 +65,15 @@ def wait(
             return Heard(last.link, last.seq, last.sf, last.rssi_dbm, last.snr_db, round(waited_s, 1))
         pause(_LOOK_S)
     raise _missed(last if last is not None and _is_new(last, known) else None, dev_eui, link, timeout_s)
+
+
+def _last(gateway: Path, dev_eui: bytes) -> Sighting | None:
+    """What the worker that has a device knows of it; another may be away meanwhile. Raises NoGateway."""
+    found, away = gateway_status.look(gateway)
+    device = _of(found, dev_eui)
+    if device is None and away:
+        raise away[0]
+    return device
 
 
 def _of(found: list[Sighting], dev_eui: bytes) -> Sighting | None:

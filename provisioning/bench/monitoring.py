@@ -84,16 +84,16 @@ class GatewaySource:
     """The frames of a gateway on this computer, by looking at what it heard last."""
 
     def __init__(self, path: Path, only: Collection[str] = ()) -> None:
-        self._directory = gateway_status.state_dir(path)
+        self._path = path
         self._only = frozenset(only)
         self._seen: dict[str, Sighting] = {}
         self._missing = False
-        self._take(gateway_status.sightings(self._directory))  # raises NoGateway at once when there is none
+        self._take(gateway_status.sightings(path))  # raises NoGateway at once when there is none
 
     def look(self) -> list[Frame]:
-        """The frames since the last look, oldest first. A gateway that restarts is waited for."""
+        """The frames since the last look, oldest first. A gateway or a worker that restarts is waited for."""
         try:
-            return self._take(gateway_status.sightings(self._directory))
+            return self._take(gateway_status.look(self._path)[0])
         except NoGateway:
             self._seen.clear()  # it counts anew
             return []
