@@ -77,7 +77,7 @@ def links_of(section: WorkersSection, worker: int, links: Sequence[Any]) -> list
     for number, link in enumerate(links):
         host, port = address(section, worker, number, len(links))
         forwarders = [each.model_copy(update={"allow": [f"{_LOOPBACK}/32"]}) for each in link.gateways]
-        found.append(link.model_copy(update={"bind": f"{host}:{port}", "gateways": forwarders, **_UNLIMITED}))
+        found.append(link.behind_front(bind=f"{host}:{port}", gateways=forwarders, **_UNLIMITED))
     return found
 
 

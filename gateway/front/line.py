@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import LinkError
 from gateway.front.trunk import Ticket, Trunk
+from gateway.front.watch import Watch
 from gateway.front.way_down import WayDown
-from gateway.links.lora import bulk, semtech
+from gateway.links.lora import bulk, bulk_out, semtech
 from gateway.links.lora.admission import Admission
 from gateway.links.lora.errors import MalformedDatagram
 from gateway.links.lora.server import open_socket
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     from gateway.operate.counters import Counters
 
 _PER_TURN = 64
-_GATHER_S = 0.002
-"""After a look at a socket the next datagrams gather: a look costs as much as what is done for two."""
+_GATHER_S = 0.003
+"""What gathers in this time goes to a worker as one datagram."""
 _GATHER_ACKS_S = 0.005
 """A forwarder waits 100 ms for its PUSH_ACK."""
 KEEP_ALIVE_S = 2.0
@@ -61,7 +63,8 @@ class Line:
         self._socket: socket.socket | None = None
         self._trunks: list[Trunk] = []
         self._ways: dict[bytes, WayDown] = {}
-        self._again: dict[int, asyncio.TimerHandle] = {}
+        self._acks: bulk_out.Acks | None = None
+        self._watches: list[Watch] = []
         self._lost: asyncio.Future[None] | None = None
         self._dropped = self._pushed = 0
 
@@ -120,14 +123,16 @@ class Line:
 
     def _close(self) -> None:
         loop = asyncio.get_running_loop()
-        for handle in self._again.values():
-            handle.cancel()
-        self._again.clear()
-        opened = [] if self._socket is None else [self._socket]
-        for each in (*opened, *(trunk.socket for trunk in self._trunks), *(way.socket for way in self._ways.values())):
-            loop.remove_reader(each.fileno())
-            each.close()
-        self._socket, self._trunks, self._ways = None, [], {}
+        for watch in self._watches:
+            watch.close()
+        for way in self._ways.values():
+            loop.remove_reader(way.socket.fileno())
+            way.close()
+        for trunk in self._trunks:
+            trunk.close()
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._acks, self._watches, self._trunks, self._ways = None, None, [], [], {}
         for forwarder in self._entry.forwarders.values():
             forwarder.give_up()
 
@@ -136,30 +141,23 @@ class Line:
         if self._socket is None:
             return
         datagrams = bulk.datagrams(self._socket, _PER_TURN, semtech.MAX_DATAGRAM_BYTES)
-        loop.add_reader(self._socket.fileno(), self._heard, datagrams)
-        for trunk in self._trunks:
-            loop.add_reader(trunk.socket.fileno(), self._acknowledged, trunk)
+        self._acks = bulk_out.acks(self._socket)
+        self._watches = [
+            Watch(self._socket, partial(self._heard, datagrams)),
+            *(Watch(trunk.socket, partial(self._acknowledged, trunk)) for trunk in self._trunks),
+        ]
         for way in self._ways.values():
             loop.add_reader(way.socket.fileno(), self._sent_down, way)
 
-    def _rest(self, descriptor: int, wait_s: float, callback: Any, argument: Any) -> None:
-        """Look at a socket again when some more had the time to come."""
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(descriptor)
-        self._again[descriptor] = loop.call_later(wait_s, loop.add_reader, descriptor, callback, argument)
-
-    def _heard(self, datagrams: Datagrams) -> None:
-        opened = self._socket
-        if opened is None:
-            return
+    def _heard(self, datagrams: Datagrams) -> float | None:
         try:
             came = datagrams.receive()
         except OSError as error:
             if self._lost is not None and not self._lost.done():
                 self._lost.set_exception(LinkError(f"{self._settings.bind} failed: {error}"))
-            return
-        if len(came) < _PER_TURN:
-            self._rest(opened.fileno(), _GATHER_S, self._heard, datagrams)
+            return None
+        if not came:
+            return None
         if datagrams.dropped != self._dropped:
             self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
             self._dropped = datagrams.dropped
@@ -169,8 +167,11 @@ class Line:
             self._take_any(came, now_s)
         else:
             self._take_usual(usual)
+        for trunk in self._trunks:
+            trunk.flush()
         self._count("push_data", self._pushed)
         self._pushed = 0
+        return 0.0 if len(came) == _PER_TURN else _GATHER_S
 
     def _take_usual(self, usual: list[tuple[Datagram, Forwarder]]) -> None:
         quick, trunks = self._router.quick, self._trunks
@@ -225,12 +226,14 @@ class Line:
     def _sent_down(self, way: WayDown) -> None:
         way.read(self._clock.monotonic_s())
 
-    def _acknowledged(self, trunk: Trunk) -> None:
+    def _acknowledged(self, trunk: Trunk) -> float | None:
         done = trunk.read()
-        self._rest(trunk.socket.fileno(), _GATHER_ACKS_S, self._acknowledged, trunk)
-        for ticket in done:
-            self._send(ticket.ack, ticket.to)
-        self._count("push_ack", len(done))
+        if done is None:
+            return None
+        if done and self._acks is not None:
+            self._count("not_sent", self._acks.send([(ticket.to, ticket.ack) for ticket in done]))
+            self._count("push_ack", len(done))
+        return _GATHER_ACKS_S
 
     def _send(self, data: bytes, to: Any) -> None:
         if self._socket is None:

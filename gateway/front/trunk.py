@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The way to one worker: PUSH_DATA under tokens of our own, each remembered until its PUSH_ACK comes back.
+"""The way to one worker: bundles of PUSH_DATA, each remembered by its token until its PUSH_ACK comes back.
 
 Tokens are 16 bits and count upwards, so what is remembered is bounded, and what is oldest is known.
 """
@@ -12,14 +12,13 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from gateway.links.lora import bulk
-from gateway.links.lora.semtech import VERSION, Identifier
+from gateway.links.lora import bulk, bundle
+from gateway.links.lora.semtech import Identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TOKENS = 1 << 16
-_START, _PUSH_DATA = bytes((VERSION,)), bytes((Identifier.PUSH_DATA,))
 _ACK_BYTES, _ACKS_PER_TURN = 4, 256
 _MAX_ANSWER_BYTES = 64
 GIVE_UP_S = 1.0
@@ -49,7 +48,11 @@ class Trunk:
         self.address = address
         self.away = False
         self._say = say
-        self._waiting: list[Ticket | None] = [None] * _TOKENS
+        self._parts: list[bytes] = []
+        self._size_bytes = 0
+        self._tickets: list[Ticket] = []
+        """Those of the parts, in their order."""
+        self._waiting: list[list[Ticket] | None] = [None] * _TOKENS
         self._next = self._oldest = 0
         self._marks: deque[tuple[float, int]] = deque()
         self._asked_s: float | None = None
@@ -64,34 +67,48 @@ class Trunk:
         self._datagrams = bulk.datagrams(self.socket, _ACKS_PER_TURN, _MAX_ANSWER_BYTES)
 
     def push(self, datagram: bytes, ticket: Ticket) -> None:
-        """Hand a PUSH_DATA to the worker. What it cannot take now gets no PUSH_ACK."""
+        """Take a PUSH_DATA for the worker; it leaves with the others of this turn, in ``flush``."""
+        self._size_bytes += len(datagram)
+        if not bundle.fits(len(self._parts) + 1, self._size_bytes):
+            self.flush()
+            self._size_bytes = len(datagram)
+        self._parts.append(datagram)
+        self._tickets.append(ticket)
+
+    def flush(self) -> None:
+        """Hand the worker what was taken. What it cannot take now gets no PUSH_ACK."""
+        if not self._parts:
+            return
         token = self._next
         self._next = (token + 1) & 0xFFFF
-        if self._waiting[token] is not None:
-            self._say("unanswered", 1)
-        self._waiting[token] = ticket
+        forgotten = self._waiting[token]
+        if forgotten is not None:
+            self._say("unanswered", len(forgotten))
+        self._waiting[token] = self._tickets
         try:
-            self.socket.send(_START + token.to_bytes(2, "big") + _PUSH_DATA + datagram[4:])
+            self.socket.send(bundle.pack(token, self._parts))
         except OSError:  # nobody listens there, or the kernel has no room: the forwarder hears no PUSH_ACK
-            self._say("not_taken", 1)
+            self._say("not_taken", len(self._parts))
+        self._parts, self._tickets, self._size_bytes = [], [], 0
 
-    def read(self) -> list[Ticket]:
-        """Return the PUSH_DATA that every worker concerned has acknowledged now."""
+    def read(self) -> list[Ticket] | None:
+        """Return the PUSH_DATA that every worker concerned has acknowledged now; None when nothing came."""
         try:
             came = self._datagrams.receive()
         except OSError:  # ICMP: the port is closed, so the worker is down; it says so in ``expire``
             return []
+        if not came:
+            return None
         done, waiting = [], self._waiting
         for data, _, _, _ in came:
             if len(data) != _ACK_BYTES or data[3] != Identifier.PUSH_ACK:
                 continue
             token = data[1] << 8 | data[2]
-            ticket, waiting[token] = waiting[token], None
-            if ticket is None:
-                continue
-            ticket.left -= 1
-            if not ticket.left:
-                done.append(ticket)
+            tickets, waiting[token] = waiting[token], None
+            for ticket in tickets or ():
+                ticket.left -= 1
+                if not ticket.left:
+                    done.append(ticket)
         return done
 
     def expire(self, now_s: float) -> None:
@@ -103,9 +120,8 @@ class Trunk:
     def _forget_until(self, end: int) -> None:
         lost = 0
         while self._oldest != end:
-            if self._waiting[self._oldest] is not None:
-                self._waiting[self._oldest] = None
-                lost += 1
+            tickets, self._waiting[self._oldest] = self._waiting[self._oldest], None
+            lost += len(tickets or ())
             self._oldest = (self._oldest + 1) & 0xFFFF
         if lost:
             self._say("unanswered", lost)

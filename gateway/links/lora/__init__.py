@@ -10,9 +10,9 @@ PULL_DATA of their gateway. On a network that others can write to, put the forwa
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from gateway import plugins
 from gateway.links.lora.addresses import parse_bind
@@ -62,6 +62,18 @@ class Settings(plugins.Settings):
     """Datagrams at once, counted likewise."""
     receive_buffer_bytes: Annotated[int, Field(ge=4096, le=1 << 28)] = 4 << 20
     """What the kernel holds while the daemon is busy; the kernel's own limit is net.core.rmem_max."""
+    _bundled: bool = PrivateAttr(default=False)
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the sender is the front of several workers, which sends many PUSH_DATA in one datagram."""
+        return self._bundled
+
+    def behind_front(self, **changes: object) -> Self:
+        """Return the same link of a worker, with some changes."""
+        copy = self.model_copy(update=changes)
+        copy._bundled = True
+        return copy
 
     @field_validator("bind")
     @classmethod

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple, Protocol
 # <asm-generic/socket.h>; Python has no name for it.
 SO_RXQ_OVFL = 40
 _COUNT = struct.Struct("@I")
-_HEADER = struct.Struct("@PIPNPNi0PI0P")
+HEADER = struct.Struct("@PIPNPNi0PI0P")
 """struct mmsghdr (recvmmsg(2)): name, its length, iovec, their number, control, its length, flags; bytes received."""
-_IOVEC = struct.Struct("@PN")
+IOVEC = struct.Struct("@PN")
 _CMSG = struct.Struct("@Nii")
-_NAME_BYTES = 28  # struct sockaddr_in6, the longest that can come
+NAME_BYTES = 28  # struct sockaddr_in6, the longest that can come
 _CONTROL_BYTES = socket.CMSG_SPACE(_COUNT.size)
 _MAX_NAMES = 1024
 _SHORT_BYTES = 4
@@ -106,34 +106,34 @@ class AtOnce:
         self.dropped = 0
         self._socket = opened
         self._most, self._max_bytes = most, max_bytes
-        self._data, data_at = _memory(most * max_bytes)
-        self._names, names_at = _memory(most * _NAME_BYTES)
-        self._control, control_at = _memory(most * _CONTROL_BYTES)
-        iovecs, iovecs_at = _memory(most * _IOVEC.size)
-        self._headers, self._headers_at = _memory(most * _HEADER.size)
-        self._out, self._out_at = _memory(most * _HEADER.size)
-        self._out_iovecs, self._out_iovecs_at = _memory(most * _IOVEC.size)
+        self._data, data_at = memory(most * max_bytes)
+        self._names, names_at = memory(most * NAME_BYTES)
+        self._control, control_at = memory(most * _CONTROL_BYTES)
+        iovecs, iovecs_at = memory(most * IOVEC.size)
+        self._headers, self._headers_at = memory(most * HEADER.size)
+        self._out, self._out_at = memory(most * HEADER.size)
+        self._out_iovecs, self._out_iovecs_at = memory(most * IOVEC.size)
         self._kept = iovecs  # the kernel reads it
         self._names_at = names_at
         self._senders: dict[bytes, Any] = {}
         self._name_sizes: list[int] = []
         for slot in range(most):
-            _IOVEC.pack_into(iovecs, slot * _IOVEC.size, data_at + slot * max_bytes, max_bytes)
-            _HEADER.pack_into(
-                self._headers, slot * _HEADER.size,
-                names_at + slot * _NAME_BYTES, _NAME_BYTES, iovecs_at + slot * _IOVEC.size, 1,
+            IOVEC.pack_into(iovecs, slot * IOVEC.size, data_at + slot * max_bytes, max_bytes)
+            HEADER.pack_into(
+                self._headers, slot * HEADER.size,
+                names_at + slot * NAME_BYTES, NAME_BYTES, iovecs_at + slot * IOVEC.size, 1,
                 control_at + slot * _CONTROL_BYTES, _CONTROL_BYTES, 0, 0,
             )  # fmt: skip
         self._fresh = bytes(self._headers)
-        self._short, self._short_at = _memory(most * _SHORT_BYTES)
-        self._short_headers, self._short_headers_at = _memory(most * _HEADER.size)
-        self._short_iovecs, self._short_iovecs_at = _memory(most * _IOVEC.size)
+        self._short, self._short_at = memory(most * _SHORT_BYTES)
+        self._short_headers, self._short_headers_at = memory(most * HEADER.size)
+        self._short_iovecs, self._short_iovecs_at = memory(most * IOVEC.size)
         self._short_name = 0
 
     def receive(self) -> list[Datagram]:
         """See Datagrams."""
         self._headers[:] = self._fresh  # the kernel wrote lengths into it
-        count = _LIBC.recvmmsg(self._socket.fileno(), self._headers_at, self._most, socket.MSG_DONTWAIT, None)
+        count = LIBC.recvmmsg(self._socket.fileno(), self._headers_at, self._most, socket.MSG_DONTWAIT, None)
         if count < 0:
             code = ctypes.get_errno()
             if code in _AGAIN:
@@ -142,11 +142,11 @@ class AtOnce:
         found: list[Datagram] = []
         new = tuple.__new__  # as Datagram(...), in a third of the time
         data, names, sizes = memoryview(self._data), memoryview(self._names), []
-        headers = memoryview(self._headers)[: count * _HEADER.size]
-        for slot, (_, name_size, _, _, _, control_size, flags, size) in enumerate(_HEADER.iter_unpack(headers)):
+        headers = memoryview(self._headers)[: count * HEADER.size]
+        for slot, (_, name_size, _, _, _, control_size, flags, size) in enumerate(HEADER.iter_unpack(headers)):
             if control_size:
                 self._note_drops(slot)
-            start, name_at = slot * self._max_bytes, slot * _NAME_BYTES
+            start, name_at = slot * self._max_bytes, slot * NAME_BYTES
             sizes.append(name_size)
             name = bytes(names[name_at : name_at + name_size])
             sender = self._senders.get(name) or self._sender(name)
@@ -163,16 +163,16 @@ class AtOnce:
             lengths = {len(data) for _, data in answers}
             if lengths == {_SHORT_BYTES} and len(set(self._name_sizes)) == 1:
                 return self._answer_all(text, count)
-        bodies, body_at = _memory(sum(len(data) for _, data in answers))
+        bodies, body_at = memory(sum(len(data) for _, data in answers))
         at = 0
         for index, (slot, data) in enumerate(answers):
             bodies[at : at + len(data)] = data
-            _IOVEC.pack_into(self._out_iovecs, index * _IOVEC.size, body_at + at, len(data))
+            IOVEC.pack_into(self._out_iovecs, index * IOVEC.size, body_at + at, len(data))
             at += len(data)
-            _HEADER.pack_into(
-                self._out, index * _HEADER.size,
-                self._names_at + slot * _NAME_BYTES, self._name_sizes[slot],
-                self._out_iovecs_at + index * _IOVEC.size, 1, 0, 0, 0, 0,
+            HEADER.pack_into(
+                self._out, index * HEADER.size,
+                self._names_at + slot * NAME_BYTES, self._name_sizes[slot],
+                self._out_iovecs_at + index * IOVEC.size, 1, 0, 0, 0, 0,
             )  # fmt: skip
         return self._send(self._out_at, count)
 
@@ -181,11 +181,11 @@ class AtOnce:
         if self._name_sizes[0] != self._short_name:
             self._short_name = self._name_sizes[0]
             for slot in range(self._most):
-                iovec = slot * _IOVEC.size
-                _IOVEC.pack_into(self._short_iovecs, iovec, self._short_at + slot * _SHORT_BYTES, _SHORT_BYTES)
-                _HEADER.pack_into(
-                    self._short_headers, slot * _HEADER.size,
-                    self._names_at + slot * _NAME_BYTES, self._short_name,
+                iovec = slot * IOVEC.size
+                IOVEC.pack_into(self._short_iovecs, iovec, self._short_at + slot * _SHORT_BYTES, _SHORT_BYTES)
+                HEADER.pack_into(
+                    self._short_headers, slot * HEADER.size,
+                    self._names_at + slot * NAME_BYTES, self._short_name,
                     self._short_iovecs_at + iovec, 1, 0, 0, 0, 0,
                 )  # fmt: skip
         self._short[: len(text)] = text
@@ -194,8 +194,8 @@ class AtOnce:
     def _send(self, headers_at: int, count: int) -> int:
         done = failed = 0
         while done < count:
-            left, out_at = count - done, headers_at + done * _HEADER.size
-            sent = _LIBC.sendmmsg(self._socket.fileno(), out_at, left, socket.MSG_DONTWAIT)
+            left, out_at = count - done, headers_at + done * HEADER.size
+            sent = LIBC.sendmmsg(self._socket.fileno(), out_at, left, socket.MSG_DONTWAIT)
             failed += sent <= 0
             done += max(1, sent)  # the first that is refused ends a call: go on behind it
         return failed
@@ -215,7 +215,7 @@ class AtOnce:
         return sender
 
 
-def _memory(size: int) -> tuple[bytearray, int]:
+def memory(size: int) -> tuple[bytearray, int]:
     """Return memory, never empty, and where it is."""
     made = bytearray(size or 1)
     return made, ctypes.addressof(ctypes.c_char.from_buffer(made))
@@ -242,9 +242,9 @@ def _libc() -> Any:
     return found
 
 
-_LIBC = _libc()
+LIBC = _libc()
 
 
 def datagrams(opened: socket.socket, most: int, max_bytes: int) -> Datagrams:
     """Return the fastest that this machine has: at most *most* at a time, of at most *max_bytes* each."""
-    return OneByOne(opened, most, max_bytes) if _LIBC is None else AtOnce(opened, most, max_bytes)
+    return OneByOne(opened, most, max_bytes) if LIBC is None else AtOnce(opened, most, max_bytes)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import LinkBusy, LinkError
 from gateway.links import Uplink
-from gateway.links.lora import bulk, quick_turn, semtech
+from gateway.links.lora import bulk, bundle, quick_turn, semtech
 from gateway.links.lora.addresses import parse_bind
 from gateway.links.lora.admission import Admission
 from gateway.links.lora.errors import MalformedDatagram
@@ -159,7 +159,7 @@ class LoraLink:
         loop = asyncio.get_running_loop()
         self._socket = opened
         self._lost = loop.create_future()
-        datagrams = bulk.datagrams(opened, _DATAGRAMS_PER_TURN, semtech.MAX_DATAGRAM_BYTES)
+        datagrams = bundle.datagrams(opened, most=_DATAGRAMS_PER_TURN, bundled=self._settings.bundled)
         self._watch(datagrams, sink)
         try:
             await self._lost
@@ -184,7 +184,7 @@ class LoraLink:
             if self._watched:
                 loop.remove_reader(opened.fileno())
                 self._watched = False
-            wait_s = 0.0 if found == _DATAGRAMS_PER_TURN else _GATHER_S
+            wait_s = 0.0 if found >= _DATAGRAMS_PER_TURN else _GATHER_S
             self._again = loop.call_later(wait_s, self._heard_some, datagrams, sink)
         elif not self._watched:
             self._watch(datagrams, sink)
