@@ -112,9 +112,10 @@ def settings(**changes: Any) -> Settings:
 
 
 @asynccontextmanager
-async def running(**changes: Any) -> AsyncIterator[Rig]:
+async def running(*, behind_front: bool = False, **changes: Any) -> AsyncIterator[Rig]:
     clock, counters = FakeClock(), WatchedCounters()
-    rig = Rig(build(settings(**changes), clock, counters), clock, counters)
+    own = settings(**changes)
+    rig = Rig(build(own.behind_front() if behind_front else own, clock, counters), clock, counters)
     failures: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     task = asyncio.create_task(rig.link.run(lambda uplink: rig.sink(uplink)))
@@ -132,7 +133,7 @@ async def running(**changes: Any) -> AsyncIterator[Rig]:
 @asynccontextmanager
 async def fronted(**changes: Any) -> AsyncIterator[Rig]:
     """The same behind a front, which has these settings; the link is that of its only worker."""
-    async with running() as rig:
+    async with running(behind_front=True) as rig:
         assert rig.link.bound is not None
         front = rig.front = Line(settings(**changes), [rig.link.bound], Router(1, {}), rig.clock, rig.counters)
         task = asyncio.create_task(front.run())

@@ -51,8 +51,9 @@ class Datagram(NamedTuple):
 class Datagrams(Protocol):
     """A bound UDP socket that does not block."""
 
-    dropped: int
-    """How many the kernel dropped, 32 bits, where it says so."""
+    @property
+    def dropped(self) -> int:
+        """How many the kernel dropped, 32 bits, where it says so."""
 
     def receive(self) -> list[Datagram]:
         """Return what is there, up to a limit; nothing when there is nothing. Raises OSError."""

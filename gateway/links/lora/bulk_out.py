@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 from typing import Any, Protocol
 
 from gateway.links.lora.bulk import HEADER, IOVEC, LIBC, NAME_BYTES, memory
@@ -99,8 +98,9 @@ def name_of(address: Any) -> bytes:
     host, port = address[:2]
     if len(address) == _IPV4_ADDRESS:
         return struct.pack("=H", socket.AF_INET) + struct.pack(">H4s8x", port, socket.inet_aton(host))
-    family, scope = struct.pack("=H", socket.AF_INET6), address[3].to_bytes(4, sys.byteorder)
-    return family + struct.pack(">HI16s", port, address[2], socket.inet_pton(socket.AF_INET6, host)) + scope
+    name = struct.pack("=H", socket.AF_INET6)
+    name += struct.pack(">HI16s", port, address[2], socket.inet_pton(socket.AF_INET6, host))
+    return name + struct.pack("=I", address[3])
 
 
 def acks(opened: socket.socket) -> Acks:

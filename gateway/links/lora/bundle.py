@@ -4,8 +4,8 @@
 
 A bundle is version, token and an identifier that no forwarder sends; then how many there are (16 bits), how long each
 is (16 bits each), and the datagrams as they came. Its acknowledgement is a PUSH_ACK with its token, sent when each of
-them would have been acknowledged. What a system call costs is paid once for all, at both ends: the front spends 8 us
-of a core on a reading instead of 20 (benchmarks/bench_workers.py says it for a machine).
+them would have been acknowledged. What a system call costs is paid once for all, at both ends: the front spends 12 to
+14 us of a core on a reading instead of 20 to 22 (benchmarks/bench_workers.py says it for a machine).
 """
 
 from __future__ import annotations
