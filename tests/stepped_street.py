@@ -44,15 +44,15 @@ _BEGUN_S = 1_800_000_000.0
 
 
 class LossyMedium(Medium):
-    """Of *loss* long frames nobody understands the data."""
+    """Of *loss* frames that have so many bytes or more nobody understands the data."""
 
-    def __init__(self, rng: random.Random, loss: float) -> None:
+    def __init__(self, rng: random.Random, loss: float, least_bytes: int) -> None:
         super().__init__(0, PathLoss(shadowing_db=0, fading_db=0))
-        self._rng, self._loss = rng, loss
+        self._rng, self._loss, self._least_bytes = rng, loss, least_bytes
         self.lost = self.long = 0
 
     def _fate_of_payload(self, frame: Frame, radio: Radio, at_us: int) -> Fate:
-        if len(frame.data) >= LONG_BYTES:
+        if len(frame.data) >= self._least_bytes:
             self.long += 1
             if self._rng.random() < self._loss:
                 self.lost += 1
@@ -84,6 +84,7 @@ class SteppedStreet:
         rng: random.Random,
         loss: float = 0.0,
         interval_s: int = 60,
+        lost_from_bytes: int = LONG_BYTES,
     ) -> None:
         self.folder, self._hardware = folder, node.board
         self.city = create_city(folder / "city", "Teststad")
@@ -103,7 +104,7 @@ class SteppedStreet:
             *("gateway", "enroll", "pole box", "--out", str(self._config.parent), "--broker", "127.0.0.1:9"),
             *("--lora-bind", f"127.0.0.1:{self._server[1]}", "--forwarder", EUI),
         )
-        self.medium = LossyMedium(rng, loss)
+        self.medium = LossyMedium(rng, loss, lost_from_bytes)
         self.said = io.BytesIO()
         self._daemon: asyncio.Task[None] | None = None
 

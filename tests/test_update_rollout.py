@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from firmware.wire import cbor, update
 from firmware.wire.readings import FPORT_UPDATE
-from gateway.updates.job import ABORT, ON_A_LINE, Job, Message
+from gateway.updates.job import ABORT, ON_A_LINE, ON_AIR, Job, Message
 from provisioning.errors import BoardError
 from provisioning.updates import release, rollout
 from provisioning.updates.rollout import BoardState, Gates, standing, to_carry, to_withdraw, waves
@@ -198,6 +198,27 @@ def test_a_board_that_is_silent_is_asked_ever_more_seldom_and_gives_its_turn_awa
     gaps = [after - before for before, after in pairwise(asked)]
     assert gaps == sorted(gaps)
     assert (gaps[0], gaps[-1], job.silent) == (6, 900, True)
+
+
+def test_a_board_that_polls_in_vain_is_asked_at_once_but_not_for_ever() -> None:
+    job, board = job_of(rollout.SENDING), Board()
+    board.phase, board.have, board.session = update.RECEIVING, 0, NEW.session
+    assert job.due(0.0, ON_AIR) == on_update(ASK)
+    assert job.heard(board.status(), ROOM, 1.0, ON_AIR) != []
+    job.spoke(10.0, 11.0)  # the frame behind which the last of it went
+    assert job.due(11.0, ON_AIR) == [], "perhaps its answer is on its way"
+    job.spoke(10.0, 12.0)
+    assert job.due(12.0, ON_AIR) == []
+    asked, heard_at_s = 0, 12.0
+    while not job.silent:
+        heard_at_s += 2.5
+        job.spoke(heard_at_s, heard_at_s)
+        asked += len(job.due(heard_at_s, ON_AIR))
+    assert asked == 3
+    assert job.under_way
+    assert job_of(rollout.TRIAL).under_way is False, "that is not hurried"
+    assert job.heard(board.status(), ROOM, heard_at_s, ON_AIR) != []
+    assert job.silent is False
 
 
 def test_a_board_that_has_half_of_a_withdrawn_release_forgets_it() -> None:

@@ -54,13 +54,17 @@ class Keeper:
                 self._desk = Desk(self._service.files, self._service.breathe)
             self._until_s = self._service.clock.uptime_s() + _QUIET_S
             if fport == FPORT_FRAGMENTS:
-                return self._desk.take_fragments(payload)
-            if payload[:1] == bytes([update.INSTALL]):
-                await self._service.self_test()  # so that the trial knows what was broken already
-            answers = await self._desk.take(payload, self._service.failed)
+                answers = self._desk.take_fragments(payload)
+            else:
+                if payload[:1] == bytes([update.INSTALL]):
+                    await self._service.self_test()  # so that the trial knows what was broken already
+                answers = await self._desk.take(payload, self._service.failed)
             if self._desk.restart:
                 self._desk.restart = False
                 self._service.restart(_RESTART_MS)
+            layer = getattr(self._service.link, "layer", None)
+            if answers and layer is not None:
+                layer.poll()
             return answers
         finally:
             self._busy = False

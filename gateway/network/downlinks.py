@@ -98,6 +98,11 @@ class DownlinkQueue:
         """Tell whether a device has more to come."""
         return dev_eui in self._devices and bool(self._devices[dev_eui].waiting)
 
+    def busy(self, dev_eui: bytes) -> bool:
+        """Tell whether a device has more to come, or a gateway has some of it in hand."""
+        device = self._devices.get(dev_eui)
+        return device is not None and (bool(device.waiting) or device.flying is not None)
+
     def knows(self, dev_eui: bytes) -> bool:
         """Tell whether anything waits for a device, or is on its way to it, or was just now."""
         return dev_eui in self._devices

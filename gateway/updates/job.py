@@ -72,6 +72,7 @@ class Job:
         self._asked = False
         self._answered: tuple[object, ...] = ()
         self._silent = 0
+        self._spoke_at_s: float | None = None
         self._held: list[Message] = []
         self._noted_at_s = float("-inf")
         self._changed = False
@@ -86,6 +87,11 @@ class Job:
         """Whether it was asked in vain more than once: then it takes no other board's turn."""
         return self._silent > _OFTEN
 
+    @property
+    def under_way(self) -> bool:
+        """Whether it has some of the release, and is not on trial."""
+        return self.board.state in (rollout.SENDING, rollout.INSTALLING) and self._sender.state == sender.RUNNING
+
     def is_due(self, now_s: float) -> bool:
         """Whether ``due`` would have something to send."""
         return now_s >= self._ask_at_s and not self.ended and not self._held
@@ -94,6 +100,16 @@ class Job:
         """Nobody here can reach it now."""
         self._ask_at_s = at_s
 
+    def spoke(self, heard_at_s: float, now_s: float) -> None:
+        """It had all that was for it, and this is when it was heard last: is it awake, and answers nothing?
+
+        Then what it was sent last is lost, or its answer. While it polls it can be asked at once: the next occasion may
+        be hours away.
+        """
+        before, self._spoke_at_s = self._spoke_at_s, heard_at_s
+        if before is not None and heard_at_s > before:
+            self._ask_at_s = min(self._ask_at_s, now_s)
+
     def due(self, now_s: float, patience: Patience) -> list[Message]:
         """What it is sent because it said nothing for too long, or because of a trial."""
         if not self.is_due(now_s):
@@ -101,13 +117,13 @@ class Job:
         wait_s = patience.trial_s if self._sender.state == sender.TRIAL else patience.answer_s
         self._ask_at_s = now_s + min(LONGEST_S, wait_s * 2 ** min(self._silent, 8))
         self._silent += 1
-        self._asked = True
+        self._asked, self._spoke_at_s = True, None
         return _on_update([ABORT if self.withdrawn else sender.ASK])
 
     def heard(self, payload: bytes, room: int, now_s: float, patience: Patience) -> list[Message]:
         """What it is sent because it said this on FPort 10. Raises wire Malformed."""
         status = update.status(payload)
-        self._silent, asked, self._asked = 0, self._asked, False
+        self._silent, asked, self._asked, self._spoke_at_s = 0, self._asked, False, None
         if self.withdrawn and self.board.state == rollout.SENDING:
             if status[update.S_SESSION] != self._session:
                 self._become(rollout.WITHDRAWN, "", 0)
@@ -130,7 +146,7 @@ class Job:
             return []
         found = self._fragments
         payloads = found.heard(payload, room)
-        self._silent = 0
+        self._silent, self._spoke_at_s = 0, None
         self._ask_at_s = now_s + patience.answer_s
         self._sender.have = max(self._sender.have, found.have)
         if found.problem:

@@ -110,6 +110,7 @@ class UpdateOffice:
         for dev_eui, job in self._jobs.items():
             under_way = job.board.state == rollout.SENDING and not job.silent
             busy += under_way
+            self._is_awake(dev_eui, job, now_s)
             if not job.is_due(now_s) or (busy >= MAX_AT_ONCE and job.board.state == rollout.WAITING):
                 continue
             session = self._session(dev_eui)
@@ -121,6 +122,14 @@ class UpdateOffice:
                 continue
             busy += not under_way and not job.silent
             self._send(dev_eui, job.due(now_s, _patience(session)))
+
+    def _is_awake(self, dev_eui: bytes, job: Job, now_s: float) -> None:
+        """A device of class A that polls in vain waits for something that was lost."""
+        if job.silent or not job.under_way or self._server.queue.busy(dev_eui):
+            return
+        session = self._session(dev_eui)
+        if session is not None and session.last_uplink is not None and _waits_for_uplinks(session):
+            job.spoke(session.last_uplink.heard_at_s, now_s)
 
     def notes(self) -> dict[str, list[BoardState]]:
         """What the register has to hear now, by roll-out."""

@@ -14,6 +14,7 @@ from provisioning.bench.package import ENTRY, MANIFEST, TRIAL, Package
 from provisioning.errors import BoardError
 
 _MODULE: Final = ENTRY.removesuffix(".py")
+_TRIES: Final = 3
 
 
 def pack(package: Package, base: Mapping[str, str] | None = None) -> bytes:
@@ -60,24 +61,43 @@ def _entry(path: str, data: bytes, source: int) -> bytes:
 
 
 def _trial_launcher(package: Package) -> bytes:
-    """/main.py of a trial that nobody watches: whatever ends the new build, the start after it runs the old one."""
+    """/main.py of a trial that nobody watches: what ends the new build has the start after it run the old one.
+
+    But power that came back says nothing of the build: then it is tried again, `_TRIES` times in all. /trial holds
+    which try comes next. Without its token, whatever the reason, the old build runs.
+    """
     slot, other = update.SLOT.decode(), update.OTHER.decode()
     return f"""# Lykta: slot {slot} on trial, else {other}, build {package.build}
+import machine
 import os
 import sys
 
+TOKEN = "{TRIAL}"
 try:
-    os.remove("{TRIAL}")
-    tried = True
-except OSError:
-    tried = False
-if tried:
+    with open(TOKEN) as file:
+        turn = int(file.read())
+except (OSError, ValueError):
+    turn = 0
+if turn > 1 and getattr(machine, "reset_cause", int)() != getattr(machine, "PWRON_RESET", None):
+    turn = 0
+noted = False
+if 0 < turn < {_TRIES}:
+    try:
+        with open(TOKEN, "w") as file:
+            file.write(str(turn + 1))
+        noted = True
+    except OSError:
+        pass
+if not noted:
+    try:
+        os.remove(TOKEN)
+    except OSError:
+        turn = 0
+if turn:
     sys.path.insert(0, "/{slot}")
     try:
         import {_MODULE}
     except Exception as error:
-        import machine
-
         sys.print_exception(error)
         machine.reset()
 else:

@@ -319,6 +319,20 @@ async def scenario_what_the_network_announced_is_asked_for_at_once_and_three_tim
     world.check_duty()
 
 
+async def scenario_behind_an_answer_about_an_update_it_polls_for_what_may_be_lost(seed):
+    world = LoraWorld(seed, interval_ms=86400000)
+    await world.until(received(world, 1), "a session")
+    await world.run_for(100)
+    session, asks = world.server.session, [b"\x03"]
+    world.server._answer = lambda _: [session.seal_downlink(10, asks.pop())] if asks else []
+    before = len(world.data_uplinks())
+    world.layer.urgent = True
+    world.node.network.wake()
+    await world.run_for(300)
+    assert len(world.data_uplinks()) - before == 5, "what brought the question, the answer, three polls"
+    world.check_duty()
+
+
 async def scenario_adr_asks_and_backs_off_to_the_letter(seed):
     world = LoraWorld(seed, interval_ms=20000)
     await world.until(received(world, 2), "a session")

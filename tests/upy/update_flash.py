@@ -21,10 +21,23 @@ from firmware.node.store import Slots
 from firmware.wire import cbor, update
 from tests.upy.node_world import RamFlash, mount
 
+POWER_ON, BUTTON, WATCHDOG = 1, 2, 3
 BLOCKS = 64
 BLOCK_BYTES = 700
 ROOT = "/flash"
 FOLDER, STEP = sys.argv[1], int(sys.argv[2])
+
+
+class Machine:
+    """What a launcher asks of the module."""
+
+    PWRON_RESET = POWER_ON
+
+    def __init__(self, cause):
+        self._cause = cause
+
+    def reset_cause(self):
+        return self._cause
 
 
 def read(name):
@@ -64,17 +77,17 @@ def content(path):
         return None
 
 
-def boots_into():
-    """What /main.py does: which slot runs at this start; the token of a trial goes first."""
-    slot, _, on_trial = trial.launcher(ROOT)
-    if not on_trial:
-        return slot
+def boots_into(cause):
+    """Let the flash's own /main.py decide which slot runs at this start, for which there was such a cause."""
+    sys.modules["machine"] = Machine(cause)
+    code = content(ROOT + "/main.py").decode()
+    before = list(sys.path)
     try:
-        os.remove(ROOT + "/trial")
-    except OSError:
-        head = content(ROOT + "/main.py").split(b"\n")[0]
-        return head.split(b"else ")[1][:1].decode()
-    return slot
+        exec(code.replace('"/', '"%s/' % ROOT), {"open": open})
+        return sys.path[0][-1:]
+    finally:
+        sys.path[:] = before
+        sys.modules.pop("lykta_main", None)
 
 
 def expect_whole(files, slot):
@@ -113,10 +126,11 @@ async def send(files, runs):
     return told
 
 
-def life(files, healthy, flash):
+def life(files, healthy, flash, cause):
     """Boot, update, restart, and be well or not; until it is settled. Returns what runs."""
     for _ in range(4):
-        runs = boots_into()
+        runs = boots_into(cause)
+        cause = BUTTON  # the restart that follows an installation
         expect_whole(files, runs)
         begun = trial.begin(files, ROOT, runs)
         if flash.cut is not None and flash.writes > flash.cut:
@@ -124,7 +138,8 @@ def life(files, healthy, flash):
         if begun is not None:
             assert begun == (900, 2) and runs == "b"
             if not healthy:
-                continue  # a reset, a hang that the watchdog ends
+                cause = WATCHDOG
+                continue
             trial.confirm(files, ROOT)
             return "b"
         record = stage.Record(files)
@@ -146,28 +161,47 @@ def one(flash, cut, healthy):
     flash.writes = 0
     flash.cut = cut
     try:
-        life(files, healthy, flash)
+        life(files, healthy, flash, POWER_ON)
     except OSError:
         pass
     through = flash.writes <= cut
     flash.cut = None
     files = on_flash(flash)
-    settled = life(files, healthy, flash)
+    settled = life(files, healthy, flash, POWER_ON)
     expect_whole(files, settled)
     record = stage.Record(files)
-    if healthy:  # a trial that the power ended is no proof: then the old build is right, and the same again is possible
-        assert (settled, record.phase) in (("b", update.CONFIRMED), ("a", update.ROLLED_BACK))
-        assert record.counter == (7 if settled == "b" else 0)
-        if settled == "b":
-            assert trial.launcher(ROOT)[2] is False
-            assert content(ROOT + "/boot.py") == b"# new boot\n"
+    if healthy:  # a trial that the power ended is no proof: it is tried again
+        assert (settled, record.phase, record.counter) == ("b", update.CONFIRMED, 7), (cut, settled, record.phase)
+        assert trial.launcher(ROOT)[2] is False
+        assert content(ROOT + "/boot.py") == b"# new boot\n"
     else:
         assert (settled, record.phase, record.counter) == ("a", update.ROLLED_BACK, 0)
+    assert content(ROOT + "/trial") is None
     assert stage.have(files) == 0, (cut, healthy, record.phase)
     return through
 
 
+def after(*causes):
+    """Which slots run at the starts after an installation, for these causes; the last is settled by the old build."""
+    files = fresh(RamFlash(BLOCKS))
+    assert asyncio.run(send(files, "a"))[update.S_PHASE] == update.TRIAL
+    runs = [boots_into(cause) for cause in causes]
+    assert trial.begin(files, ROOT, runs[-1]) is None or runs[-1] == "b"
+    assert runs[-1] == "b" or stage.Record(files).phase == update.ROLLED_BACK
+    return "".join(runs)
+
+
+def tries():
+    """A trial that only the power ended is tried again, not for ever; anything else ends it, whatever comes then."""
+    assert after(BUTTON, POWER_ON, POWER_ON, POWER_ON, POWER_ON) == "bbbaa"
+    assert after(POWER_ON, POWER_ON, WATCHDOG, POWER_ON) == "bbaa"
+    assert after(BUTTON, BUTTON, POWER_ON) == "baa"
+    assert after(BUTTON, WATCHDOG) == "ba"
+    assert after(BUTTON, 0) == "ba"
+
+
 def main():
+    tries()
     for healthy in (True, False):
         flash = RamFlash(BLOCKS)
         cut = 0

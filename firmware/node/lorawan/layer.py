@@ -201,6 +201,12 @@ class Layer:
             return not taken
         return True
 
+    def poll(self) -> None:
+        """The network will have more to say after the next frame: ask a few times where nothing else lets it."""
+        if self.device_class == CLASS_A:
+            self._polls = _POLLS + 1  # that frame is one of them
+            self.urgent = True
+
     def transmission(self, length: int, joining: bool) -> Transmission:
         """Choose channel and data rate for a frame of *length* bytes. The channel is the one that may send first."""
         if joining:
