@@ -5,12 +5,13 @@
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.node import update_fragments
+from firmware.node import lazy, update_fragments
 from firmware.node import update_stage as stage
 from firmware.node.update_fragments import Transport
 from firmware.wire import cbor, fragments, update
@@ -229,3 +230,27 @@ def test_a_piece_is_small_enough_for_a_boards_memory_and_the_last_is_no_crumb() 
 def test_the_boards_desk_takes_fragments_on_littlefs(micropython: Path, tmp_path: Path, seed: int) -> None:
     small = release.make(package(2), 7, KEY)
     run(micropython, "update_by_fragments.py", os.fspath(on_disk(tmp_path / "files", package(1), small)), str(seed))
+
+
+def test_code_that_was_borrowed_for_long_goes_when_there_is_no_memory_for_other_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    freed: list[str] = []
+
+    def load(name: str, *rest: Any) -> Any:
+        if not freed:
+            raise MemoryError
+        return __import__(name, *rest)
+
+    monkeypatch.setattr(lazy, "__import__", load, raising=False)
+    with pytest.raises(MemoryError), lazy.borrowed("jitter"):
+        pass
+
+    def spare() -> None:
+        freed.append("back")
+        lazy.borrowed.spare = None
+
+    monkeypatch.setattr(lazy.borrowed, "spare", spare)
+    with lazy.borrowed("jitter") as jitter:
+        assert jitter.jitter(0) == 0
+    assert freed == ["back"]

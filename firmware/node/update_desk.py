@@ -149,8 +149,9 @@ class Desk:
             if self._transport is None:
                 self._lent = borrowed("update_fragments", "node.defragmenter", "wire.fragments")
                 self._transport = self._lent.__enter__().Transport(self._files, self._root, self)
+                borrowed.spare = self.give_back  # all of it is on flash
             answer = self._transport.take(payload)
-        except (Malformed, StoreCorrupt, OSError, ImportError) as error:  # a node without a radio has no code for it
+        except (Malformed, StoreCorrupt, OSError, MemoryError, ImportError) as error:  # without a radio: no such code
             log_error("update", error)  # the next question shows how far this board is
             self.give_back()
             return []
@@ -158,6 +159,7 @@ class Desk:
 
     def give_back(self) -> None:
         """Let the code for fragments go; all that they brought is on flash."""
+        borrowed.spare = None
         if self._lent is not None:
             self._transport = None
             self._lent.__exit__()
