@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.node import lazy, update_fragments
+from firmware.node import lazy
 from firmware.node import update_stage as stage
 from firmware.node.update_fragments import Transport
 from firmware.wire import cbor, fragments, update
@@ -32,6 +32,8 @@ NARROW = 33  # bytes of a frame at SF12 beside MAC commands: two pieces and more
 
 class Board:
     """A board's answers on both ports; what comes in fragments goes through its own code."""
+
+    runs = ""
 
     def __init__(self, store: Store | None = None, takes_fragments: bool = True) -> None:
         self.store = store or Store()
@@ -172,7 +174,7 @@ def test_a_board_that_takes_no_fragments_gets_blocks(rng: random.Random) -> None
 
 
 def test_a_board_without_room_refuses_and_that_is_told(monkeypatch: pytest.MonkeyPatch, rng: random.Random) -> None:
-    monkeypatch.setattr(update_fragments.os, "statvfs", lambda _path: (512, 0, 0, 20))
+    monkeypatch.setattr(stage.os, "statvfs", lambda _path: (512, 0, 0, 20))
     job, air = job_of(), Air(rng, 0.0, ROOM)
     for _ in range(5):
         air.round(job, Board())

@@ -168,6 +168,11 @@ def test_what_a_board_refuses(micropython: Path, tmp_path: Path) -> None:
     assert dict(zip(expected, map(int, numbers), strict=True)) == expected
 
 
+def test_a_release_that_has_no_room_is_refused_before_it_is_sent(micropython: Path, tmp_path: Path) -> None:
+    update_rig.on_disk(tmp_path, package(1), made())
+    _micropython(micropython, "update_room.py", tmp_path)
+
+
 @pytest.mark.apart
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("delta", "step"), [(False, 9), (True, 13)])

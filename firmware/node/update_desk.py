@@ -6,7 +6,6 @@ Everything that has arrived is on flash: after a reset the status says how far i
 """
 
 import hashlib
-import os
 import struct
 import sys
 
@@ -101,7 +100,7 @@ class Desk:
         self._files = files
         self._breathe = breathe
         self._root = root
-        self._runs = stage.running() if runs is None else runs
+        self.runs = stage.running() if runs is None else runs
         self._collected = bytearray()
         self._problem = update.NONE
         self._gap = -1  # for this offset it was told already that something is missing
@@ -190,7 +189,7 @@ class Desk:
         if self._signed is not None and phase != update.TRIAL:
             phase, problem = update.COMPLETE if self.size and self.have >= self.size else update.RECEIVING, 0
         try:
-            build = stage.describes(self._root, self._runs)[0]
+            build = stage.describes(self._root, self.runs)[0]
         except OSError:
             build = b""
         return cbor.dumps(
@@ -221,8 +220,7 @@ class Desk:
             return True
         if signed != self._signed:
             self._drop()
-            room = os.statvfs(self._root or "/")
-            if room[0] * room[3] < wanted[update.M_SIZE] + _SPARE_BYTES:
+            if stage.room(self._root, self.runs) < wanted[update.M_SIZE] + _SPARE_BYTES:
                 self._problem = update.NO_ROOM
                 return True
             self._files.write(stage.OFFER, signed)
@@ -234,7 +232,7 @@ class Desk:
     async def _judged(self, signed: bytes):
         """Return the manifest when it may be installed here; else None, and why in ``_problem``."""
         try:
-            runs = stage.describes(self._root, self._runs)
+            runs = stage.describes(self._root, self.runs)
         except OSError:
             self._problem = update.NO_SLOT
             return None
@@ -250,7 +248,7 @@ class Desk:
             return
         try:
             wanted = update.manifest(update.parse(self._signed)[2])
-            runs = stage.describes(self._root, self._runs)
+            runs = stage.describes(self._root, self.runs)
             self._problem = _fits(wanted, stage.Record(self._files).counter, runs)
             self.size = wanted[update.M_SIZE]
         except (Malformed, OSError):
@@ -288,13 +286,13 @@ class Desk:
                 self._files.remove(stage.BUNDLE)
                 self.have = 0
             return True
-        slot = "b" if self._runs == "a" else "a"
-        self._problem = await stage.fill(self._files, self._root, slot, self._runs, self._breathe)
+        slot = "b" if self.runs == "a" else "a"
+        self._problem = await stage.fill(self._files, self._root, slot, self.runs, self._breathe)
         if self._problem != update.NONE:
             self._forget()
             return True
         self._note(wanted, slot, failed)
-        stage.start_trial(self._files, self._root, slot, self._runs)
+        stage.start_trial(self._files, self._root, slot, self.runs)
         log("update", "installed in slot %s; the next start tries it" % slot)
         self.restart = True
         return True

@@ -8,7 +8,6 @@ bundle, and the next session carries what comes behind it. All of it is on flash
 there, and an announcement that is repeated changes nothing.
 """
 
-import os
 import struct
 
 from firmware.node import update_stage as stage
@@ -21,8 +20,8 @@ _SPARE_BYTES = 8192
 
 
 class Transport:
-    """*desk* has ``session``, ``have`` and ``size`` of the update that is offered, and hears that the bundle has
-    ``grown``. *root* is where the file system is mounted. Raises OSError."""
+    """*desk* has ``runs``, and ``session``, ``have`` and ``size`` of the update that is offered, and hears that the
+    bundle has ``grown``. *root* is where the file system is mounted. Raises OSError."""
 
     def __init__(self, files, root: str, desk) -> None:
         self._files = files
@@ -86,9 +85,8 @@ class Transport:
         record = struct.pack(_RECORD, desk.session, desk.have, count, size, padding)
         if not problems and (self._decoder is None or self._files.read(stage.FRAGMENTS) != record):
             self.drop()
-            room = os.statvfs(self._root or "/")
             rows = min(count, MAX_MISSING) * (size + MAX_MISSING // 8)
-            if room[0] * room[3] < count * size + rows + desk.size - desk.have + _SPARE_BYTES:
+            if stage.room(self._root, desk.runs) < count * size + rows + desk.size - desk.have + _SPARE_BYTES:
                 problems = fragments.NO_MEMORY
             else:
                 self._files.write(stage.FRAGMENTS, record)

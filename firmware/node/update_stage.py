@@ -91,6 +91,45 @@ def clear(files) -> None:
         files.remove(name)
 
 
+def room(root: str, runs: str) -> int:
+    """Return the bytes that are free once the other slot holds as much as the one that runs; negative: it cannot.
+
+    MicroPython names the two blocks of each folder twice, in what holds it and in the chain of all folders, so that two
+    copies of a node cost some 40 blocks that are free; below zero its count is one of 32 bits.
+    """
+    there = os.statvfs(root or "/")
+    held = {}
+    folders = 0
+    for slot in ("a", "b"):
+        within, blocks = _weigh(root + "/" + slot, there[0])
+        folders += within
+        held[slot] = blocks + 2 * within
+    free = there[3] + 2 * folders & 0xFFFFFFFF
+    if free > there[2]:
+        free = 0
+    grows = held[runs] - held["b" if runs == "a" else "a"] if runs in held else 0
+    return (free - max(0, grows)) * there[0]
+
+
+def _weigh(folder: str, block_bytes: int) -> tuple:
+    """Return how many folders there are, this one too, and the blocks of all files."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return 0, 0
+    folders, blocks = 1, 0
+    for name in names:
+        path = folder + "/" + name
+        found = os.stat(path)
+        if found[0] & 0x4000:
+            within = _weigh(path, block_bytes)
+            folders += within[0]
+            blocks += within[1]
+        else:
+            blocks += (found[6] + block_bytes - 1) // block_bytes
+    return folders, blocks
+
+
 def is_whole(files, size: int, digest: bytes) -> bool:
     """Tell whether the bundle is the one of the manifest."""
     whole = hashlib.sha256()
