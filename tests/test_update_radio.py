@@ -3,7 +3,7 @@
 """Signed releases by LoRa, in fragments (TS004), from the shipped gateway; in stepped time.
 
 To a lamp, over lost frames, a power cut of the lamp and a restart of the gateway; one that breaks and is undone; and to
-a bin in deep sleep, which hears nothing but what follows its own uplinks.
+a bin in deep sleep, which hears nothing but what follows its own uplinks, of all of which some are lost too.
 """
 
 import random
@@ -82,14 +82,20 @@ def test_a_release_that_breaks_is_undone_by_the_lamp_and_stops_its_roll_out(tmp_
 def test_a_bin_in_deep_sleep_takes_a_release_after_its_own_uplinks(tmp_path: Path, rng: random.Random) -> None:
     async def live() -> None:
         old = node("virtual_waste_bin", "waste_bin")
-        street = SteppedStreet(tmp_path, old, rng, loss=0.05, interval_s=1800)
+        street = SteppedStreet(tmp_path, old, rng, loss=0.05, interval_s=1800, lost_from_bytes=0)
         good = release.make(newer(old), 1, street.key, base=release.Base.of(old), health_s=7200)
         async with street.running():
             await street.board.until(lambda state: state["deep_sleeps"] > 2, 20000)
+            now_s, begun_s = stepped.clock(), stepped.clock()()
             street.roll_out(good, "good")
+            await street.until("good", lambda board: board.state != rollout.WAITING, "the offer")
+            offered_s = now_s()
+            await street.until("good", lambda board: board.state == rollout.TRIAL, "the whole of it")
+            print(f"offered after {offered_s - begun_s:.0f} s, on trial {now_s() - offered_s:.0f} s later")
             ended = await street.until("good", lambda board: board.state in rollout.ENDED, "the end")
-            print(len(good.bundle), "bytes;", street.medium.lost, "of", street.medium.long, "lost")
+            print(len(good.bundle), "bytes;", street.medium.lost, "of", street.medium.long, "frames lost")
             assert (ended.state, ended.problem) == (rollout.CONFIRMED, "")
+            assert b"MemoryError" not in street.said.getvalue()
             slept = street.board.state()["deep_sleeps"]
             await street.board.until(lambda state: state["deep_sleeps"] > slept + 2, 20000)
             street.expect_lawful()
