@@ -42,6 +42,7 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         capture.radio(uplink.phy, **how)
 
     opened.semtech.tell = hear
+    opened.tell = capture.said
     yield opened
     opened.close()
 

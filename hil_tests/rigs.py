@@ -3,6 +3,7 @@
 """Where the tests run: a rig is one device, hands that switch its power, and a packet forwarder that hears it."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -49,6 +50,8 @@ class Rig(Protocol):
 
     identity: Identity
     semtech: SemtechEnd
+    tell: Callable[[bytes], None]
+    """Gets what the device's console says, where somebody listens to it."""
 
     def fresh(self, needs: Needs) -> None:
         """Switch on a device that knows of no session; ``pytest.skip`` with the reason when the rig has none such."""
@@ -88,6 +91,7 @@ class BenchRig:
         self._table, self._folder = table, folder
         self.identity = new_identity() if table.device is None else _foreign(table.device, folder)
         self._join_nonce = 0
+        self.tell = lambda _data: None  # opening its port would reset many a board in the middle of a test
         host, _, port = lab.gateway.bind.rpartition(":")
         self.semtech = SemtechEnd(host, int(port), lab.gateway.address)
         if not self.semtech.connected.wait(WAIT_S):

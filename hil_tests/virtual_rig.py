@@ -8,14 +8,16 @@ the device minutes takes seconds here, and no window is missed because this comp
 
 import asyncio
 import contextlib
+import io
 import json
 import shutil
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from boards.build import build_tree
 from boards.virtual.air.link_budget import PathLoss
@@ -34,6 +36,8 @@ from hil_tests.semtech_end import SemtechEnd
 
 T = TypeVar("T")
 SLACK_US = 1000
+_LAST_PIECES = 40
+"""Of what the console said, kept for a failure's message."""
 GATEWAY_EUI = bytes.fromhex("aabbccddeeff0011")
 
 
@@ -75,12 +79,25 @@ class _World(threading.Thread):
                 await self._ended.wait()
 
 
+class _Ear(io.RawIOBase):
+    """Where a board's console is copied to."""
+
+    def __init__(self, hear: Callable[[bytes], None]) -> None:
+        self._hear = hear
+
+    def write(self, data: Any) -> int:
+        self._hear(bytes(data))
+        return len(data)
+
+
 class VirtualRig:
     """A virtual board with the shipped firmware; a new board for each `fresh`."""
 
     def __init__(self, folder: Path, interval_ms: int = 1500) -> None:
         self.identity = new_identity()
         self.semtech = SemtechEnd()
+        self.tell: Callable[[bytes], None] = lambda _data: None
+        self._said: deque[bytes] = deque(maxlen=_LAST_PIECES)
         self._folder, self._interval_ms = folder, interval_ms
         # Paths of Unix sockets are short.
         self._sockets = tempfile.TemporaryDirectory(prefix="hil-")
@@ -106,7 +123,8 @@ class VirtualRig:
         port = Path(self._sockets.name, "port")
 
         async def start() -> VirtualBoard:
-            board = VirtualBoard(image, "virtual", port=port, seed=1, scenario_name="still", site=site)
+            scene: dict[str, Any] = {"seed": 1, "scenario_name": "still", "site": site}
+            board = VirtualBoard(image, "virtual", port=port, console_log=cast("BinaryIO", _Ear(self._hear)), **scene)
             await board.start()
             return board
 
@@ -126,7 +144,8 @@ class VirtualRig:
         async def state() -> dict[str, Any]:
             return board.state()
 
-        return json.dumps(self._world.do(state))
+        last = b"".join(self._said).decode("utf-8", "replace")
+        return f"{json.dumps(self._world.do(state))}; it said last:\n{last}"
 
     def air_log(self) -> list[dict[str, Any]]:
         self.semtech.clock.sleep(2 * SLACK_US / 1e6)
@@ -140,6 +159,10 @@ class VirtualRig:
         self._world.join(WAIT_S)
         self.semtech.close()
         self._sockets.cleanup()
+
+    def _hear(self, data: bytes) -> None:
+        self._said.append(data)
+        self.tell(data)
 
     def _board(self) -> VirtualBoard:
         if self._world.board is None:

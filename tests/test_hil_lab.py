@@ -15,10 +15,12 @@ import pytest
 
 from firmware.wire import cobs
 from hil_tests.lab import file, hands, pictures, report
-from hil_tests.lab.capture import Capture
+from hil_tests.lab.capture import RADIO, Capture
 from hil_tests.lab.results import NOT_RUN as NOT
 from hil_tests.lab.results import Accuracy, Result, Results
 from hil_tests.lab.run import Run
+from hil_tests.rigs import Needs
+from hil_tests.virtual_rig import VirtualRig
 from provisioning.bench.rehearsal import VirtualBoard, virtual_boards
 from provisioning.errors import ConfigError
 from tests.bench_rig import control
@@ -120,6 +122,25 @@ def test_what_a_board_says_is_kept_and_its_frames_found(tmp_path: Path) -> None:
     assert lines[0]["phy"] == frame.hex()
     assert (lines[1]["test"], lines[1]["sf"]) == ("test_it", 9)
     assert b"hello" in (tmp_path / "pole-1.log").read_bytes()
+
+
+def test_what_a_board_on_the_air_says_is_kept_beside_its_frames(tmp_path: Path) -> None:
+    capture = Capture(tmp_path / "report", RADIO)
+    capture.begin("test_it")
+    rig = VirtualRig(tmp_path)
+    try:
+        rig.tell = capture.said
+        rig.semtech.tell = lambda uplink: capture.radio(uplink.phy, sf=uplink.sf)
+        rig.fresh(Needs())
+        phy = rig.semtech.next(120.0).phy
+        said = capture.log.read_bytes()
+        console = rig.console()
+    finally:
+        rig.close()
+    assert said.startswith(b"\n---- test_it\n"), said
+    assert b"status: boot 1" in said, said
+    assert "status: boot 1" in console, "a test that fails shows it"
+    assert [each["phy"] for each in capture.frames] == [phy.hex()]
 
 
 def test_a_picture_shows_each_frame_and_who_was_right() -> None:

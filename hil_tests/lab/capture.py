@@ -48,12 +48,15 @@ class Capture:
             self.test = test
             self._heading = f"\n---- {test}\n".encode()
 
+    def said(self, data: bytes) -> None:
+        """What its console says, where its frames come another way."""
+        with self._lock:
+            self._write(data)
+
     def heard(self, data: bytes) -> None:
         """Bytes of its serial line."""
         with self._lock:
-            with self.log.open("ab") as log:
-                log.write(self._heading + data)
-            self._heading = b""
+            self._write(data)
             for phy in self._deframer.feed(data):
                 self._frame(phy, "serial")
 
@@ -61,6 +64,11 @@ class Capture:
         """A frame that a gateway heard; *how*: sf, freq_hz, rssi_dbm, snr_db."""
         with self._lock:
             self._frame(phy, "lora", **how)
+
+    def _write(self, data: bytes) -> None:
+        with self.log.open("ab") as log:
+            log.write(self._heading + data)
+        self._heading = b""
 
     def _frame(self, phy: bytes, link: str, **how: Any) -> None:
         if len(phy) < MIN_FRAME_BYTES or len(self.frames) >= MAX_KEPT:
