@@ -44,8 +44,8 @@ from gateway.operate.lock import only_one
 from gateway.operate.logs import EventLog, Seldom
 from gateway.operate.metrics import Metrics
 from gateway.operate.stages import Stages
-from gateway.operate.web.app import Source
 from gateway.operate.web.server import StatusPage
+from gateway.operate.web.source import Source
 from gateway.outbox.recovery import recover
 from gateway.outbox.store import Limits, Outbox
 from gateway.overview import Overview, Parts

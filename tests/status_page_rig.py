@@ -19,9 +19,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from gateway.operate import health
 from gateway.operate.metrics import Metrics
-from gateway.operate.web.app import Source
 from gateway.operate.web.server import StatusPage
 from gateway.operate.web.settings import OperateSection
+from gateway.operate.web.source import Source
 
 NOW_S = 1_795_000_000.0
 ARTEFACTS = Path(os.environ.get("LYKTA_ARTEFACTS", "build/screenshots"))

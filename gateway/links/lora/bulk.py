@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import socket
 import struct
@@ -107,7 +108,7 @@ class AtOnce:
         self.dropped = 0
         self._socket = opened
         self._most, self._max_bytes = most, max_bytes
-        self._data, data_at = memory(most * max_bytes)
+        self._data, data_at = untouched(most * max_bytes)
         self._names, names_at = memory(most * NAME_BYTES)
         self._control, control_at = memory(most * _CONTROL_BYTES)
         iovecs, iovecs_at = memory(most * IOVEC.size)
@@ -219,6 +220,12 @@ class AtOnce:
 def memory(size: int) -> tuple[bytearray, int]:
     """Return memory, never empty, and where it is."""
     made = bytearray(size or 1)
+    return made, ctypes.addressof(ctypes.c_char.from_buffer(made))
+
+
+def untouched(size: int) -> tuple[mmap.mmap, int]:
+    """Return memory of which only what is written takes a place: of 2 MB for what may come a few pages are used."""
+    made = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return made, ctypes.addressof(ctypes.c_char.from_buffer(made))
 
 

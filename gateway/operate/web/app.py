@@ -8,7 +8,6 @@ import asyncio
 import csv
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,22 +20,15 @@ from gateway.operate import metrics
 from gateway.operate.web.access import bearer_is
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
+
+    from gateway.operate.web.source import Source
 
 STATIC = Path(__file__).parent / "static"
 EVERY_S = 2.0
 MAX_STREAMS = 16
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the page's content comes from."""
-
-    gather: Callable[[], Awaitable[dict[str, Any]]]
-    reload: Callable[[], Awaitable[Mapping[str, Any]]]
-    metrics: metrics.Metrics
 
 
 class Pages:

@@ -1,35 +1,31 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""uvicorn inside the daemon: opened again when its port cannot be had, closed at once when the daemon ends."""
+"""The status page inside the daemon: opened again when its port cannot be had, closed at once when the daemon ends.
+
+What serves it (``serving``) is loaded where the configuration asks for a page: 3 MB that others need not have.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
-
-import uvicorn
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from gateway.errors import GatewayError
 from gateway.operate.logs import EventLog, Seldom
-from gateway.operate.web.access import Guard
-from gateway.operate.web.app import Pages, Source, read_positions
 from gateway.operate.web.settings import OperateSection, parse_listen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from gateway.operate.web.source import Source
 
 _RETRY_S = 5.0
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals belong to the daemon."""
-        yield
+_SERVING = "gateway.operate.web.serving"
 
 
 class StatusPage:
@@ -90,36 +86,24 @@ class StatusPage:
     async def _serve(self, settings: OperateSection) -> None:
         address, _ = parse_listen(settings.listen)
         password, token = (None if each is None else self._secret(each) for each in (settings.password, settings.token))
-        pages = Pages(self._source, token, settings.devices, self._positions(settings))
+        serving = await asyncio.to_thread(import_module, _SERVING)
         hosts = {*_LOOPBACK_NAMES, str(address), *settings.hosts}
         opened = self._listening(settings.listen).dup()  # the server closes its own
         try:
-            config = uvicorn.Config(
-                Guard(pages.app(), hosts, password),
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                ws="none",
-                http="h11",
-                limit_concurrency=64,
-                timeout_graceful_shutdown=1,
-                timeout_keep_alive=15,
-                ssl_certfile=self._file(settings, "cert"),
-                ssl_keyfile=self._file(settings, "key"),
-            )
-            server = _Server(config)
+            pages = serving.Pages(self._source, token, settings.devices, self._positions(settings, serving))
+            files = self._file(settings, "cert"), self._file(settings, "key")
+            server = serving.server(pages, hosts, password, files)
             self.bound = opened.getsockname()[:2]
             self._log.info("status_page", listen=f"{self.bound[0]}:{self.bound[1]}", tls=settings.tls is not None)
-            serving = asyncio.ensure_future(server.serve(sockets=[opened]))
+            served = asyncio.ensure_future(server.serve(sockets=[opened]))
             changed = asyncio.ensure_future(self._changed.wait())
             try:
-                await asyncio.wait([serving, changed], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([served, changed], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 changed.cancel()
                 pages.ended.set()
                 server.should_exit = True
-                await serving
+                await served
         finally:
             self.bound = None
             opened.close()
@@ -127,15 +111,16 @@ class StatusPage:
     def _file(self, settings: OperateSection, name: str) -> str | None:
         return None if settings.tls is None or self._base is None else str(self._base / getattr(settings.tls, name))
 
-    def _positions(self, settings: OperateSection) -> dict[str, tuple[float, float]]:
+    def _positions(self, settings: OperateSection, serving: Any) -> dict[str, tuple[float, float]]:
         if settings.positions is None or self._base is None:
             return {}
         path = self._base / settings.positions
         try:
-            return read_positions(path.read_text(encoding="utf-8"))
+            found: dict[str, tuple[float, float]] = serving.read_positions(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:  # a map without devices is better than no page
             self._log.warning("positions_unread", file=path, why=error)
             return {}
+        return found
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
