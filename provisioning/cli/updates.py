@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from boards.schema import load_board
 from firmware.wire import update
 from provisioning.bench.package import Purpose, package_for
 from provisioning.cli import rollouts
@@ -18,6 +19,7 @@ from provisioning.cli.output import note, of, say, say_json
 from provisioning.errors import BoardError
 from provisioning.updates import bundle, keys, release
 from provisioning.updates.release import HEALTH_S, SUFFIX
+from provisioning.updates.room import room
 
 _CABLE = "cable"
 
@@ -76,7 +78,8 @@ def sign(
     purpose = None if kind is None or links is None else Purpose(kind, frozenset(links.split(",")))
     before = None if base is None else release.Base.of_release(release.read(base.read_bytes(), str(base)))
     signer = keys.signing(of(ctx).city())
-    made = release.make(package_for(board, purpose), sequence, signer, base=before, health_s=health_s)
+    package = package_for(board, purpose)
+    made = release.make(package, sequence, signer, base=before, health_s=health_s)
     target = out or Path(f"{board}-{sequence}{SUFFIX}")
     try:
         with target.open("xb") as file:
@@ -84,6 +87,9 @@ def sign(
     except OSError as error:
         raise BoardError(f"The release cannot be written: {error.strerror}.", value=target) from error
     say(f"{target}: build {made.name}, sequence number {sequence}, {len(made.bundle)} bytes")
+    found = room(load_board(board), package, len(made.bundle))
+    if not found.fits:
+        say(f"{board} has little room for it: {found}. It may refuse the release; then only a cable helps.")
 
 
 @app.command("show")
