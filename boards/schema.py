@@ -9,6 +9,7 @@ import tomllib
 import typing
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -235,9 +236,17 @@ def load_board(name_or_path: str | Path) -> BoardFile:
         if path.stem not in names():
             raise SchemaError(f"no board {str(name_or_path)!r}. Known: {', '.join(names())}")
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        return _parsed(path, path.read_text("utf-8"))
+    except SchemaError:
+        raise
     except (OSError, ValueError) as e:
         raise SchemaError(f"{path}: cannot be read as TOML: {e}") from e
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: Path, text: str) -> BoardFile:
+    """Each of many boards on a bench asks for the same files: what stands in one is understood once."""
+    data = tomllib.loads(text)
     try:
         board = BoardFile.model_validate(data)
     except ValidationError as e:

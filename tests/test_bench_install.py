@@ -16,7 +16,7 @@ from boards.virtual.image import list_files, read_file
 from provisioning.bench import install, package
 from provisioning.bench.board import Board
 from provisioning.bench.errors import DamagedTransfer, NoRoom, Shadowed, WrongBytecode
-from provisioning.bench.install import Installed, Installer
+from provisioning.bench.install import Installed, Installer, Progress
 from provisioning.bench.package import Package
 from provisioning.bench.rehearsal import VirtualBoard
 from provisioning.bench.repl import RawRepl
@@ -136,9 +136,9 @@ def _fault(board: VirtualBoard, faults: Faults, rng: random.Random) -> str:
         control(board, "power_cut", after_flash_operations=rng.randrange(1, 60))
         faults.at(rng.randrange(90, 110), lambda: control(board, "power_on"))
     elif kind == "cable":
-        faults.at(rng.randrange(1, 60), lambda: control(board, "unplug"))
+        faults.at(rng.randrange(1, 90), lambda: control(board, "unplug"))
     else:
-        faults.at(rng.randrange(1, 60), lambda: control(board, "reset"))
+        faults.at(rng.randrange(1, 90), lambda: control(board, "reset"))
     return kind
 
 
@@ -203,20 +203,22 @@ def test_two_hundred_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng
     print(_interrupted_install(tmp_path, monkeypatch, rng, 200))
 
 
-def test_a_cable_that_is_put_back_costs_the_file_in_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    faults = Faults(monkeypatch)
+def test_a_cable_that_is_put_back_costs_the_file_in_hand(tmp_path: Path) -> None:
     new = bench_rig.package(1)
     with one_board(tmp_path) as board:
 
-        def pull() -> None:
+        def pull(at: Progress) -> None:
+            if hands or not at.done_bytes:
+                return
             control(board, "unplug")
             hand = threading.Timer(0.5, lambda: control(board, "replug"))
             hands.append(hand)
             hand.start()
 
         hands: list[threading.Timer] = []
-        faults.at(40, pull)
-        done = put(board, new)
+        session = Session(board.port, wait_s=_WAIT_S)
+        done = session.do(lambda at, _repl: Installer(at, new, pull).install(at.facts()))
+        assert session.interruptions > 0
         for hand in hands:
             hand.join()
         assert done.kept_files > 0, "what had arrived was not sent again"

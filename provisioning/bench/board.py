@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -121,28 +122,33 @@ class Board:
 
     def put(self, path: str, data: bytes) -> None:
         """Replace a file: to the side, read back, renamed. Raises DamagedTransfer, NoRoom."""
-        self.put_aside(data)
-        self.rename(PART, path)
+        self.put_all({path: data})
 
-    def put_aside(self, data: bytes) -> None:
-        """Write to the side and compare the SHA-256 of what the flash gives back."""
-        steps = [f"_lw({PART!r},{_text(data[:CHUNK_BYTES])!r},'wb')"]
-        for start in range(CHUNK_BYTES, len(data), CHUNK_BYTES):
-            steps.append(f"_lw({PART!r},{_text(data[start : start + CHUNK_BYTES])!r})")
-        for step in steps[:-1]:
-            self._run(step)
-        found = self._run(f"{steps[-1]}\nprint(_lh({PART!r}))").strip().decode()
-        self._compare(found, hashlib.sha256(data).hexdigest(), PART)
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Replace files one after the other, each as `put` does; small ones go in one piece of code."""
+        together: list[tuple[str, bytes]] = []
+        for path, data in files.items():
+            if sum(len(each) for _, each in together) + len(data) > CHUNK_BYTES:
+                self._place(together)
+                together = []
+            together.append((path, data))
+        self._place(together)
 
-    def rename(self, source: str, path: str) -> None:
-        """Give a file its name; what had the name is gone in the same moment."""
-        self._run(f"_lm({path!r})\n_ln({source!r},{path!r})")
+    def _place(self, files: list[tuple[str, bytes]]) -> None:
+        """Write each to the side, and give it its name when its SHA-256, as the flash gives it back, is right."""
+        steps = []
+        for path, data in files:
+            *before, last = _pieces(data)
+            for each in before:  # of a file that is large, and therefore alone
+                self._run(each)
+            steps.append(f"{last}\n{_named(path, hashlib.sha256(data).hexdigest())}")
+        if steps:
+            self._compare(self._run("\n".join(steps)), files)
 
-    def copy(self, source: str, path: str, digest: str) -> None:
-        """Copy a file on the board; the content must have this SHA-256."""
-        found = self._run(f"print(_lc({source!r},{PART!r}))").strip().decode()
-        self._compare(found, digest, path)
-        self.rename(PART, path)
+    def copy(self, source: str, path: str, data: bytes) -> None:
+        """Copy a file on the board; what it holds must be `data`."""
+        code = f"_lc({source!r},{PART!r})\n{_named(path, hashlib.sha256(data).hexdigest())}"
+        self._compare(self._run(code), [(path, data)])
 
     def remove(self, *paths: str) -> None:
         """Remove files; those that are not there are fine."""
@@ -183,15 +189,27 @@ class Board:
             self._helped = True
 
     @staticmethod
-    def _compare(found: str, expected: str, path: str) -> None:
-        if found != expected:
-            raise DamagedTransfer(
-                "The board's flash does not give back what was sent.",
-                value=f"{path}: SHA-256 {found[:12]}..., not {expected[:12]}...",
-                reason="Bytes were lost on the line, or a block of the flash is worn out.",
-                next_step="give the same command again; if it stays, replace cable and then board",
-            )
+    def _compare(printed: bytes, files: Sequence[tuple[str, bytes]]) -> None:
+        answers = printed.decode("ascii", "replace").split()
+        for number, (path, data) in enumerate(files):
+            expected = hashlib.sha256(data).hexdigest()
+            found = answers[number] if number < len(answers) else "nothing"
+            if found != expected:
+                raise DamagedTransfer(
+                    "The board's flash does not give back what was sent.",
+                    value=f"{path}: SHA-256 {found[:12]}..., not {expected[:12]}...",
+                    reason="Bytes were lost on the line, or a block of the flash is worn out.",
+                    next_step="give the same command again; if it stays, replace cable and then board",
+                )
 
 
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _pieces(data: bytes) -> list[str]:
+    """The code that writes this to the side, in pieces that a small heap has room for."""
+    parts = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)] or [b""]
+    texts = [base64.b64encode(part).decode() for part in parts]
+    return [f"_lw({PART!r},{text!r},{'ab' if number else 'wb'!r})" for number, text in enumerate(texts)]
+
+
+def _named(path: str, digest: str) -> str:
+    """The code that gives what lies at the side its name, when it is whole; it prints what it is."""
+    return f"print(_lp({PART!r},{path!r},{digest!r}))"

@@ -16,7 +16,7 @@ from typing import Final
 
 from boards import schema
 from boards.errors import BoardsError
-from provisioning.bench.board import Board, Facts
+from provisioning.bench.board import CHUNK_BYTES, Board, Facts
 from provisioning.bench.errors import NoRoom, Shadowed, WrongBoard, WrongBytecode
 from provisioning.bench.package import MANIFEST, TRIAL, Package
 
@@ -194,18 +194,29 @@ class Installer:
         content = package.content
         total = sum(len(content[path[1:]]) for path in wrong)
         done = 0
+        together: dict[str, bytes] = {}
         for path, digest in wrong.items():
             data = content[path[1:]]
             self._report(Progress(done, total, path[1:]))
             if digest in elsewhere:
-                board.copy(prefix + elsewhere[digest], f"/{slot}{path}", digest)
+                board.copy(prefix + elsewhere[digest], f"/{slot}{path}", data)
                 self._kept += 1
-            else:
-                board.put(f"/{slot}{path}", data)
-                self._sent[0] += 1
-                self._sent[1] += len(data)
-            done += len(data)
+                done += len(data)
+                continue
+            if sum(map(len, together.values())) + len(data) > CHUNK_BYTES:
+                done += self._put(together)
+                together = {}
+            together[f"/{slot}{path}"] = data
+        self._put(together)
         self._report(Progress(total, total, MANIFEST))
+
+    def _put(self, files: dict[str, bytes]) -> int:
+        """Send files that go together; return their size."""
+        self._board.put_all(files)
+        size = sum(map(len, files.values()))
+        self._sent[0] += len(files)
+        self._sent[1] += size
+        return size
 
     def _verify(self, slot: str, wanted: dict[str, str]) -> None:
         found = self._board.tree(f"/{slot}")

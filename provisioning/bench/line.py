@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -91,16 +92,14 @@ class Line:
             self._held.clear()
             return data
         port = self._port()
-        try:
-            port.timeout = max(0.0, timeout_s)
-            first = port.read(1)
-            if not first:
+        try:  # pyserial sets the port up anew with each other time-out: its own stays 0, and the waiting is done here
+            ready, _, _ = select.select([port.fileno()], [], [], max(0.0, timeout_s))
+            if not ready:
                 if not os.path.exists(self.port):  # noqa: PTH110  a port is a name, not a path of ours
                     raise _lost(self.port)
                 return b""
-            port.timeout = 0
-            data = bytes(first + port.read(_MAX_READ_BYTES))
-        except (OSError, serial.SerialException, TypeError) as error:  # pyserial: TypeError when closed meanwhile
+            data = bytes(port.read(_MAX_READ_BYTES))
+        except (OSError, serial.SerialException, TypeError, ValueError) as error:  # the last two: closed meanwhile
             raise _lost(self.port) from error
         if Line.tap is not None:
             Line.tap(self.port, data)

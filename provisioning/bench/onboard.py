@@ -91,6 +91,12 @@ def _lx(p):
   os.rmdir(p)
  except OSError:
   pass
+def _lp(t,p,h):
+ g=_lh(t)
+ if g==h:
+  _lm(p)
+  _ln(t,p)
+ return g
 def _lc(a,b):
  d=bytearray(512)
  with open(a,'rb') as f:
@@ -100,7 +106,6 @@ def _lc(a,b):
     if not n:
      break
     g.write(memoryview(d)[:n])
- return _lh(b)
 gc.collect()
 """
 """Functions that later pieces call; a reset forgets them. FAT cannot rename over a file: there it is removed first."""
