@@ -25,7 +25,8 @@ OFFER = "offer"
 BUNDLE = "bundle"
 FRAGMENTS = "fragments.setup"  # there while a piece of the bundle comes in fragments
 _CHUNK_BYTES = 512
-_SIDE = "/update.new"
+_SIDE = ".new"
+# In the folder of its target: a power cut while littlefs moves a file to another folder can take a neighbour with it.
 
 
 class Record:
@@ -192,14 +193,14 @@ async def _file(files, root: str, slot: str, other: str, entry: tuple, breathe) 
     origin = "%s/%s/%s" % (root, other, path)
     if source == update.COPY and await sha256(origin, breathe) != digest:
         return False
-    side = root + _SIDE
+    _folders(root, slot + "/" + path)
+    side = target + _SIDE
     with open(side, "wb") as file:  # noqa: ASYNC230  a board has no other way
         for piece in _content(origin) if source == update.COPY else pieces(files, at, size):
             file.write(piece)
             await breathe()
     if await sha256(side, breathe) != digest:
         return False
-    _folders(root, slot + "/" + path)
     os.rename(side, target)
     return True
 
