@@ -94,7 +94,6 @@ def _lx(p):
 def _lp(t,p,h):
  g=_lh(t)
  if g==h:
-  _lm(p)
   _ln(t,p)
  return g
 def _lc(a,b):
