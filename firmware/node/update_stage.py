@@ -27,6 +27,10 @@ FRAGMENTS = "fragments.setup"  # there while a piece of the bundle comes in frag
 _CHUNK_BYTES = 512
 _SIDE = ".new"
 # In the folder of its target: a power cut while littlefs moves a file to another folder can take a neighbour with it.
+# littlefs keeps files of an eighth of a block beside their names, in pairs of blocks that it splits when they are half
+# full and more: three eighths is what a node's folders come to.
+SMALL = 8
+NAME_BYTES = 16
 
 
 class Record:
@@ -102,9 +106,8 @@ def room(root: str, runs: str) -> int:
     held = {}
     folders = 0
     for slot in ("a", "b"):
-        within, blocks = _weigh(root + "/" + slot, there[0])
+        within, held[slot] = _weigh(root + "/" + slot, there[0])
         folders += within
-        held[slot] = blocks + 2 * within
     free = there[3] + 2 * folders & 0xFFFFFFFF
     if free > there[2]:
         free = 0
@@ -113,22 +116,26 @@ def room(root: str, runs: str) -> int:
 
 
 def _weigh(folder: str, block_bytes: int) -> tuple:
-    """Return how many folders there are, this one too, and the blocks of all files."""
+    """Return how many folders there are, this one too, and the blocks of all: see NAME_BYTES."""
     try:
         names = os.listdir(folder)
     except OSError:
         return 0, 0
-    folders, blocks = 1, 0
+    folders, blocks, beside = 1, 0, 1
     for name in names:
         path = folder + "/" + name
         found = os.stat(path)
+        beside += NAME_BYTES + len(name)
         if found[0] & 0x4000:
             within = _weigh(path, block_bytes)
             folders += within[0]
             blocks += within[1]
-        else:
+        elif found[6] > block_bytes // SMALL:
             blocks += (found[6] + block_bytes - 1) // block_bytes
-    return folders, blocks
+        else:
+            beside += found[6]
+    full = block_bytes * 3 // 8
+    return folders, blocks + 2 * ((beside + full - 1) // full)
 
 
 def is_whole(files, size: int, digest: bytes) -> bool:

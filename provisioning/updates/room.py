@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a board's file system has room for two copies of a node, and a release and readings beside them.
 
-Counted as a block at least for each file: littlefs needs somewhat less, since it keeps very small ones beside their
-names. The board itself counts exactly (``firmware/node/update_stage.py``), and refuses a release before it is sent.
+The board counts in the same way (``firmware/node/update_stage.py``), and refuses a release before it is sent.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from firmware.node.update_stage import NAME_BYTES, SMALL
+from provisioning.bench.package import MANIFEST
 
 if TYPE_CHECKING:
     from boards.schema import BoardFile
@@ -41,13 +45,21 @@ class Room(NamedTuple):
 
 
 def room(board: BoardFile, package: Package, release_bytes: int) -> Room:
-    """What a board has; a few blocks less than littlefs really leaves."""
+    """What a board has; some blocks more or less than littlefs really leaves."""
     block = board.flash.block_bytes
-
-    def blocks(size: int) -> int:
-        return -(-size // block)
-
-    flash = board.flash.bytes // block
-    copy = sum(blocks(len(data)) for data in (*package.content.values(), package.manifest))
-    needed = blocks(READINGS_BYTES) + blocks(release_bytes) + blocks(SPARE_BYTES)
+    flash, copy = board.flash.bytes // block, copy_blocks(package, block)
+    needed = sum(-(-size // block) for size in (READINGS_BYTES, release_bytes, SPARE_BYTES))
     return Room(flash, copy, flash - ROOT_BLOCKS - 2 * copy, needed)
+
+
+def copy_blocks(package: Package, block_bytes: int) -> int:
+    """How many blocks of littlefs a slot takes; small files stand beside their names, in pairs of blocks."""
+    blocks = 0
+    beside: Counter[str] = Counter()
+    for path, data in {**package.content, MANIFEST: package.manifest}.items():
+        for folder in PurePosixPath(path).parents:
+            beside[str(folder)] += 0
+        small = len(data) <= block_bytes // SMALL
+        beside[str(PurePosixPath(path).parent)] += NAME_BYTES + len(path.rpartition("/")[2]) + small * len(data)
+        blocks += 0 if small else -(-len(data) // block_bytes)
+    return blocks + sum(2 * max(1, -(-each // (block_bytes * 3 // 8))) for each in beside.values())

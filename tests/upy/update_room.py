@@ -74,9 +74,9 @@ def copies(blocks, block_bytes):
 def put(slot, folders):
     for n in range(folders):
         stage._folders(ROOT, "%s/part%d/x" % (slot, n))
-        for name in ("one", "two"):
-            with open("%s/%s/part%d/%s" % (ROOT, slot, n, name), "wb") as file:
-                file.write(bytes(1500))
+        for size in (1500, 900, 500, 400, 100):
+            with open("%s/%s/part%d/of_%d_bytes" % (ROOT, slot, n, size), "wb") as file:
+                file.write(bytes(size))
 
 
 def expect_what_is_left():
