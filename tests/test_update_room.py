@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from boards.schema import load_board
+from firmware.node import update_stage
 from provisioning.bench.package import Package, Purpose, package_for
 from provisioning.city import create_city
 from provisioning.cli import main
 from provisioning.updates import keys
+from provisioning.updates import room as told
 from provisioning.updates.room import Room, room
 
 pytestmark = pytest.mark.timeout(300)
@@ -49,9 +51,13 @@ def test_what_is_told_is_what_littlefs_leaves(tmp_path: Path, micropython: Path,
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     beside_one, beside_both = map(int, done.stdout.split())
-    told = room(board, package, DELTA_BYTES)
-    assert abs(beside_both - told.left) <= 6, (told, done.stdout)
-    assert abs(beside_one - beside_both - told.copy) <= 3, (told, done.stdout)
+    found = room(board, package, DELTA_BYTES)
+    assert abs(beside_both - found.left) <= 6, (found, done.stdout)
+    assert abs(beside_one - beside_both - found.copy) <= 3, (found, done.stdout)
+
+
+def test_host_and_board_count_alike() -> None:
+    assert (told.SMALL, told.NAME_BYTES) == (update_stage.SMALL, update_stage.NAME_BYTES)
 
 
 def test_it_is_told_in_words() -> None:

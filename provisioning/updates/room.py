@@ -11,7 +11,6 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from firmware.node.update_stage import NAME_BYTES, SMALL
 from provisioning.bench.package import MANIFEST
 
 if TYPE_CHECKING:
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from provisioning.bench.package import Package
 
 ROOT_BLOCKS: Final = 2
+SMALL: Final = 8
+"""Files of at most so small a part of a block stand beside their names."""
+NAME_BYTES: Final = 16
 READINGS_BYTES: Final = 65_536
 SPARE_BYTES: Final = 8192
 """For littlefs to move, and for the small records of a node."""
