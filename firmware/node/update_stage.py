@@ -25,8 +25,8 @@ OFFER = "offer"
 BUNDLE = "bundle"
 FRAGMENTS = "fragments.setup"  # there while a piece of the bundle comes in fragments
 _CHUNK_BYTES = 512
-_SIDE = ".new"
 # In the folder of its target: a power cut while littlefs moves a file to another folder can take a neighbour with it.
+_SIDE = ".new"
 # littlefs keeps files of an eighth of a block beside their names, in pairs of blocks that it splits when they are half
 # full and more: three eighths is what a node's folders come to.
 SMALL = 8
