@@ -24,8 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.load.rig import pin  # noqa: E402
-from benchmarks.peers import lykta, node_red, thingsboard  # noqa: E402
-from benchmarks.peers.course import Contestant, Outcome, run  # noqa: E402
+from benchmarks.peers.contestant import Contestant  # noqa: E402
+from benchmarks.peers.course import Outcome, run  # noqa: E402
+from benchmarks.peers.lykta import Lykta  # noqa: E402
+from benchmarks.peers.node_red import NodeRed  # noqa: E402
+from benchmarks.peers.thingsboard import ThingsBoard  # noqa: E402
 
 ROUNDS = int(os.environ.get("LYKTA_BENCH_ROUNDS", "3"))
 HISTORY = ROOT / "benchmarks" / "results" / "peers.json"
@@ -43,9 +46,9 @@ class Entry:
 
 
 ENTRIES = {
-    "Lykta": Entry(lykta.Contestant, 2000, 50_000),
-    "ThingsBoard gateway": Entry(thingsboard.Contestant, 1000, 12_000, goal=8.0),
-    "Node-RED": Entry(node_red.Contestant, 2000, 40_000, goal=2.5),
+    "Lykta": Entry(Lykta, 2000, 50_000),
+    "ThingsBoard gateway": Entry(ThingsBoard, 1000, 12_000, goal=8.0),
+    "Node-RED": Entry(NodeRed, 2000, 40_000, goal=2.5),
 }
 
 
@@ -91,7 +94,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     print(f"{machine}; load average before {before:.1f}")
     print("readings at the far end a second, CPU of each, memory; the contestant on one core, all else on the other")
-    for kind in (lykta.Contestant, thingsboard.Contestant, node_red.Contestant):
+    for kind in (Lykta, ThingsBoard, NodeRed):
         print(f"  {kind.name:20} keeps {kind.keeps}")
     pin(0, 1)
     rounds = []

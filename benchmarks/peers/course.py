@@ -10,21 +10,14 @@ what is lost all the same is counted. The contestant has the first core, everyth
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, Self
 
-from benchmarks.load.rig import cpu_s, pin, rss_mb
-from benchmarks.peers.plain_mqtt import FarEnd
+from benchmarks.load.rig import cpu_s, rss_mb
+from benchmarks.peers.contestant import Contestant, Reading, reading_of
 
-DEVICES = 20
 _BURST = 64
 _SILENCE_S = 6.0
 """When nothing has come out for so long, nothing more will."""
-
-Reading = tuple[int, int]
-"""The device's place in the list of devices, from 0, and the reading's number, from 1."""
 
 
 @dataclass(frozen=True)
@@ -39,48 +32,6 @@ class Outcome:
     cpu_us: float
     """User and system time of the contestant's process for each reading that came out."""
     rss_mb: float
-
-
-class Contestant(Protocol):
-    """One gateway, installed, which a ``with`` statement starts and ends."""
-
-    name: str
-    keeps: str
-    """What it has on disk before it answers, in words."""
-    window: int
-    """Readings on their way at a time."""
-    pid: int
-    far_end: FarEnd
-
-    def offer(self, first: int, last: int) -> None:
-        """Send readings *first* to *last* (not included), by index; that of index n is reading_of(n)."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def came(self, message: bytes) -> list[Reading]:
-        """Return the readings in a message at the far end."""
-
-
-def reading_of(index: int) -> Reading:
-    """Devices take turns."""
-    return index % DEVICES, index // DEVICES + 1
-
-
-def values_of(seq: int) -> dict[str, bool | int | float]:
-    """What each reading says, whoever carries it."""
-    return {"lamp_on": True, "power_w": 41.5, "dim_pct": 80, "energy_wh": 1000 + seq}
-
-
-@contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What is started meanwhile runs there with all its threads."""
-    pin(0, core)
-    try:
-        yield
-    finally:
-        pin(0, 1)
 
 
 def run(contestant: Contestant, warm_up: int, count: int) -> Outcome:

@@ -6,18 +6,11 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import time
 from contextlib import ExitStack, suppress
-from pathlib import Path
-from typing import Self
 
 from benchmarks.load.rig import broker, free_port
-from benchmarks.peers.course import Reading, on_core, reading_of, values_of
-from benchmarks.peers.plain_mqtt import FarEnd
-from tests.gateway_rig import until
+from benchmarks.peers.contestant import ROOT, ByDatagrams, Reading, place_of, plain
 
-ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = ROOT / "build" / "peers" / "node_red" / "node_modules" / "node-red"
 _LOOPBACK = ROOT / "benchmarks" / "peers" / "node_red_pinned" / "loopback.js"
 _FUNCTION = """
@@ -44,7 +37,7 @@ def flow(udp_port: int, broker_port: int) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-class Contestant:
+class NodeRed(ByDatagrams):
     """One reading as JSON in one datagram."""
 
     name = "Node-RED"
@@ -52,71 +45,27 @@ class Contestant:
     window = 200
     """Its socket has the kernel's usual buffer; more would overflow it."""
 
-    def __init__(self, folder: Path, count: int) -> None:
-        self._folder, self._count = folder, count
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            port = stack.enter_context(broker(self._folder))
-            udp_port = free_port(socket.SOCK_DGRAM)
-            self._datagrams = [_reading(index) for index in range(self._count)]
-            self._sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            self._sender.connect(("127.0.0.1", udp_port))
-            self.far_end = FarEnd(port, ["city/#"], b'"seq"')
-            stack.callback(self.far_end.close)
-            process = self._start(flow(udp_port, port))
-            stack.callback(process.wait, 30)
-            stack.callback(process.terminate)
-            self.pid = process.pid
-            self._wait_until_it_answers()
-            self._stack = stack.pop_all()
-        return self
-
-    def _start(self, nodes: list[dict[str, object]]) -> subprocess.Popen[bytes]:
-        (self._folder / "flows.json").write_text(json.dumps(nodes))
-        (self._folder / "settings.js").write_text(
+    def _start(self, stack: ExitStack) -> None:
+        port = stack.enter_context(broker(self._folder))
+        udp_port = free_port(socket.SOCK_DGRAM)
+        self._datagrams = [json.dumps(plain(index)).encode() for index in range(self._count)]
+        self._opens(stack, udp_port)
+        self._hears(stack, port, "city/#", b'"seq"')
+        (self._folder / "flows.json").write_text(json.dumps(flow(udp_port, port)))
+        settings = self._folder / "settings.js"
+        settings.write_text(
             'module.exports = {flowFile: "flows.json", uiHost: "127.0.0.1", httpAdminRoot: false, httpNodeRoot: false,'
             ' telemetry: {enabled: false}, logging: {console: {level: "info"}}};'
         )
         command = ["node", "--require", str(_LOOPBACK), str(INSTALLED / "red.js"), "--userDir", str(self._folder)]
-        with on_core(0), (self._folder / "log").open("wb") as log:
-            return subprocess.Popen(
-                [*command, "--settings", str(self._folder / "settings.js"), "--port", str(free_port())],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self._folder,
-            )  # fmt: skip
+        self._run(stack, *command, "--settings", str(settings), "--port", str(free_port()))
+        self._until_it_answers(self._probe, quiet_s=0.5)
 
-    def _wait_until_it_answers(self) -> None:
-        """Its flow runs when a datagram comes out at the other end."""
-
-        def came() -> bool:
-            with suppress(ConnectionRefusedError):  # nobody listens yet
-                self._sender.send(self._datagrams[0])
-            return self.far_end.arrived > 0
-
-        until(came, "Node-RED to pass a reading on", 90)
-        until(self._still, "Node-RED to pass on all that was tried", 30)
-
-    def _still(self) -> bool:
-        before = self.far_end.arrived
-        time.sleep(0.5)
-        return before == self.far_end.arrived
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def offer(self, first: int, last: int) -> None:
-        """One reading in one datagram."""
-        for datagram in self._datagrams[first:last]:
-            self._sender.send(datagram)
+    def _probe(self) -> None:
+        with suppress(ConnectionRefusedError):  # nobody listens yet
+            self._sender.send(self._datagrams[0])
 
     def came(self, message: bytes) -> list[Reading]:
         """One reading in one message."""
         said = json.loads(message)
-        return [(int(said["device"][-2:]), said["seq"])]
-
-
-def _reading(index: int) -> bytes:
-    device, seq = reading_of(index)
-    ts_ms = (1_790_000_000 + index) * 1000
-    return json.dumps({"ts": ts_ms, "device": f"light-{device:02}", "seq": seq, **values_of(seq)}).encode()
+        return [(place_of(said["device"]), said["seq"])]

@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.load.rig import free_port, mosquitto
-from benchmarks.peers.course import Reading, on_core, reading_of, values_of
-from benchmarks.peers.plain_mqtt import FarEnd, Publisher, publication
-from tests.gateway_rig import until
+from benchmarks.peers.contestant import ROOT, Contestant, Reading, place_of, plain, values_of
+from benchmarks.peers.plain_mqtt import Publisher, publication
 
-ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "build" / "peers" / "thingsboard" / "bin" / "python"
 _TOKEN = "GWTOKEN"  # noqa: S105 - the name of a user that has no password
 _ASKED, _ANSWERED = "v1/devices/me/rpc/request/", "v1/devices/me/rpc/response/"
@@ -111,7 +107,7 @@ class _Answerer:
         self._client.loop_stop()
 
 
-class Contestant:
+class ThingsBoard(Contestant):
     """One reading as JSON in one message with QoS 1."""
 
     name = "ThingsBoard gateway"
@@ -119,38 +115,30 @@ class Contestant:
     window = 10_000
     """It takes at once what its broker has."""
 
-    def __init__(self, folder: Path, count: int) -> None:
-        self._folder, self._count = folder, count
-        self._stack = ExitStack()
+    def _start(self, stack: ExitStack) -> None:
+        port, platform_port = free_port(), free_port()
+        (self._folder / "rights").write_text(_RIGHTS)
+        (self._folder / "rights").chmod(0o700)
+        for number, more in (port, ""), (platform_port, f"acl_file {self._folder}/rights\n"):
+            folder = self._folder / str(number)
+            folder.mkdir()
+            process = mosquitto(folder, number, more)
+            stack.callback(process.wait, 10)
+            stack.callback(process.terminate)
+        self._packets = [_reading(index) for index in range(self._count)]
+        self._publisher = Publisher(port)
+        stack.callback(self._publisher.close)
+        self._hears(stack, platform_port, "v1/gateway/telemetry", b'"seq"')
+        stack.callback(_Answerer(platform_port).close)
+        environment = {**os.environ, "TB_GW_CONFIG_DIR": str(self._configured(port, platform_port))}
+        # It is not asked to end: that takes it ten seconds.
+        self._run(stack, str(PYTHON), "-m", "thingsboard_gateway.tb_gateway", kill=True, **environment)
+        # Its connector keeps no session: what is sent before it is there is gone.
+        self._until_it_answers(lambda: self._publisher.send(self._packets[:1]), quiet_s=2.0)
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            port, platform_port = free_port(), free_port()
-            (self._folder / "rights").write_text(_RIGHTS)
-            (self._folder / "rights").chmod(0o700)
-            for number, more in (port, ""), (platform_port, f"acl_file {self._folder}/rights\n"):
-                folder = self._folder / str(number)
-                folder.mkdir()
-                process = mosquitto(folder, number, more)
-                stack.callback(process.wait, 10)
-                stack.callback(process.terminate)
-            self._packets = [_reading(index) for index in range(self._count)]
-            self._publisher = Publisher(port)
-            stack.callback(self._publisher.close)
-            self.far_end = FarEnd(platform_port, ["v1/gateway/telemetry"], b'"seq"')
-            stack.callback(self.far_end.close)
-            stack.callback(_Answerer(platform_port).close)
-            gateway = self._start(port, platform_port)
-            stack.callback(gateway.wait, 30)
-            stack.callback(gateway.kill)  # it is not asked to end: that takes it ten seconds
-            self.pid = gateway.pid
-            self._wait_until_it_answers()
-            self._stack = stack.pop_all()
-        return self
-
-    def _start(self, port: int, platform_port: int) -> subprocess.Popen[bytes]:
-        config = self._folder / "config"
-        data = self._folder / "data"
+    def _configured(self, port: int, platform_port: int) -> Path:
+        """Return its folder of settings."""
+        config, data = self._folder / "config", self._folder / "data"
         config.mkdir()
         data.mkdir()
         installed = next(
@@ -159,30 +147,7 @@ class Contestant:
         (config / "logs.json").write_text(installed.read_text())
         (config / "mqtt.json").write_text(json.dumps(connector(port)))
         (config / "tb_gateway.json").write_text(json.dumps(service(platform_port, data)))
-        environment = {**os.environ, "TB_GW_CONFIG_DIR": str(config)}
-        with on_core(0), (self._folder / "log").open("wb") as log:
-            return subprocess.Popen(
-                [str(PYTHON), "-m", "thingsboard_gateway.tb_gateway"],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self._folder, env=environment,
-            )  # fmt: skip
-
-    def _wait_until_it_answers(self) -> None:
-        """Its connector keeps no session: what is sent before it is there is gone."""
-
-        def came() -> bool:
-            self._publisher.send(self._packets[:1])
-            return self.far_end.arrived > 0
-
-        until(came, "the gateway to pass a reading on", 90)
-        until(lambda: not self._moving(), "the gateway to pass on all that was tried", 60)
-
-    def _moving(self) -> bool:
-        before = self.far_end.arrived
-        time.sleep(2.0)
-        return before != self.far_end.arrived
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        return config
 
     def offer(self, first: int, last: int) -> None:
         """One reading in one message."""
@@ -191,11 +156,9 @@ class Contestant:
     def came(self, message: bytes) -> list[Reading]:
         """Look into one telemetry message."""
         said = json.loads(message)
-        return [(int(name[-2:]), entry["values"]["seq"]) for name, entries in said.items() for entry in entries]
+        return [(place_of(name), entry["values"]["seq"]) for name, entries in said.items() for entry in entries]
 
 
 def _reading(index: int) -> bytes:
-    device, seq = reading_of(index)
-    ts_ms = (1_790_000_000 + index) * 1000
-    values = {"ts": ts_ms, "device": f"light-{device:02}", "seq": seq, **values_of(seq)}
-    return publication(f"sensor/light-{device:02}/data", json.dumps(values).encode(), index % 65535 + 1)
+    said = plain(index)
+    return publication(f"sensor/{said['device']}/data", json.dumps(said).encode(), index % 65535 + 1)
