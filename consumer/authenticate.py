@@ -27,7 +27,7 @@ class Authenticator:
         return self._trust.add(pem)
 
     def open(self, message: bytes) -> tuple[Envelope, list[Measurement]]:
-        """Check one message; its envelope, and its readings unless it is a notice of a loss. Raises ConsumerError.
+        """Check one message; its envelope, and its readings unless it is a notice. Raises ConsumerError.
 
         UnknownGateway means that the certificate has not been added.
         """
@@ -39,7 +39,7 @@ class Authenticator:
             raise UntrustedCertificate(f"the certificate is for {certificate.gateway}, not for {received.gateway}")
         certificate.check_valid_at(received.iat_s)
         cose.check_signature(received.sign1, certificate.public_key, allowed=self._algorithms)
-        if received.loss is not None:
+        if received.notice:
             return received, []
         measured = senml.decode(received.sign1.payload)
         if len(measured) != received.last - received.first + 1:

@@ -15,6 +15,7 @@ from consumer.errors import Malformed
 
 STREAM: Final = -65537  # private-use label: [stream id, first record, last record, SHA-256 of the envelope before]
 LOST: Final = -65538  # private-use label: [SHA-256 of the last envelope that was lost, why]
+ENDED: Final = -65539  # private-use label: [id of a stream that ended, its last record known, saved, lost or null]
 CBOR: Final = 60  # CoAP Content-Format application/cbor (RFC 8949, 9.4)
 SENML_CBOR: Final = 112  # CoAP Content-Format application/senml+cbor (RFC 8428, 12.3)
 SHA_256: Final = -16  # COSE algorithm of the certificate fingerprint (RFC 9054)
@@ -29,7 +30,7 @@ _STREAM_ID_BYTES: Final = 8
 _GATEWAY_URN: Final = re.compile(r"urn:dev:mac:[0-9a-f]{16}")
 _MAX_WHY_CHARS: Final = 100
 _NOTHING: Final = b"\xf6"  # CBOR null: a notice has no payload
-_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CONTENT_TYPE, cose.CWT_CLAIMS, cose.X5T, STREAM, LOST})
+_UNDERSTOOD: Final = frozenset({cose.ALG, cose.CONTENT_TYPE, cose.CWT_CLAIMS, cose.X5T, STREAM, LOST, ENDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,20 @@ class Loss:
 
     tail: bytes
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The message is a notice: another stream of the gateway ended, because its store was damaged.
+
+    `stream_id` is empty when the gateway does not know which, `last` the highest record that it knows of it. `saved`
+    records were rescued and still come; `lost` ones were not, None when nobody knows how many.
+    """
+
+    stream_id: bytes
+    last: int
+    saved: int
+    lost: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,12 @@ class Envelope:
     previous: bytes
     digest: bytes
     loss: Loss | None
+    ended: Ended | None = None
+
+    @property
+    def notice(self) -> bool:
+        """Whether the message has no readings."""
+        return self.loss is not None or self.ended is not None
 
 
 def parse(message: bytes) -> Envelope:
@@ -68,7 +89,10 @@ def parse(message: bytes) -> Envelope:
     if stray:
         raise Malformed(f"header {stray[0]} must be protected by the signature")
     loss = _loss(sign1)
-    expected = SENML_CBOR if loss is None else CBOR
+    ended = _ended(sign1)
+    if loss is not None and ended is not None:
+        raise Malformed("one notice is both of a loss and of the end of a stream")
+    expected = SENML_CBOR if loss is None and ended is None else CBOR
     if sign1.protected.get(cose.CONTENT_TYPE) != expected:
         raise Malformed(f"content type {sign1.protected.get(cose.CONTENT_TYPE)!r}; {expected} is expected")
     gateway, iat_s = _claims(sign1.protected)
@@ -84,6 +108,7 @@ def parse(message: bytes) -> Envelope:
         previous=previous,
         digest=hashlib.sha256(message).digest(),
         loss=loss,
+        ended=_placed(ended, stream_id, first, last),
     )
 
 
@@ -101,6 +126,31 @@ def _loss(sign1: cose.Sign1) -> Loss | None:
     if sign1.payload != _NOTHING:
         raise Malformed("a notice of a loss carries a payload")
     return Loss(tail, why)
+
+
+def _ended(sign1: cose.Sign1) -> Ended | None:
+    if ENDED not in sign1.protected:
+        return None
+    said = sign1.protected[ENDED]
+    if not isinstance(said, list) or len(said) != 4:
+        raise Malformed("the notice that a stream ended is not [stream id, last record, saved, lost]")
+    stream_id, last, saved, lost = said
+    if not isinstance(stream_id, bytes) or len(stream_id) not in (0, _STREAM_ID_BYTES):
+        raise Malformed(f"the id of a stream that ended is neither empty nor {_STREAM_ID_BYTES} bytes")
+    if not _is_int(last, 0, MAX_RECORD if stream_id else 0):
+        raise Malformed("the last record of a stream that ended is no record number")
+    if not _is_int(saved, 0, MAX_RECORD) or not (lost is None or _is_int(lost, 0, MAX_RECORD)):
+        raise Malformed("the notice that a stream ended does not count what was saved and lost")
+    if sign1.payload != _NOTHING:
+        raise Malformed("the notice that a stream ended carries a payload")
+    return Ended(stream_id, last, saved, lost)
+
+
+def _placed(ended: Ended | None, stream_id: bytes, first: int, last: int) -> Ended | None:
+    """A notice that another stream ended is one record of its own."""
+    if ended is not None and (first != last or stream_id == ended.stream_id):
+        raise Malformed("the notice that a stream ended is not one record of another stream")
+    return ended
 
 
 def _claims(protected: Mapping[int | str, Any]) -> tuple[str, int]:

@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from consumer.envelope import Ended
 from consumer.senml import Value
 
 
@@ -44,6 +45,31 @@ class VerifiedReading(Json):
 
 
 @dataclass(frozen=True, slots=True)
+class EndedStream(Json):
+    """What a gateway said, signed, of a stream of its that ended because its store was damaged.
+
+    `stream_id` is empty when it does not know which, `last` the highest record that it knows of it. `saved` records
+    were rescued and still come; `lost` ones were not, None when nobody knows how many.
+    """
+
+    stream_id: str
+    last: int
+    saved: int
+    lost: int | None
+
+    @classmethod
+    def of(cls, ended: Ended) -> EndedStream:
+        """The same as data."""
+        return cls(ended.stream_id.hex(), ended.last, ended.saved, ended.lost)
+
+    def words(self) -> str:
+        """The same for people."""
+        which = f"stream {self.stream_id} ended at record {self.last}" if self.stream_id else "a stream ended"
+        lost = "nobody knows how many" if self.lost is None else str(self.lost)
+        return f"{which}, because its store was damaged: {self.saved} records saved, {lost} lost"
+
+
+@dataclass(frozen=True, slots=True)
 class Verified(Json):
     """A message that passed every check. `redelivered`: its records came before and must not count again."""
 
@@ -57,13 +83,16 @@ class Verified(Json):
     new_stream: bool
     lost_because: str = ""
     """Not empty: a notice that the gateway gave up the records `first` to `last`, and why."""
+    ended: EndedStream | None = None
+    """Not None: a notice that another stream of the gateway ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamReport(Json):
     """One stream: `missing` records in `missing_ranges` (the first ones), `envelopes` and `records` accepted.
 
-    `lost` records are not missing: the gateway said, signed, that it gave them up.
+    `lost` records are not missing: the gateway said, signed, that it gave them up. `ended_at`: the gateway said
+    that the stream ended, and that this was its last record as far as it knows; what did not come then is `missing`.
     """
 
     gateway: str
@@ -79,11 +108,16 @@ class StreamReport(Json):
     late: int
     undecided: int
     forks: int
+    ended_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report(Json):
-    """Everything a verifier has seen. `refused` counts messages by the type of their error."""
+    """Everything a verifier has seen. `refused` counts messages by the type of their error.
+
+    `ended`: streams that ended because a gateway's store was damaged; `unknown_ends`: of these, those of which the
+    gateway does not know how many records were lost.
+    """
 
     gateways: int
     devices: int
@@ -98,11 +132,14 @@ class Report(Json):
     refused: dict[str, int]
     first_refusals: dict[str, str]
     streams: list[StreamReport]
+    ended: int = 0
+    unknown_ends: int = 0
 
     @property
     def clean(self) -> bool:
         """Nothing failed, nothing is missing or lost, nothing is told in two ways, nothing came as two readings."""
-        return not (self.refused or self.missing or self.lost or self.forks or self.duplicates or self.undecided)
+        wrong = self.refused or self.missing or self.lost or self.forks or self.duplicates or self.undecided
+        return not (wrong or self.unknown_ends)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-able values, with `clean`."""

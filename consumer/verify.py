@@ -13,10 +13,10 @@ from cryptography import x509
 from consumer import senml
 from consumer.authenticate import Authenticator
 from consumer.certificates import GatewayCertificate
-from consumer.envelope import Envelope, Loss
+from consumer.envelope import Ended, Envelope, Loss
 from consumer.errors import ConsumerError, Forked, LimitReached, UnknownGateway
 from consumer.intervals import IntervalSet
-from consumer.report import Report, StreamReport, Verified, VerifiedReading
+from consumer.report import EndedStream, Report, StreamReport, Verified, VerifiedReading
 from consumer.stream import Link, StreamChain
 
 MAX_STREAMS: Final = 10_000
@@ -47,6 +47,8 @@ class Verifier:
         self._max_devices = max_devices
         self._streams: dict[tuple[str, bytes], StreamChain] = {}
         self._devices: OrderedDict[str, IntervalSet] = OrderedDict()
+        self._ended: dict[tuple[str, bytes], EndedStream] = {}
+        self._unknown: set[tuple[str, bytes]] = set()  # streams that began after one that nobody knows
         self._readings = 0
         self._duplicates = 0
         self._undecided = 0
@@ -77,7 +79,7 @@ class Verifier:
 
     def report(self) -> Report:
         """What has been found so far."""
-        streams = [_stream_report(gateway, identity, chain) for (gateway, identity), chain in self._streams.items()]
+        streams = [_stream_report(*key, chain, self._ended.get(key)) for key, chain in self._streams.items()]
         return Report(
             gateways=len({stream.gateway for stream in streams}),
             devices=len(self._devices),
@@ -92,6 +94,8 @@ class Verifier:
             refused=dict(self._refused),
             first_refusals=dict(self._first_refusals),
             streams=streams,
+            ended=len(self._ended) + len(self._unknown),
+            unknown_ends=sum(each.lost is None for each in self._ended.values()) + len(self._unknown),
         )
 
     def _check(self, message: bytes) -> Verified:
@@ -111,7 +115,20 @@ class Verifier:
             ],
             redelivered=redelivered,
             new_stream=new_stream,
+            ended=None if received.ended is None else self._end(received, received.ended),
         )
+
+    def _end(self, received: Envelope, ended: Ended) -> EndedStream:
+        """Remember what was said of a stream that ended; what it did not bring is missing."""
+        found = EndedStream.of(ended)
+        key = (received.gateway, ended.stream_id)
+        if not ended.stream_id:
+            self._unknown.add((received.gateway, received.stream_id))
+        elif key in self._ended or len(self._ended) < self._max_streams:
+            self._ended[key] = found
+        if ended.stream_id and self._from_start and key not in self._streams:
+            self._streams[key] = StreamChain(from_start=True)
+        return found
 
     def _lost(self, received: Envelope, loss: Loss) -> Verified:
         chain, new_stream = self._chain(received)
@@ -180,20 +197,23 @@ class Verifier:
         self._first_refusals.setdefault(name, str(error))
 
 
-def _stream_report(gateway: str, stream_id: bytes, chain: StreamChain) -> StreamReport:
+def _stream_report(gateway: str, stream_id: bytes, chain: StreamChain, ended: EndedStream | None) -> StreamReport:
     records = chain.told
+    last = records.highest if records else 0
+    tail = [] if ended is None or ended.last <= last else [(last + 1, ended.last)]
     return StreamReport(
         gateway=gateway,
         stream_id=stream_id.hex(),
         first=chain.first,
-        last=records.highest if records else 0,
+        last=last,
         envelopes=chain.envelopes,
         records=chain.accepted,
-        missing=records.missing(),
-        missing_ranges=records.holes(_MAX_SHOWN_HOLES),
+        missing=records.missing() + sum(end - begin + 1 for begin, end in tail),
+        missing_ranges=[*records.holes(_MAX_SHOWN_HOLES), *tail][:_MAX_SHOWN_HOLES],
         lost=chain.lost,
         redelivered=chain.redelivered,
         late=chain.late,
         undecided=chain.undecided,
         forks=chain.forks,
+        ended_at=None if ended is None else ended.last,
     )

@@ -244,7 +244,10 @@ class Daemon:
                 kept_as=recovered.kept_as,
                 envelopes_saved=recovered.envelopes,
                 devices_saved=recovered.devices,
-                effect="a new stream begins; what was not saved is missing in the old one",
+                stream_ended=recovered.ended.stream_id,
+                last_record=recovered.ended.last,
+                records_lost=recovered.ended.lost,
+                effect="a new stream begins with a signed notice of where the old one ended",
             )
         sealer = EnvelopeSealer(lambda: self._identity, self._clock)
         outbox = Outbox(state_dir / OUTBOX_FILE, sealer, names, self._limits(), self._clock)

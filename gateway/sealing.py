@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gateway.clock import Clock
     from gateway.identity import Identity
-    from gateway.records.envelope import Position
+    from gateway.records.envelope import Ended, Position
     from gateway.records.reading import Reading
 
 _CWT_CLAIMS, _ISS, _IAT = 15, 1, 6
@@ -33,6 +33,10 @@ class EnvelopeSealer:
     def loss(self, position: Position, tail: bytes, why: str) -> bytes:
         """Return a notice that the records of *position* are lost; *tail* is the digest of the last envelope."""
         return envelope.seal_loss(position, tail, why, self._issued_at_s(), self._identity().signer)
+
+    def ended(self, position: Position, ended: Ended) -> bytes:
+        """Return a notice, the record of *position*, that another stream ended."""
+        return envelope.seal_end(position, ended, self._issued_at_s(), self._identity().signer)
 
     def _issued_at_s(self) -> int:
         return self._identity().signing_time_s(self._clock.wall_s())

@@ -54,13 +54,17 @@ class Judgement:
         ]
         if report.lost:
             lines.append(f"{report.lost} records were given up by their gateways, as signed notices say")
+        if report.unknown_ends:
+            lines.append(f"of {report.unknown_ends} streams that ended by damage nobody knows what was lost")
         if report.undecided:
             lines.append(f"{report.undecided} came again too late to be compared with what came before")
         lines += [f"refused {count} as {name}: {report.first_refusals[name]}" for name, count in report.refused.items()]
         for stream in report.streams:
             ranges = ", ".join(f"{first}-{last}" for first, last in stream.missing_ranges)
             missing = f", missing {stream.missing}: {ranges}" if stream.missing else ""
-            lines.append(f"{stream.gateway} stream {stream.stream_id}: records {stream.first}-{stream.last}{missing}")
+            ended = "" if stream.ended_at is None else f", ended at {stream.ended_at} by damage to its gateway's store"
+            span = f"records {stream.first}-{stream.last}{ended}{missing}"
+            lines.append(f"{stream.gateway} stream {stream.stream_id}: {span}")
         if not report.readings:
             lines.append("not one reading came: nothing is proven")
         lines.append("OK: every message is authentic and nothing is missing" if self.ok else "NOT OK")
@@ -119,6 +123,8 @@ class Verification:
     def _show_verified(self, verified: Verified) -> None:
         if verified.new_stream:
             self._on_problem(f"{verified.gateway}: stream {verified.stream_id} begins here at record {verified.first}")
+        if verified.ended is not None:
+            self._on_problem(f"{verified.gateway}: {verified.ended.words()}")
         for reading in verified.readings:
             self.readings += 1
             self._on_reading(verified.gateway, reading)

@@ -18,7 +18,7 @@ from gateway.operate.counters import Counters
 from gateway.outbox.devices import Arrival
 from gateway.outbox.lanes import END, Lanes
 from gateway.outbox.store import Accepted, Limits, Outbox
-from gateway.records.envelope import Position, digest
+from gateway.records.envelope import Ended, Position, digest
 from gateway.records.reading import Payload, Reading, Unreadable
 
 PLATFORMS = ("city",)
@@ -86,6 +86,9 @@ class Sealer:
     def loss(self, position: Position, tail: bytes, why: str) -> bytes:
         return _sealed(position, [tail, why])
 
+    def ended(self, position: Position, ended: Ended) -> bytes:
+        return _sealed(position, [ended.stream_id, ended.last, ended.saved, ended.lost])
+
 
 def _sealed(position: Position, content: object) -> bytes:
     where = [position.stream_id, position.first, position.last, position.previous]
@@ -109,7 +112,9 @@ def published(outbox: Outbox) -> list[tuple[bytes, int]]:
     for row in outbox.read(0, 1_000_000):
         (stream_id, first, last, previous), readings = cbor2.loads(row.message)
         assert (first, previous) == heads.get(stream_id, (1, b"")), "the chain is broken"
-        assert last - first + 1 == len(readings) == row.readings
         heads[stream_id] = (last + 1, digest(row.message))
+        if not row.readings and first == last:  # the notice that another stream ended
+            continue
+        assert last - first + 1 == len(readings) == row.readings
         found += [(dev_eui, seq) for dev_eui, seq in readings]
     return found

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import cbor2
 import pytest
 
 from gateway.errors import StoreCorrupt
@@ -69,17 +70,18 @@ def test_damaged_pages_cost_their_rows_and_no_others(tmp_path: Path, rng: random
     assert recovered.devices == 1
     with closing(open_outbox(path)) as outbox:
         assert outbox.stream_id != old_stream
-        rows = outbox.read(0, 1000)
+        *rows, notice = outbox.read(0, 1000)
+        assert notice.readings == 0
         assert len(rows) == recovered.envelopes
         assert all(row.row > 100 for row in rows), "what the platform has is not sent again"
         assert outbox.accept([arrival(1, 400, 401)]).new == 1, "receipts go on where they were"
-        assert outbox.read(rows[-1].row, 9)[0].readings == 1
+        assert outbox.read(notice.row, 9)[0].readings == 1
     assert stats.read(path).streams[old_stream.hex()] == 400
 
 
 def test_flipped_bits_in_a_message_are_found_by_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
-    filled(path, 120)
+    old_stream = filled(path, 120)
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("UPDATE envelope SET message = zeroblob(length(message)) WHERE id = 110")
         raw.commit()
@@ -89,17 +91,21 @@ def test_flipped_bits_in_a_message_are_found_by_its_digest(tmp_path: Path) -> No
     assert (recovered.envelopes, recovered.devices) == (19, 1)
     assert recover(path, PLATFORMS) is None, "once is enough"
     with closing(open_outbox(path)) as outbox:
-        assert 110 not in [row.row for row in outbox.read(0, 1000)]
+        *rows, notice = outbox.read(0, 1000)
+        assert 110 not in [row.row for row in rows]
+        assert cbor2.loads(notice.message)[1] == [old_stream, 120, 19, 1]
         assert outbox.receipt(device(1)).contiguous == 120
 
 
-def test_a_new_stream_starts_at_one_with_no_envelope_before(tmp_path: Path) -> None:
+def test_a_new_stream_starts_at_one_with_a_notice_that_another_ended(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     path.write_bytes(b"\x00" * 8192)
     recover(path, PLATFORMS)
     with closing(open_outbox(path)) as outbox:
         outbox.accept([arrival(1, 1, 2)])
         assert published(outbox) == [(device(1), 1), (device(1), 2)]
+        assert cbor2.loads(outbox.read(0, 1)[0].message) == [[outbox.stream_id, 1, 1, b""], [b"", 0, 0, None]]
+    assert stats.read(path).durable == 2, "a notice is no reading"
 
 
 def _everything(path: Path) -> tuple[set[bytes], set[int]]:
@@ -108,7 +114,7 @@ def _everything(path: Path) -> tuple[set[bytes], set[int]]:
         recover(path, PLATFORMS)
         try:
             with closing(open_outbox(path)) as outbox:
-                messages = {row.message for row in outbox.read(0, 10_000)}
+                messages = {row.message for row in outbox.read(0, 10_000) if row.readings}
                 receipt = outbox.receipt(device(1))
                 outbox.accept([arrival(2, 1)])
                 return messages, {*range(1, receipt.contiguous + 1), *receipt.above}

@@ -13,17 +13,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from consumer.authenticate import Authenticator
-from consumer.envelope import Envelope
+from consumer.envelope import Ended, Envelope
 from consumer.errors import ConsumerError
 from consumer.ledger.store import Ledger
-from consumer.report import Json
+from consumer.report import EndedStream, Json
 
 _MAX_SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Finding(Json):
-    """One thing that is not as it should be. `kind`: gap, lost, forked, broken, duplicate, refused, late, clock."""
+    """One thing that is not as it should be. `kind`: gap, lost, forked, broken, duplicate, refused, late, clock,
+    ended (a gateway said that its store was damaged; what did not come then is a gap).
+    """
 
     kind: str
     gateway: str
@@ -62,8 +64,11 @@ class Proof(Json):
 
     @property
     def whole(self) -> bool:
-        """Every record of the period is here, authentic, once and unbroken. Late records and clocks do not count."""
-        harmless = {"late", "clock"}
+        """Every record of the period is here, authentic, once and unbroken.
+
+        Late records, clocks, and streams that ended whole do not count.
+        """
+        harmless = {"late", "clock", "ended"}
         return any(stream.records for stream in self.streams) and not set(self.counts) - harmless
 
     def add(self, finding: Finding) -> None:
@@ -92,9 +97,29 @@ def prove(ledger: Ledger, authenticator: Authenticator, from_s: int, to_s: int) 
         except ConsumerError as error:
             proof.add(Finding("refused", "", "", 0, 0, f"a certificate: {error}"))
     query = "SELECT number, gateway, stream_id FROM stream ORDER BY gateway, number"
-    for number, gateway, stream_id in ledger.database.rows(query):
-        _Stream(ledger, authenticator, proof, int(number), StreamProof(gateway, bytes(stream_id).hex())).run()
+    streams = {
+        (str(gateway), bytes(identity)): int(number) for number, gateway, identity in ledger.database.rows(query)
+    }
+    ends: list[tuple[str, Ended]] = []
+    for (gateway, identity), number in streams.items():
+        found = _Stream(ledger, authenticator, proof, number, StreamProof(gateway, identity.hex()))
+        found.run()
+        ends += [(gateway, ended) for ended in found.ends]
+    for gateway, ended in ends:
+        _end(ledger, proof, gateway, ended, streams.get((gateway, ended.stream_id)))
     return proof
+
+
+def _end(ledger: Ledger, proof: Proof, gateway: str, ended: Ended, stream: int | None) -> None:
+    """Say what is not here of the end of a stream that its gateway could not go on with."""
+    identity = ended.stream_id.hex()
+    if ended.lost is None:
+        proof.add(Finding("gap", gateway, identity, ended.last, ended.last, "nobody knows how many records followed"))
+    if stream is not None:
+        highest = ledger.database.rows("SELECT COALESCE(MAX(last), 0) FROM span WHERE stream = ?", (stream,))[0][0]
+        if highest < ended.last:
+            what = "not here, and the stream has ended"
+            proof.add(Finding("gap", gateway, identity, int(highest) + 1, ended.last, what))
 
 
 class _Stream:
@@ -110,6 +135,8 @@ class _Stream:
         self._found = found
         self._devices: set[str] = set()
         self._place: _Place | None = None
+        self.ends: list[Ended] = []
+        """What was said in it of other streams."""
 
     def run(self) -> None:
         bounds = self._bounds()
@@ -162,6 +189,9 @@ class _Stream:
         self._found.envelopes += 1
         self._found.records += len(measured)
         self._devices.update(each.dev_eui for each in measured)
+        if envelope.ended is not None:
+            self.ends.append(envelope.ended)
+            self._report("ended", envelope.first, envelope.last, EndedStream.of(envelope.ended).words())
 
     def _follow(self, envelope: Envelope, begin: int) -> None:
         expected = begin if self._place is None else self._place.last + 1

@@ -19,7 +19,7 @@ from consumer.authenticate import Authenticator
 from consumer.errors import ConsumerError, UnknownGateway
 from consumer.ledger.store import Ledger
 from consumer.receipts import MAX_RANGES, Receipt, ReceiptSigner
-from consumer.report import VerifiedReading
+from consumer.report import EndedStream, VerifiedReading
 from consumer.senml import Measurement
 
 MAX_WAITING_BYTES: Final = 64 << 20
@@ -138,6 +138,8 @@ class Receiver:
             if envelope.loss is not None and not placed.redelivered:
                 span = f"records {envelope.first} to {envelope.last}"
                 done.problems.append(f"{envelope.gateway} gave up {span}: {envelope.loss.why}")
+            if envelope.ended is not None and not placed.redelivered:
+                done.problems.append(f"{envelope.gateway}: {EndedStream.of(envelope.ended).words()}")
 
     def _refuse(self, error: ConsumerError, done: Committed) -> None:
         self._ledger.refuse(type(error).__name__, str(error))

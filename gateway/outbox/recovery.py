@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.errors import StoreCorrupt
+from gateway.outbox import endings
 from gateway.outbox.devices import COLUMNS, INSERT, DeviceState
 from gateway.outbox.lanes import END, Lanes
 from gateway.outbox.schema import LOSS, prepare
@@ -20,6 +21,8 @@ from gateway.sqlite_files import damaged, durable, open_database, set_aside, tra
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from gateway.records.envelope import Ended
 
 _MAX_MISSES = 10000
 """Ids tried beyond the last sound row when the file cannot say how far it goes."""
@@ -35,12 +38,15 @@ class Recovery:
     """Sound envelopes that go on to the platforms."""
     devices: int
     """Devices whose receipts go on where they were; the others tell their oldest reading with the next request."""
+    ended: Ended
+    """What is known of the stream that ends; the first notice of the new one says so."""
 
 
 def recover(path: Path, platforms: Sequence[str]) -> Recovery | None:
     """Check the outbox at *path*; when it is damaged put a sound one in its place. None when there is nothing to do.
 
-    The new file continues no stream: what follows gets a new stream id, since records may be missing at the end.
+    The new file continues no stream: what follows gets a new stream id, since records may be missing at the end, and
+    begins with a notice that says which stream ended, and where.
     Raises StoreUnavailable.
     """
     try:
@@ -91,7 +97,7 @@ def replace_damaged(path: Path, platforms: Sequence[str], why: str) -> Recovery:
     """Set the file aside and make a new one of what is sound in it."""
     aside = set_aside(path)
     with closing(open_database(path, prepare)) as sound, durable(sound):
-        envelopes, devices = 0, 0
+        envelopes, devices, ended = 0, 0, None
         with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(aside, isolation_level=None)) as old:
             _copy_streams(old, sound)
             devices = _copy_devices(old, sound)
@@ -99,8 +105,10 @@ def replace_damaged(path: Path, platforms: Sequence[str], why: str) -> Recovery:
             published = min((lanes[each].through if each in lanes else 0 for each in platforms), default=0)
             envelopes = _copy_envelopes(old, sound, published)
             _skip_ids(sound, lanes)
+            ended = endings.note(old, sound, published)
         begin(sound)
-    return Recovery(aside, why, envelopes, devices)
+        ended = ended or endings.note(None, sound, 0)
+    return Recovery(aside, why, envelopes, devices, ended)
 
 
 def _rows(old: sqlite3.Connection, query: str, *values: object) -> Iterator[tuple[object, ...]]:

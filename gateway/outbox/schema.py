@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 4
+VERSION = 5
 LOSS = 9
 """The rank of a notice of a loss: nothing is given up after it."""
+ENDED = 10
+"""The rank of a notice that a stream ended."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stream (
@@ -27,7 +30,7 @@ CREATE TABLE IF NOT EXISTS envelope (
     last INTEGER NOT NULL,
     message BLOB NOT NULL,
     digest BLOB NOT NULL,              -- of message: tells sound rows from damaged ones
-    rank INTEGER NOT NULL DEFAULT 0,   -- the highest of its readings (records.reading.Rank); LOSS: notice of a loss
+    rank INTEGER NOT NULL DEFAULT 0,   -- the highest of its readings (records.reading.Rank); LOSS, ENDED: notices
     at REAL NOT NULL DEFAULT 0,        -- when it was stored, on the outbox's own clock (age.AgeClock)
     previous BLOB NOT NULL DEFAULT x'', -- digest of the envelope before; empty: the first, or not known any more
     tail BLOB NOT NULL DEFAULT x''     -- of a notice: digest of the last envelope that was lost
@@ -74,6 +77,15 @@ CREATE TABLE IF NOT EXISTS receipted_through (
     platform TEXT PRIMARY KEY,
     through INTEGER NOT NULL           -- every envelope up to this id was receipted by the platform
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ended (   -- streams that damage ended (endings)
+    number INTEGER PRIMARY KEY,
+    stream_id BLOB NOT NULL,           -- empty: nobody knows
+    last INTEGER NOT NULL,             -- the last record known of it
+    saved INTEGER NOT NULL,            -- records that were rescued and go on
+    lost INTEGER,                      -- records that were not, and that not every platform has; NULL: nobody knows
+    told_in INTEGER NOT NULL DEFAULT 0, -- id of the notice; 0: not told yet
+    records INTEGER NOT NULL DEFAULT 0 -- how many records notices of it took
+);
 CREATE TABLE IF NOT EXISTS ran (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     seconds REAL NOT NULL              -- how long this outbox was in use, ever: the clock that nobody sets
@@ -106,4 +118,6 @@ def prepare(connection: sqlite3.Connection) -> None:
     columns = {row[1] for row in connection.execute("PRAGMA table_info(device)")}
     steps += _FROM_3 if columns and "session" not in columns else ""
     index = "CREATE INDEX IF NOT EXISTS envelope_by_rank ON envelope (rank);"
-    connection.executescript(f"BEGIN IMMEDIATE;{steps}{SCHEMA}{index}PRAGMA user_version = {VERSION};COMMIT;")
+    # Without comments: the file keeps the text, and all of it in its first page is the least that damage can meet.
+    tables = re.sub(r"\s*--[^\n]*", "", SCHEMA)
+    connection.executescript(f"BEGIN IMMEDIATE;{steps}{tables}{index}PRAGMA user_version = {VERSION};COMMIT;")

@@ -35,7 +35,7 @@ class Stats:
     """What an outbox holds, in readings unless said otherwise."""
 
     durable: int
-    """Records in all streams: every reading ever put on disk."""
+    """Every reading ever put on disk: the records of all streams without notices that one ended."""
     streams: dict[str, int]
     """Records by stream id, oldest stream first."""
     envelopes: int
@@ -74,7 +74,7 @@ def _read(connection: sqlite3.Connection) -> Stats:
     }
     lanes = _lanes(connection)
     return Stats(
-        durable=sum(streams.values()),
+        durable=sum(streams.values()) - _notices(connection),
         streams=streams,
         envelopes=connection.execute("SELECT count(*) FROM envelope").fetchone()[0],
         published={name: readings for name, (_, readings, _) in lanes.items()},
@@ -88,6 +88,13 @@ def _read(connection: sqlite3.Connection) -> Stats:
             )
         },
     )
+
+
+def _notices(connection: sqlite3.Connection) -> int:
+    """Return how many records say that a stream ended. Also of a file that an older version made."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ended'").fetchone() is None:
+        return 0
+    return int(connection.execute("SELECT coalesce(sum(records), 0) FROM ended").fetchone()[0])
 
 
 def _lanes(connection: sqlite3.Connection) -> dict[str, tuple[Lanes, int, int]]:

@@ -7,11 +7,12 @@ One thread at a time. What ``accept`` returns is on disk; until then nothing may
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from gateway.errors import OutboxFull
-from gateway.outbox import losses, receipted, retention, stream
+from gateway.errors import CannotSign, OutboxFull
+from gateway.outbox import endings, losses, receipted, retention, stream
 from gateway.outbox.age import AgeClock
 from gateway.outbox.devices import Devices
 from gateway.outbox.lanes import END, Lanes
@@ -90,7 +91,9 @@ class Outbox:
         with durable(self._db):
             self._head: Head = stream.open_head(self._db)
             self._age = AgeClock(self._db, clock)
+            self._untold = endings.untold(self._db)
         self._devices = Devices(self._db)
+        self._tell_of_ended()
         self.given_up = 0
         """Readings that were dropped unpublished since the start."""
 
@@ -105,18 +108,28 @@ class Outbox:
         """The stream that grows, 8 bytes."""
         return self._head.stream_id
 
+    def _tell_of_ended(self) -> None:
+        """Say that an older stream ended, before anything is said in this one; later where nothing can be signed."""
+        if self._untold:
+            with suppress(CannotSign), durable(self._db):
+                head, _ = endings.tell(self._db, self._head, self._sealer, self._age.now_s())
+                self._age.save(self._db)
+                self._head, self._untold = head, False
+
     def accept(self, arrivals: Sequence[Arrival]) -> Accepted:
         """Put what is new on disk, in one commit for the whole batch, sealed and in stream order."""
         self._make_room(len(arrivals) * _ARRIVAL_BYTES)
         with durable(self._db):
             draft = self._devices.draft(arrivals)
-            head, rows = self._head, list[Row]()
+            head, rows, said = self._head, list[Row](), list[Row]()
+            at_s = self._age.now_s()
+            if self._untold:
+                head, said = endings.tell(self._db, head, self._sealer, at_s)
             if draft.fresh:
-                at_s = self._age.now_s()
                 head, rows = stream.append(self._db, head, draft.fresh, self._sealer, self._limits.max_batch, at_s)
             self._devices.save(draft, self._clock.wall_s())
             self._age.save(self._db)
-        self._head = head
+        self._head, self._untold, rows = head, False, [*said, *rows] if said else rows
         self._devices.keep(draft)
         return Accepted(len(draft.fresh), draft.duplicates, len(draft.unreadable), draft.too_sparse, draft.gone, rows)
 
@@ -160,7 +173,7 @@ class Outbox:
         """Return up to *limit* envelopes after id *after*, in order."""
         with translated(self._db):
             rows = self._db.execute(
-                "SELECT id, CASE rank WHEN ? THEN 0 ELSE last - first + 1 END, message, digest FROM envelope "
+                "SELECT id, CASE WHEN rank >= ? THEN 0 ELSE last - first + 1 END, message, digest FROM envelope "
                 "WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
                 (LOSS, after, upto, limit),
             )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from gateway.records.envelope import Ended
     from gateway.records.reading import Reading
 
 _STREAM_ID_BYTES = 8
@@ -28,6 +29,9 @@ class Sealer(Protocol):
 
     def loss(self, position: Position, tail: bytes, why: str) -> bytes:
         """Return a notice that the records of *position* are lost; *tail* is the digest of the last envelope."""
+
+    def ended(self, position: Position, ended: Ended) -> bytes:
+        """Return a notice, the record of *position*, that another stream ended."""
 
 
 @record
@@ -46,7 +50,7 @@ class Row:
 
     row: int
     readings: int
-    """How many it carries; 0 for the notice of a loss."""
+    """How many it carries; 0 for a notice."""
     message: bytes
 
 

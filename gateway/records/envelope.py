@@ -26,6 +26,8 @@ _STREAM = -65537
 """Private use (RFC 9052 section 11.1): [stream id, first record, last record, SHA-256 of the envelope before]."""
 _LOST = -65538
 """Private use: the envelope is a notice of a loss, [SHA-256 of the last envelope that was lost, why]."""
+_ENDED = -65539
+"""Private use: a notice that another stream ended, [its id, its last record known, records saved, records lost]."""
 _SENML_CBOR = 112
 """CoAP Content-Format of application/senml+cbor, RFC 8428 section 12.3."""
 _CBOR = 60
@@ -47,6 +49,20 @@ class Position:
     last: int
     previous: bytes
     """SHA-256 of the whole envelope before; empty for the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is known of a stream that ended because its store was damaged."""
+
+    stream_id: bytes
+    """8 bytes; empty: nobody knows."""
+    last: int
+    """The highest record number that is known of it; 0: none is."""
+    saved: int
+    """Records that were rescued from the damaged store, of any stream, and go on to the platforms."""
+    lost: int | None
+    """Records of it that were not, and that not every platform had taken; None: nobody knows how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,13 @@ def seal_loss(position: Position, tail: bytes, why: str, issued_at_s: int, signe
     *position.previous* is empty when it is not known any more.
     """
     protected = {**headers(position, issued_at_s, signer, _CBOR), _LOST: [tail, why]}
+    return _sign1(cbor2.dumps(protected), cbor2.dumps(None), signer)
+
+
+def seal_end(position: Position, ended: Ended, issued_at_s: int, signer: Signer) -> bytes:
+    """Return a signed notice that another stream ended, as the one record of *position*: it has no readings."""
+    said = [ended.stream_id, ended.last, ended.saved, ended.lost]
+    protected = {**headers(position, issued_at_s, signer, _CBOR), _ENDED: said}
     return _sign1(cbor2.dumps(protected), cbor2.dumps(None), signer)
 
 

@@ -44,13 +44,13 @@ class Item:
 
 @lru_cache(maxsize=_REMEMBERED)
 def open_envelope(message: bytes) -> tuple[Item, ...]:
-    """Return the readings of an envelope; none for the notice of a loss. Raises Unopened.
+    """Return the readings of an envelope; none for a notice. Raises Unopened.
 
     What one output opened the next one does not open again, as long as they keep pace.
     """
     try:
         found = envelope.parse(message)
-        if found.loss is not None:
+        if found.notice:
             return ()
         readings = senml.decode(found.sign1.payload)
     except ConsumerError as error:

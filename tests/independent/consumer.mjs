@@ -9,7 +9,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decode, encode, Tagged } from "cborg";
 
-const [ALG, CONTENT_TYPE, CLAIMS, X5T, STREAM, LOST] = [1, 3, 15, 34, -65537, -65538];
+const [ALG, CONTENT_TYPE, CLAIMS, X5T, STREAM, LOST, ENDED] = [1, 3, 15, 34, -65537, -65538, -65539];
 const [ED25519, ESP256, SENML_CBOR] = [-19, -9, 112];
 const [BN, BT, BU, N, U, V, VS, VB, T, VD] = [-2, -3, -4, 0, 1, 2, 3, 4, 6, 8];
 const cbor = (bytes) => decode(bytes, { useMaps: true, rejectDuplicateMapKeys: true, tags: Tagged.preserve(18) });
@@ -56,6 +56,7 @@ function open(message, known) {
   const [stream, first, last, previous] = headers.get(STREAM);
   const place = { gateway: issuer, stream: hex(stream), first, last, previous: hex(previous) };
   if (headers.has(LOST)) return { ...place, lost: headers.get(LOST)[1], tail: hex(headers.get(LOST)[0]), readings: [] };
+  if (headers.has(ENDED)) return { ...place, ended: headers.get(ENDED), readings: [] };
   if (headers.get(CONTENT_TYPE) !== SENML_CBOR) refuse("content type");
   const readings = senml(cbor(payload)).map((reading, index) => ({ ...reading, record: first + index }));
   if (readings.length !== last - first + 1) refuse("number of readings");
@@ -95,7 +96,7 @@ function chain(streams, envelope, digest) {
   return there === undefined;
 }
 
-function judge(envelopes) {
+function judge(envelopes, end) {
   const missing = [];
   const broken = [];
   let before;
@@ -105,6 +106,7 @@ function judge(envelopes) {
     else if (before !== undefined && each.previous !== "" && each.previous !== before.digest) broken.push(each.first);
     before = each;
   }
+  if (end > before.last) missing.push([before.last + 1, end]);
   return { last: before.last, missing, broken };
 }
 
@@ -121,5 +123,9 @@ for (const name of readdirSync(folder).filter((each) => each.endsWith(".cose")).
     found.refused.push([name, error.message]);
   }
 }
-for (const [key, envelopes] of streams) found.streams[key] = judge(envelopes);
+const ends = new Map();
+for (const { gateway, ended } of [...streams.values()].flatMap((each) => [...each.values()])) {
+  if (ended !== undefined) ends.set(`${gateway} ${hex(ended[0])}`, ended[1]);
+}
+for (const [key, envelopes] of streams) found.streams[key] = judge(envelopes, ends.get(key));
 process.stdout.write(JSON.stringify(found));
