@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,7 @@ from gateway.clock import StepDetector, SystemClock, plausible
 from gateway.commands.gate import CommandGate
 from gateway.directory import Directory
 from gateway.ends import Ends
-from gateway.errors import LinkError, StoreCorrupt
+from gateway.errors import LinkError, StoreCorrupt, StoreUnavailable
 from gateway.gate import Beside
 from gateway.guidelines import Guard
 from gateway.inbox import Inbox
@@ -48,11 +48,14 @@ from gateway.operate.web.server import StatusPage
 from gateway.operate.web.source import Source
 from gateway.outbox.recovery import recover
 from gateway.outbox.store import Limits, Outbox
+from gateway.outbox.stored import StoredOutbox, takes_writes
 from gateway.overview import Overview, Parts
 from gateway.reload import Reloader
 from gateway.sealing import EnvelopeSealer
+from gateway.standby import NotTaking, Standby
 from gateway.supervisor import Supervisor
 from gateway.updates.gate import UpdateGate
+from provisioning.errors import ProvisioningError
 from provisioning.registry import Registry
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from gateway.links import Downlink, Uplink
     from gateway.network.downlinks import Item
     from gateway.outbox.feed import Feed
+    from gateway.outbox.lanes import Lanes
     from gateway.radio import RadioDownlink, TxOutcome
 
 OUTBOX_FILE = "outbox.db"
@@ -103,6 +107,7 @@ class Daemon:
         self._ends.take(self._ends.build(loaded, self._identity))
         self._reloader = Reloader(self._ends, self._clock, self._counters)
         self._tasks: Supervisor | None = None
+        self._taking: Intake | NotTaking
         self._metrics = Metrics()
         self._page = StatusPage(Source(self.status, self.reload, self._metrics))
         self._reloading = asyncio.Lock()
@@ -132,10 +137,11 @@ class Daemon:
         with only_one(state_dir), ExitStack() as stack:
             stack.callback(self._writer.shutdown)
             loop = asyncio.get_running_loop()
-            self._intake, self._outbox = await self._in_writer(lambda: self._open(stack, loop))
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.stop)
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+            if not await self._opened(stack, loop):
+                return
             control = Control(state_dir, {"status": self.status, "reload": self.reload})
             await control.open()
             self._log.info("ready", gateway=self._identity.eui, stream=self._outbox.stream_id, state_dir=state_dir)
@@ -148,9 +154,34 @@ class Daemon:
             self._save_small_files()
         self._log.info("stopped", gateway=self._identity.eui)
 
+    async def _opened(self, stack: ExitStack, loop: asyncio.AbstractEventLoop) -> bool:
+        """Open everything, when the disk takes writes; deliver what is stored until then. False: the end came first."""
+        state_dir, why = self._loaded.state_dir, f"the disk of {self._loaded.state_dir} takes no file"
+        self._page.configure(self._loaded.config.operate, self._loaded.base, self._loaded.secret)
+        parts = Standby(state_dir, self._ends, self._stages, self._page, self.status, self._stop)
+        noted: dict[str, tuple[Lanes, int]] = {}
+        while True:
+            if await asyncio.to_thread(takes_writes, state_dir):
+                try:
+                    with ExitStack() as attempt:
+                        self._intake, self._outbox = await self._in_writer(partial(self._open, attempt, loop))
+                        await self._in_writer(partial(self._outbox.published_meanwhile, noted))
+                        stack.push(attempt.pop_all())
+                except StoreUnavailable as error:
+                    why = str(error)
+                else:
+                    self._taking = self._intake
+                    return True
+            with closing(StoredOutbox(state_dir / OUTBOX_FILE, noted)) as self._outbox, ExitStack() as meanwhile:
+                self._taking = NotTaking(why)
+                with suppress(ProvisioningError, OSError):  # without it, platforms that ask the register wait
+                    await self._in_writer(lambda: self._open_register(meanwhile))
+                if not await parts.until_writable(why):
+                    return False
+
     async def status(self) -> dict[str, Any]:
         """Return everything that can be said about this gateway now."""
-        return await self._overview.gather(self._loaded, self._identity, self._intake, self._tasks)
+        return await self._overview.gather(self._loaded, self._identity, self._taking, self._tasks)
 
     async def _run_tasks(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -163,7 +194,6 @@ class Daemon:
             tasks.start("commands", self._commands.watch)
             tasks.start("updates", self._updates.watch)
             tasks.start("guidelines", self._sightings.watch)
-            self._page.configure(self._loaded.config.operate, self._loaded.base, self._loaded.secret)
             tasks.start("status page", self._page.run)
             tasks.start("watchdog", lambda: watchdog.watch(self._stages, self._probe))
             notify.ready(f"{len(self._ends.links)} links, {len(self._ends.platforms)} platforms")
@@ -215,16 +245,21 @@ class Daemon:
         await self._in_writer(reconfigure)
         self._page.configure(loaded.config.operate, loaded.base, loaded.secret)
 
+    def _open_register(self, stack: ExitStack) -> tuple[bytes, Registry]:
+        section, base = self._loaded.config.register_, self._loaded.base
+        kek = self._loaded.secret(section.kek)
+        registry = Registry.open(section.url, kek, base=base, password=self._loaded.password())
+        stack.callback(registry.close)
+        self._directory.open(registry, self._loaded.guidelines()[0])
+        return kek, registry
+
     def _open(self, stack: ExitStack, loop: asyncio.AbstractEventLoop) -> tuple[Intake, Outbox]:
         """Open the register and the databases. Runs in the thread that owns them."""
-        settings, base, state_dir = self._loaded.config, self._loaded.base, self._loaded.state_dir
-        kek = self._loaded.secret(settings.register_.kek)
-        registry = Registry.open(settings.register_.url, kek, base=base, password=self._loaded.password())
-        stack.callback(registry.close)
+        settings, state_dir = self._loaded.config, self._loaded.state_dir
+        kek, registry = self._open_register(stack)
         self._sightings.open(registry, state_dir, *self._loaded.guidelines())
         self._registered = devices = KnownDevices(registry, self._clock)
         self._hints.open(registry)
-        self._directory.open(registry, self._loaded.guidelines()[0])
         sessions = SessionStore(state_dir / SESSIONS_FILE, Keyring(kek))
         stack.callback(sessions.close)
         options = settings.network.options()
@@ -238,17 +273,7 @@ class Daemon:
         names = list(self._ends.platforms)
         recovered = recover(state_dir / OUTBOX_FILE, names)
         if recovered is not None:
-            self._log.error(
-                "outbox_damaged",
-                why=recovered.why,
-                kept_as=recovered.kept_as,
-                envelopes_saved=recovered.envelopes,
-                devices_saved=recovered.devices,
-                stream_ended=recovered.ended.stream_id,
-                last_record=recovered.ended.last,
-                records_lost=recovered.ended.lost,
-                effect="a new stream begins with a signed notice of where the old one ended",
-            )
+            self._log.error("outbox_damaged", **recovered.fields())
         sealer = EnvelopeSealer(lambda: self._identity, self._clock)
         outbox = Outbox(state_dir / OUTBOX_FILE, sealer, names, self._limits(), self._clock)
         stack.callback(outbox.close)

@@ -128,6 +128,10 @@ class Ends:
         """Start everything."""
         for name in self._built.links:
             self._start_link(tasks, name, sink)
+        self.start_platforms(tasks)
+
+    def start_platforms(self, tasks: Supervisor) -> None:
+        """Start what takes stored readings away."""
         for name in self._built.platforms:
             self._start_platform(tasks, name)
 

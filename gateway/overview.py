@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gateway.operate.sightings import Sightings
     from gateway.operate.stages import Stages
     from gateway.outbox.store import Outbox
+    from gateway.standby import NotTaking
     from gateway.supervisor import Supervisor
 
 MAX_DEVICES = 500
@@ -86,7 +87,7 @@ class Overview:
         """The outcome of the last reload."""
 
     async def gather(
-        self, loaded: Loaded, identity: Identity, intake: Intake, tasks: Supervisor | None
+        self, loaded: Loaded, identity: Identity, intake: Intake | NotTaking, tasks: Supervisor | None
     ) -> dict[str, Any]:
         """Return the overview."""
         async with self._lock:
@@ -100,7 +101,7 @@ class Overview:
         self._last = (float("-inf"), {})
 
     async def _gather(
-        self, loaded: Loaded, identity: Identity, intake: Intake, tasks: Supervisor | None
+        self, loaded: Loaded, identity: Identity, intake: Intake | NotTaking, tasks: Supervisor | None
     ) -> dict[str, Any]:
         parts = self._parts
         now_s, wall_s = parts.clock.monotonic_s(), parts.clock.wall_s()

@@ -277,11 +277,13 @@ class Daemon:
         module: str = "gateway",
         environment: dict[str, str] | None = None,
         word: str = "run",
+        under: tuple[str, ...] = (),
     ) -> None:
+        """*under*: a command that runs another one, as `prlimit` does."""
         self.config = config
         self.events: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, word, "--config", str(config), *options],
+            [*under, sys.executable, "-m", module, word, "--config", str(config), *options],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stderr=subprocess.PIPE,

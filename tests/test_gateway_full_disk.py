@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk that takes nothing, under a running gateway with an outage behind it: what is stored leaves all the same."""
 
+import json
 import resource
+import subprocess
+import sys
 
 import pytest
 
 from tests.conftest import Mosquitto
-from tests.gateway_rig import City, Daemon, Port, Subscriber, until
+from tests.gateway_rig import ROOT, START_S, City, Daemon, Port, Subscriber, until
 from tests.test_gateway_daemon import deliver, proven
 
 pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
@@ -45,3 +48,54 @@ def test_what_is_stored_is_delivered_while_the_disk_takes_nothing_and_nothing_ne
     assert daemon.stop() == 0
     subscriber.stop()
     proven(city, subscriber, {(device.dev_eui.hex(), seq) for seq in range(1, 31)})
+
+
+def _status(daemon: Daemon, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gateway", "status", "--config", str(daemon.config), *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=START_S)
+
+
+def test_a_start_on_a_disk_that_takes_nothing_delivers_what_is_stored_says_so_and_recovers(
+    city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
+) -> None:
+    device = city.device()
+    subscriber = Subscriber(mosquitto.port).start()
+    config = city.config(port.path, mosquitto.port)
+    before = Daemon(config).ready()
+    daemons.append(before)
+    port.join(device)
+    mosquitto.stop()
+    deliver(port, device, range(1, 21))
+    before.kill()  # what is stored is in the log beside the file
+    daemon = Daemon(config, under=("prlimit", "--fsize=0:unlimited"))
+    daemons.append(daemon)
+    daemon.wait_for("store_read_only", timeout_s=START_S)
+    mosquitto.start()
+    until(lambda: _arrived(city, subscriber) == set(range(1, 21)), "all that was stored", 60)
+    said = _status(daemon)
+    assert said.returncode == 4, said
+    assert "TAKES NO READINGS" in said.stdout
+    assert "no readings are taken: store unavailable" in said.stdout
+    found = json.loads(_status(daemon, "--json").stdout)
+    assert (found["ready"], found["live"], found["platforms"][0]["connected"]) == (False, True, True)
+    assert not any("link" in problem["what"] for problem in found["problems"]), found["problems"]
+    port.send(device.readings(21, oldest=21))
+    assert 21 not in device.held
+    assert daemon.saw("ready") == []
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    daemon.wait_for("store_writable", timeout_s=60)
+    daemon.ready()
+    deliver(port, device, range(21, 31))
+    until(lambda: daemon.stats().waiting == {"city": 0}, "everything published", 60)
+    assert daemon.stop() == 0
+    subscriber.stop()
+    proven(city, subscriber, {(device.dev_eui.hex(), seq) for seq in range(1, 31)})
+
+
+def test_a_start_that_nothing_can_be_written_for_ends_when_it_is_told_to(
+    city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
+) -> None:
+    daemon = Daemon(city.config(port.path, mosquitto.port), under=("prlimit", "--fsize=0:unlimited"))
+    daemons.append(daemon)
+    daemon.wait_for("store_read_only", timeout_s=START_S)
+    assert daemon.stop() == 0, daemon.events

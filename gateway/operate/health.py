@@ -79,6 +79,8 @@ def _pipeline(found: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _links(found: Mapping[str, Any]) -> Iterator[Problem]:
     for link in found["links"]:
+        if not link.get("open", True) and not link.get("runs", True):
+            continue  # the start is not complete; what is in its way is said
         if not link.get("open", True):
             yield Problem(
                 "error",

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from gateway.errors import AlreadyRunning
@@ -24,18 +25,36 @@ def only_one(state_dir: Path) -> Iterator[None]:
 
     Raises AlreadyRunning.
     """
-    descriptor = os.open(state_dir / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(state_dir)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             raise AlreadyRunning(
-                f"Another gateway runs on {state_dir} (process {holder}). Two would number the same records twice. "
-                f"Stop that one first, or give this one a state_dir of its own."
+                f"Another gateway runs on {state_dir} (process {_holder(state_dir)}). Two would number the same "
+                f"records twice. Stop that one first, or give this one a state_dir of its own."
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a disk that takes nothing: the lock holds without a name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _open(state_dir: Path) -> int:
+    """Open what is locked: the file; to read where its disk is read-only, and the folder itself where there is none."""
+    path = state_dir / FILE_NAME
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+    return os.open(path if path.exists() else state_dir, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _holder(state_dir: Path) -> str:
+    try:
+        return (state_dir / FILE_NAME).read_text(encoding="ascii", errors="replace")[:20].strip() or "unknown"
+    except OSError:
+        return "unknown"

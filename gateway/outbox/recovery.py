@@ -41,6 +41,19 @@ class Recovery:
     ended: Ended
     """What is known of the stream that ends; the first notice of the new one says so."""
 
+    def fields(self) -> dict[str, object]:
+        """Return what the log says of it."""
+        return {
+            "why": self.why,
+            "kept_as": self.kept_as,
+            "envelopes_saved": self.envelopes,
+            "devices_saved": self.devices,
+            "stream_ended": self.ended.stream_id,
+            "last_record": self.ended.last,
+            "records_lost": self.ended.lost,
+            "effect": "a new stream begins with a signed notice of where the old one ended",
+        }
+
 
 def recover(path: Path, platforms: Sequence[str]) -> Recovery | None:
     """Check the outbox at *path*; when it is damaged put a sound one in its place. None when there is nothing to do.

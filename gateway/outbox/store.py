@@ -22,7 +22,7 @@ from gateway.records.envelope import digest
 from gateway.sqlite_files import damaged, durable, open_database, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gateway.clock import Clock
@@ -199,6 +199,11 @@ class Outbox:
                 self._db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (platform, now_s, lanes.through))
                 self._progress_at[platform] = now_s
             self._age.save(self._db)
+
+    def published_meanwhile(self, noted: Mapping[str, tuple[Lanes, int]]) -> None:
+        """Note what platforms took while nothing could be written."""
+        for platform, (lanes, readings) in noted.items():
+            self.published(platform, lanes, readings)
 
     def prune(self) -> int:
         """Delete some of what every platform has had for long enough, and give up what is too old; return how many."""

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The Lykta developers
+# SPDX-License-Identifier: Apache-2.0
+"""A start on a disk that takes nothing: what is stored is delivered, nothing is acknowledged, until it takes writes.
+
+Links stay closed: whoever hears nothing keeps what it has, and no counter can be used that could not be kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway import watchdog
+from gateway.operate import notify
+from gateway.operate.control import Control
+from gateway.operate.logs import EventLog
+from gateway.outbox.stored import takes_writes
+from gateway.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from gateway.ends import Ends
+    from gateway.operate.stages import Stages
+    from gateway.operate.web.server import StatusPage
+
+_LOOK_S = 2.0
+_LAST_PUBACKS_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaking:
+    """Stands where the intake would: it takes nothing, and says why."""
+
+    why: str
+    state: str = "store_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """What goes on without a disk."""
+
+    state_dir: Path
+    ends: Ends
+    stages: Stages
+    page: StatusPage
+    status: Callable[[], Awaitable[dict[str, Any]]]
+    stop: asyncio.Event
+
+    async def until_writable(self, why: str) -> bool:
+        """Deliver what is stored until the disk takes writes; False when the end came first."""
+        log = EventLog("daemon")
+        log.error("store_read_only", why=why, effect="what is stored is delivered; nothing is acknowledged")
+        control = Control(self.state_dir, {"status": self.status, "reload": _no_reload})
+        try:
+            await control.open()
+        except OSError as error:
+            log.warning("control_absent", why=error, effect="the status page and the journal say how it is")
+        try:
+            async with asyncio.TaskGroup() as group:
+                writable = await self._serve(Supervisor(group))
+        finally:
+            with suppress(OSError):
+                await control.close()
+        if writable:
+            log.info("store_writable", effect="the start goes on")
+        return writable
+
+    async def _serve(self, tasks: Supervisor) -> bool:
+        self.ends.start_platforms(tasks)
+        tasks.start("status page", self.page.run)
+        tasks.start("watchdog", lambda: watchdog.watch(self.stages, lambda: None))
+        notify.ready("the disk takes nothing: what is stored is delivered, nothing new is taken")
+        while not self.stop.is_set() and not await asyncio.to_thread(takes_writes, self.state_dir):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), _LOOK_S)
+        if self.stop.is_set():
+            notify.stopping("delivering what is on its way")
+            await self.ends.last_pubacks(_LAST_PUBACKS_S)
+        await tasks.stop("status page", "watchdog", *self.ends.task_names()[1])
+        for feed in self.ends.feeds.values():
+            await feed.flush()  # in memory
+        return not self.stop.is_set()
+
+
+async def _no_reload() -> dict[str, Any]:
+    return {"ok": False, "message": "the disk takes nothing; a reload is possible when the start is complete"}
