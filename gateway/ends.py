@@ -170,6 +170,7 @@ class Ends:
                 adopted.append(name)
                 continue
             await tasks.stop(_link_task(name))
+            self._stages.remove(_link_task(name))
             del self._built.links[name]
             stopped.append(name)
         for name, (settings, link) in built.links.items():
@@ -204,7 +205,10 @@ class Ends:
         )
 
     def _start_link(self, tasks: Supervisor, name: str, sink: Sink) -> None:
-        link = self._built.links[name][1]
+        link: Any = self._built.links[name][1]
+        if hasattr(link, "watch"):
+            self._stages.add(_link_task(name), link.longest_turn_s)
+            link.watch(partial(self._stages.beat, _link_task(name)))
         tasks.start(_link_task(name), lambda: link.run(sink))
 
     def _start_platform(self, tasks: Supervisor, name: str) -> None:

@@ -87,6 +87,8 @@ def test_a_start_on_a_disk_that_takes_nothing_delivers_what_is_stored_says_so_an
     daemon.ready()
     deliver(port, device, range(21, 31))
     until(lambda: daemon.stats().waiting == {"city": 0}, "everything published", 60)
+    found = json.loads(_status(daemon, "--json").stdout)
+    assert {stage["name"].partition(" ")[0] for stage in found["stages"]} == {"event", "intake", "link", "platform"}
     assert daemon.stop() == 0
     subscriber.stop()
     proven(city, subscriber, {(device.dev_eui.hex(), seq) for seq in range(1, 31)})

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in the state directory besides databases, where its disk takes nothing: the control socket and the lock."""
+"""What stands in the state directory besides databases, where its disk takes nothing: control socket and lock."""
 
 import asyncio
 import errno

@@ -4,7 +4,8 @@
 
 A link module defines ``Settings`` and ``build(settings, clock, counters) -> Link``; it is found by its file name.
 One whose devices announce themselves has ``introduce(recognise)`` too: the daemon hands it the function that says which
-announcements are registered devices', since that takes keys.
+announcements are registered devices', since that takes keys. One that is watched has ``watch(turned)`` and
+``longest_turn_s`` (``gateway.turns``): while its loop does not go around, the watchdog gets no food.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from gateway import plugins
 from gateway.errors import LinkBusy, LinkError
 from gateway.links import Uplink
 from gateway.operate.logs import EventLog
+from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ class _Gone(LinkError):
     """The port went away while it was open."""
 
 
-class SerialLink:
+class SerialLink(Turns):
     """One port. The only address on it is the port itself."""
 
     def __init__(self, settings: Settings, clock: Clock, counters: Counters) -> None:
@@ -76,6 +77,7 @@ class SerialLink:
         """Hear frames until cancelled; retry a missing port with growing pauses, at most two seconds."""
         retry_s = _FIRST_RETRY_S
         while True:
+            self._turned()
             try:
                 await self._open()
                 retry_s = _FIRST_RETRY_S
@@ -115,7 +117,7 @@ class SerialLink:
         loop.add_reader(descriptor, self._read, descriptor, deframer, sink)
         try:
             self._write()
-            await self._lost
+            await self.until_lost(self._lost)
         finally:
             loop.remove_reader(descriptor)
             loop.remove_writer(descriptor)

@@ -17,6 +17,7 @@ from gateway.links.ble.adapter import AdapterAbsent, BoardLost, DiscoveryStuck
 from gateway.links.ble.connection import Connection, heed_cancel
 from gateway.links.ble.peers import Peers
 from gateway.operate.logs import EventLog, Seldom
+from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from gateway.clock import Clock
@@ -32,13 +33,15 @@ _ASK_AGAIN_S = 60.0
 _FIRST_PAUSE_S = 0.2
 _LAST_PAUSE_S = 15.0
 _SHORTEST_LOOK_S = 1.0
+_SLOW_ADAPTER_S = 120.0
+"""BlueZ may take its time, and has limits of its own (gateway.links.ble.adapter)."""
 
 
 async def _nobody(_hint: bytes) -> str | None:
     return None
 
 
-class BleLink:
+class BleLink(Turns):
     """One adapter. An address on it is that of a connected board."""
 
     def __init__(self, settings: Settings, clock: Clock, counters: Counters, adapter: Adapter) -> None:
@@ -54,6 +57,9 @@ class BleLink:
         self._asked = asyncio.Event()
         self._news = asyncio.Event()
         self._state = "starting"
+        self.longest_turn_s = settings.scan_s + settings.connect_s + _SLOW_ADAPTER_S
+        self._looked_s = clock.monotonic_s()
+        """When the connections were looked at last."""
         self._log = EventLog("links.ble")
         self._seldom = Seldom()
 
@@ -91,6 +97,7 @@ class BleLink:
         pause_s = _FIRST_PAUSE_S
         while True:
             heed_cancel()
+            self._turn_done()
             try:
                 async with self._adapter.scanning(self._heard):
                     self._say("scanning")
@@ -126,6 +133,11 @@ class BleLink:
             self._connections[connection.address] = connection
             group.create_task(self._hold(connection, sink))
             await connection.settled.wait()
+            self._turn_done()
+
+    def _turn_done(self) -> None:
+        if self._clock.monotonic_s() - self._looked_s < self.longest_turn_s:
+            self._turned()
 
     async def _hold(self, connection: Connection, sink: Sink) -> None:
         def heard(phy: bytes) -> None:
@@ -192,7 +204,7 @@ class BleLink:
         settings = self._settings
         while True:
             await asyncio.sleep(min(_SHORTEST_LOOK_S, settings.prove_s / 4))
-            now_s = self._clock.monotonic_s()
+            now_s = self._looked_s = self._clock.monotonic_s()
             held = [each for each in self._connections.values() if each.open]
             for each in held:
                 if now_s - each.last_frame_s >= settings.quiet_s:

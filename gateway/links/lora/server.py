@@ -18,6 +18,7 @@ from gateway.links.lora.admission import Admission
 from gateway.links.lora.errors import MalformedDatagram
 from gateway.operate.logs import EventLog
 from gateway.radio import TxOutcome
+from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,7 @@ class _Gone(LinkError):
     """The socket failed while it was open."""
 
 
-class LoraLink:
+class LoraLink(Turns):
     """All forwarders of one socket. The address of an uplink is the EUI of the gateway that heard it, in hex."""
 
     def __init__(self, settings: Settings, clock: Clock, counters: Counters) -> None:
@@ -93,6 +94,7 @@ class LoraLink:
         """Hear frames until cancelled; open the socket again, with growing pauses, when it cannot be had."""
         retry_s = _FIRST_RETRY_S
         while True:
+            self._turned()
             try:
                 opened = self._open()
                 retry_s = _FIRST_RETRY_S
@@ -162,7 +164,7 @@ class LoraLink:
         datagrams = bundle.datagrams(opened, most=_DATAGRAMS_PER_TURN, bundled=self._settings.bundled)
         self._watch(datagrams, sink)
         try:
-            await self._lost
+            await self.until_lost(self._lost, self._looks)
         finally:
             if self._again is not None:
                 self._again.cancel()
@@ -173,9 +175,13 @@ class LoraLink:
             for forwarder in self.forwarders.values():
                 forwarder.give_up()
 
+    def _looks(self) -> bool:
+        """Tell whether somebody will look at the socket: the event loop, or this link at a time."""
+        return self._watched or self._again is not None
+
     def _heard_some(self, datagrams: Datagrams, sink: Sink) -> None:
         """Take what came, then look again: at once where there may be more, else when more had the time to come."""
-        loop, opened = asyncio.get_running_loop(), self._socket
+        loop, opened, self._again = asyncio.get_running_loop(), self._socket, None
         if opened is None:
             return
         full = getattr(sink, "full", False)  # then they wait in the kernel, which counts those that it cannot hold
