@@ -242,7 +242,12 @@ def test_status_says_how_it_is_to_people_and_programs(
     assert (found["live"], found["ready"], found["problems"]) == (True, True, [])
     assert [each["seq"] for each in found["devices"]] == [2]
     assert found["devices"][0]["held"] == 2
-    assert {stage["name"] for stage in found["stages"]} == {"event loop", "intake and disk", "platform city"}
+    assert {stage["name"] for stage in found["stages"]} == {
+        "event loop",
+        "intake and disk",
+        "link bench",
+        "platform city",
+    }
     mosquitto.stop()
     until(lambda: not json.loads(ask(daemon, "status", "--json").stdout)["platforms"][0]["connected"], "it to be gone")
     port.send(device.readings(3, oldest=1))
