@@ -86,6 +86,11 @@ async def _divided_and_killed(city: City) -> None:
             await _killed_worker(air, running, olds)
             await asyncio.to_thread(running.kill_front)
             await asyncio.to_thread(lambda: running.start_front().wait_for("front_open", timeout_s=START_S))
+            said = await asyncio.to_thread(gateway, config, "reload")
+            assert said.returncode == 0, said
+            assert [line for line in said.stdout.splitlines() if line.startswith("==")] == [
+                "== worker-1", "== worker-2", "== front",
+            ]  # fmt: skip
             for forwarder in air.forwarders:  # as it does every ten seconds or so
                 forwarder.send_pull()
             for worker, devices in olds.items():

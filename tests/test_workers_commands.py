@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.conftest import Mosquitto
 from tests.gateway_rig import GATEWAY_EUI, START_S, City, Device, until
 from tests.lora_rig import Air
 from tests.mqtt_rig import Listener
-from tests.workers_rig import device_of, joined, on_air, receipted
+from tests.workers_rig import device_of, gateway, joined, on_air, receipted
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.apart]
 TOPIC = f"lykta/v1/{GATEWAY_EUI.hex()}"
@@ -80,6 +81,15 @@ async def obeys(air: Air, *devices: Device) -> None:
             del left[device.live.dev_addr]
 
 
+def _listed(config: Path, *options: str) -> dict[str, list[str]]:
+    """The devices of each command, as `lykta-gateway commands` lists them."""
+    done = gateway(config, "commands", "--json", *options)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len({each["id"] for each in found}) == len(found), "one command twice"
+    return {each["id"]: [device["dev_eui"] for device in each["devices"]] for each in found}
+
+
 def test_each_device_obeys_once_and_nobody_answers_for_another(tmp_path: Path, mosquitto: Mosquitto) -> None:
     asyncio.run(_scenario(City(tmp_path), mosquitto.port))
 
@@ -114,6 +124,11 @@ async def _scenario(city: City, port: int) -> None:
         assert [list(each.left_out) for each in sorted(parts, key=lambda each: len(each.left_out))] == [
             [], [stranger.hex()],
         ]  # fmt: skip
+        listed = await asyncio.to_thread(_listed, running.config)
+        assert set(listed) >= {both.hex(), *(each.hex() for each in given if each not in (nobody, forged))}
+        assert set(listed[both.hex()]) == {first.dev_eui.hex(), second.dev_eui.hex()}
+        of_one = await asyncio.to_thread(_listed, running.config, "--worker", "1")
+        assert of_one[both.hex()] == [first.dev_eui.hex()]
         for command_id, count in given.items():  # whoever had more to say said it before that
             assert len(room.said(command_id)) == count, room.said(command_id)
         await room.cleared(both)

@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
     reload = commands.add_parser(
         "reload", parents=[with_config()], help="take the changed configuration and certificates; refused if wrong"
     )
+    reload.add_argument("--front", action="store_true", help="of several workers: only the front")
     reload.set_defaults(command=_reload)
 
 
@@ -72,8 +73,24 @@ def _status_of_all(options: argparse.Namespace, loaded: Loaded) -> int:
 
 
 def _reload(options: argparse.Namespace) -> int:
+    """One process; or of several workers each, and the front after them: it lets in whom they know."""
+    roots = division.sources(_root(options.config))
+    if options.front and len(roots) == 1:
+        say_error("this gateway is one process and has no front; reload it without --front")
+        return EXIT_FAILED
+    if len(roots) == 1 or options.worker:
+        return _reload_one(options, _state_dir(options.config, options.worker))
+    front = _root(options.config) / division.FRONT
+    for folder in [front] if options.front else [*roots, front]:
+        say(f"== {folder.name}")
+        if _reload_one(options, folder) == EXIT_FAILED:
+            return EXIT_FAILED
+    return 0
+
+
+def _reload_one(options: argparse.Namespace, folder: Path) -> int:
     try:
-        outcome = control.ask(_state_dir(options.config, options.worker), "reload")
+        outcome = control.ask(folder, "reload")
     except NotRunning:
         config.load(options.config, options.worker)  # a wrong file is the better thing to say
         raise
@@ -90,10 +107,14 @@ def _state_dir(path: Path, worker: int) -> Path:
         return config.load(path, worker).state_dir
     except ConfigError:
         pass
+    found = division.sources(_root(path))
+    return found[worker - 1] if 0 < worker <= len(found) else found[0]
+
+
+def _root(path: Path) -> Path:
+    """Return the state directory of all workers, also of a file that is refused."""
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8")).get("gateway", {}).get("state_dir")
     except (OSError, ValueError, AttributeError):
         told = None
-    root = path.absolute().parent / (told if isinstance(told, str) else "state")
-    found = division.sources(root)
-    return found[worker - 1] if 0 < worker <= len(found) else found[0]
+    return path.absolute().parent / (told if isinstance(told, str) else "state")

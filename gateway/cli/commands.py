@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gateway import config
+from gateway import config, division
 from gateway.cli.output import say, with_config, with_json
 from gateway.commands import listing
 from gateway.daemon import SESSIONS_FILE
@@ -32,7 +32,13 @@ def add(commands: Any) -> None:
 
 
 def _commands(options: argparse.Namespace) -> int:
-    every = listing.read(config.load(options.config, options.worker).state_dir / SESSIONS_FILE)
+    loaded = config.load(options.config, options.worker)
+    count = loaded.config.workers.count
+    if count > 1 and not options.worker:
+        folders = [division.place(loaded.state_root, count, number) for number in range(1, count + 1)]
+    else:
+        folders = [loaded.state_dir]
+    every = listing.read_all([folder / SESSIONS_FILE for folder in folders])
     found = [each for each in every if not (options.open and each.over)]
     if options.json:
         say(json.dumps([asdict(each) | {"over": each.over} for each in found]))

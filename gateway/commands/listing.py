@@ -7,14 +7,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gateway.commands.outcome import Outcomes
 from gateway.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _COMMANDS = "SELECT commander, id, verb, platform, taken_at, expires_at FROM command ORDER BY taken_at DESC, id"
@@ -55,6 +55,23 @@ class Listed:
     def over(self) -> bool:
         """Whether nothing more comes of it."""
         return not any(device.state in ("waiting", "asked") for device in self.devices)
+
+
+def read_all(paths: Sequence[Path]) -> list[Listed]:
+    """Return the commands of several workers, newest first: each once, with the devices of all who took some of it.
+
+    One that has not run yet has none. Raises StoreUnavailable when that is so of all, or when one cannot be read.
+    """
+    there = [path for path in paths if path.is_file()] or list(paths)[:1]
+    found: dict[tuple[str, str], Listed] = {}
+    for each in (each for path in there for each in read(path)):
+        known = found.setdefault((each.commander, each.id), each)
+        if known is not each:
+            devices = {device.dev_eui: device for device in (*known.devices, *each.devices)}
+            begun = min(known.taken_at, each.taken_at)
+            every = tuple(devices[dev_eui] for dev_eui in sorted(devices))
+            found[each.commander, each.id] = replace(known, taken_at=begun, devices=every)
+    return sorted(found.values(), key=lambda each: (-each.taken_at, each.id))
 
 
 def read(path: Path) -> list[Listed]:

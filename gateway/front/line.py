@@ -22,6 +22,7 @@ from gateway.links.lora.admission import Admission
 from gateway.links.lora.errors import MalformedDatagram
 from gateway.links.lora.server import open_socket
 from gateway.operate.logs import EventLog
+from gateway.turns import Turns
 
 if TYPE_CHECKING:
     import socket
@@ -46,7 +47,7 @@ _PUSH_ACK, _PULL_ACK = bytes((semtech.Identifier.PUSH_ACK,)), bytes((semtech.Ide
 _U32_MASK = 0xFFFFFFFF
 
 
-class Line:
+class Line(Turns):
     """One ``[[links]]`` table of type lora. *workers*: where each worker listens for it."""
 
     def __init__(
@@ -59,7 +60,7 @@ class Line:
         self._clock = clock
         self._counters = counters
         self._log = EventLog("front")
-        self._entry = Admission(settings, self._log, self._count)
+        self._admission = Admission(settings, self._log, self._count)
         self._socket: socket.socket | None = None
         self._trunks: list[Trunk] = []
         self._ways: dict[bytes, WayDown] = {}
@@ -76,7 +77,7 @@ class Line:
     @property
     def forwarders(self) -> Mapping[bytes, Forwarder]:
         """The registered gateways by EUI."""
-        return self._entry.forwarders
+        return self._admission.forwarders
 
     def status(self) -> dict[str, Any]:
         """Return how the port, its forwarders and its workers are."""
@@ -85,9 +86,37 @@ class Line:
             "name": self.name,
             "open": self._socket is not None,
             "at": f"UDP {self._settings.bind}",
-            "gateways": [each.status(now_s, away_s) for each in self._entry.forwarders.values()],
+            "gateways": [each.status(now_s, away_s) for each in self._admission.forwarders.values()],
             "workers": [{"worker": each.number, "away": each.away} for each in self._trunks],
         }
+
+    def fits(self, settings: Settings) -> bool:
+        """Tell whether the port can go on with other settings."""
+        old = self._settings
+        return (settings.name, settings.bind, settings.receive_buffer_bytes) == (
+            old.name, old.bind, old.receive_buffer_bytes,
+        )  # fmt: skip
+
+    def adopt(self, settings: Settings) -> None:
+        """Go on with settings that fit, the port open all the while: let in who is listed now, and nobody else."""
+        self._settings = settings
+        self._admission.adopt(settings)
+        if self._socket is None:
+            return
+        loop, known = asyncio.get_running_loop(), self._ways
+        for eui in [each for each in known if each not in self.forwarders]:
+            way = known.pop(eui)
+            loop.remove_reader(way.socket.fileno())
+            way.close()
+        for eui, forwarder in self.forwarders.items():
+            if eui in known:
+                known[eui].away_s = settings.away_s
+            else:
+                way = known[eui] = self._way(forwarder)
+                loop.add_reader(way.socket.fileno(), self._sent_down, way)
+
+    def _way(self, forwarder: Forwarder) -> WayDown:
+        return WayDown(forwarder, self._trunks, self._send, self._count, self._settings.away_s)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises LinkError when the port cannot be had or is lost."""
@@ -117,8 +146,8 @@ class Line:
         buffer_bytes = self._settings.receive_buffer_bytes
         for number, address in enumerate(self._workers, 1):
             self._trunks.append(Trunk(number, address, buffer_bytes, self._counted(f"worker_{number}")))
-        for eui, forwarder in self._entry.forwarders.items():
-            self._ways[eui] = WayDown(forwarder, self._trunks, self._send, self._count, self._settings.away_s)
+        for eui, forwarder in self._admission.forwarders.items():
+            self._ways[eui] = self._way(forwarder)
         self._log.info("front_open", link=self.name, bind=self._settings.bind, workers=len(self._trunks))
 
     def _close(self) -> None:
@@ -133,7 +162,7 @@ class Line:
         if self._socket is not None:
             self._socket.close()
         self._socket, self._acks, self._watches, self._trunks, self._ways = None, None, [], [], {}
-        for forwarder in self._entry.forwarders.values():
+        for forwarder in self._admission.forwarders.values():
             forwarder.give_up()
 
     def _watch(self) -> None:
@@ -162,7 +191,7 @@ class Line:
             self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
             self._dropped = datagrams.dropped
         now_s = self._clock.monotonic_s()
-        usual = self._entry.usual(came, now_s)
+        usual = self._admission.usual(came, now_s)
         if usual is None:
             self._take_any(came, now_s)
         else:
@@ -186,7 +215,7 @@ class Line:
 
     def _take_any(self, came: list[Datagram], now_s: float) -> None:
         for datagram in came:
-            admitted = self._entry.admit(datagram, now_s)
+            admitted = self._admission.admit(datagram, now_s)
             if admitted is None:
                 continue
             header, forwarder = admitted
@@ -197,7 +226,7 @@ class Line:
             elif self._ways[forwarder.eui].tx_ack(datagram.data):
                 self._count("tx_ack", 1)
             else:
-                self._entry.refuse("tx_ack_unmatched", datagram.sender, eui=forwarder.name)
+                self._admission.refuse("tx_ack_unmatched", datagram.sender, eui=forwarder.name)
 
     def _push(self, data: bytes, sender: Any, forwarder: Forwarder) -> None:
         """Divide a PUSH_DATA of any form. What is damaged is acknowledged as one process does: it will not improve."""
@@ -206,7 +235,7 @@ class Line:
         try:
             shares = self._router.split(data[12:])
         except MalformedDatagram as refusal:
-            self._entry.refuse(refusal.reason, sender, why=str(refusal))
+            self._admission.refuse(refusal.reason, sender, why=str(refusal))
             shares = {}
         if not shares:
             self._send(ack, sender)
@@ -247,11 +276,12 @@ class Line:
         """Let time do its work: PULL_DATA, what was not acknowledged, workers that are silent."""
         kept_s = float("-inf")
         while True:
+            self._turned()
             now_s = self._clock.monotonic_s()
             if now_s - kept_s >= KEEP_ALIVE_S:
                 kept_s = now_s
                 for eui, way in self._ways.items():
-                    if now_s - self._entry.forwarders[eui].pulled_at_s <= self._settings.away_s:
+                    if now_s - self._admission.forwarders[eui].pulled_at_s <= self._settings.away_s:
                         way.pull(now_s)
             for trunk in self._trunks:
                 trunk.expire(now_s)

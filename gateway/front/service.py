@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway import division, watchdog, workers
 from gateway.clock import SystemClock
 from gateway.errors import NotDivided
-from gateway.front import metrics
+from gateway.front import metrics, reload
 from gateway.front.line import Line, serve
 from gateway.front.scan import Router
 from gateway.operate import notify
@@ -44,6 +45,8 @@ class Front:
         self._stages = Stages(self._clock)
         self._log = EventLog("front")
         self._stop = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[Any]] = set()
         router = Router(section.count, division.routes(loaded.state_root))
         links = loaded.links
         self._lines = [
@@ -59,6 +62,17 @@ class Front:
     def folder(self) -> Path:
         """Where its lock, its counters and its control socket are."""
         return self._loaded.state_root / division.FRONT
+
+    async def reload(self) -> dict[str, Any]:
+        """Read the configuration again; say what became of it. What is refused changes nothing."""
+        async with self._reloading:
+            self._loaded, outcome = await reload.reload(self._loaded, self._lines, self._counters, self._log)
+        return outcome
+
+    def _reload_soon(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
 
     def stop(self) -> None:
         """Ask for an orderly end."""
@@ -79,7 +93,8 @@ class Front:
         with only_one(self.folder), metrics.served(self._loaded.config.operate.listen, self.status):
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.stop)
-            control = Control(self.folder, {"status": self._answer})
+            loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+            control = Control(self.folder, {"status": self._answer, "reload": self.reload})
             await control.open()
             try:
                 await self._serve()
@@ -93,6 +108,8 @@ class Front:
             tasks = Supervisor(group)
             names = [f"line {line.name}" for line in self._lines]
             for name, line in zip(names, self._lines, strict=True):
+                self._stages.add(name, line.longest_turn_s)
+                line.watch(partial(self._stages.beat, name))
                 tasks.start(name, lambda line=line: serve(line, self._log))  # type: ignore[misc]
             tasks.start("housekeeping", self._housekeep)
             tasks.start("watchdog", lambda: watchdog.watch(self._stages, lambda: None))

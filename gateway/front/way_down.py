@@ -45,7 +45,8 @@ class WayDown:
         self._trunks = {each.address: each for each in trunks}
         self._send = send
         self._say = say
-        self._away_s = away_s
+        self.away_s = away_s
+        """Without PULL_DATA for so long there is no way."""
         self._open: OrderedDict[bytes, tuple[Trunk, bytes]] = OrderedDict()
         """By the token that the forwarder knows: whose it is, and its own token."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -81,7 +82,7 @@ class WayDown:
 
     def _relay(self, trunk: Trunk, data: bytes, now_s: float) -> None:
         try:
-            to = self._forwarder.way_down(now_s, self._away_s)
+            to = self._forwarder.way_down(now_s, self.away_s)
         except LinkError:
             self._say("downlink_no_way")
             return
