@@ -52,7 +52,7 @@ from gateway.outbox.stored import StoredOutbox, takes_writes
 from gateway.overview import Overview, Parts
 from gateway.reload import Reloader
 from gateway.sealing import EnvelopeSealer
-from gateway.standby import NotTaking, Standby
+from gateway.standby import NotTaking, Standby, fed
 from gateway.supervisor import Supervisor
 from gateway.updates.gate import UpdateGate
 from provisioning.errors import ProvisioningError
@@ -164,7 +164,7 @@ class Daemon:
             if await asyncio.to_thread(takes_writes, state_dir):
                 try:
                     with ExitStack() as attempt:
-                        self._intake, self._outbox = await self._in_writer(partial(self._open, attempt, loop))
+                        self._intake, self._outbox = await fed(self._in_writer(partial(self._open, attempt, loop)))
                         await self._in_writer(partial(self._outbox.published_meanwhile, noted))
                         stack.push(attempt.pop_all())
                 except StoreUnavailable as error:
@@ -172,8 +172,8 @@ class Daemon:
                 else:
                     self._taking = self._intake
                     return True
-            with closing(StoredOutbox(state_dir / OUTBOX_FILE, noted)) as self._outbox, ExitStack() as meanwhile:
-                self._taking = NotTaking(why)
+            with closing(StoredOutbox(state_dir / OUTBOX_FILE, noted)) as stored, ExitStack() as meanwhile:
+                self._outbox, self._taking = stored, NotTaking("; ".join(filter(None, (why, stored.why_empty))))
                 with suppress(ProvisioningError, OSError):  # without it, platforms that ask the register wait
                     await self._in_writer(lambda: self._open_register(meanwhile))
                 if not await parts.until_writable(why):

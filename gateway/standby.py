@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import watchdog
 from gateway.operate import notify
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 _LOOK_S = 2.0
 _LAST_PUBACKS_S = 2.0
+_FEED_S = 5
+_LONGEST_OPEN_S = 600
+"""All of a large outbox is read for damage."""
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,16 @@ class Standby:
         for feed in self.ends.feeds.values():
             await feed.flush()  # in memory
         return not self.stop.is_set()
+
+
+async def fed(work: Awaitable[_Result]) -> _Result:
+    """Wait for *work*, and feed the watchdog meanwhile, not for ever: systemd was told that the start is complete."""
+    task = asyncio.ensure_future(work)
+    for _ in range(_LONGEST_OPEN_S // _FEED_S):
+        if (await asyncio.wait({task}, timeout=_FEED_S))[0]:
+            break
+        notify.notify("WATCHDOG=1")
+    return await task
 
 
 async def _no_reload() -> dict[str, Any]:
