@@ -50,7 +50,7 @@ def test_forwarders_come_and_go_while_the_port_stays_open() -> None:
             changed = settings(gateways=listed, away_s=90.0)
             assert rig.front.fits(changed)
             rig.front.adopt(changed)
-            assert rig.link.adopt(settings(gateways=[{"eui": each.hex()} for each in (A, B, STRANGER)]))
+            assert rig.link.adopt(settings(gateways=[{"eui": each.hex()} for each in (A, B, STRANGER)]).behind_front())
             assert rig.server == before
             goes.push(push_body(rxpk()))
             await rig.until_counted("unknown_gateway", 1)
