@@ -104,7 +104,7 @@ def front(tmp_path: Path) -> Any:
          'gateways = [{ eui = "aa555a0000000109" }]\n[[platforms]]', "order, ports and buffers"),
         (r"\[\[platforms\]\]", '[operate]\nlisten = "127.0.0.1:8470"\n[[platforms]]', "operate.listen"),
         (r"count = 2", "count = 3", r"workers.count (2 -> 3) cannot change"),
-        (r"\[workers\]", "[wrokers]", "wrokers"),
+        (r"\[workers\]", "[laborers]", "laborers"),
         (r"\[workers\]", "[workers", "gateway.toml"),
     ],
     ids=["port", "link", "page", "count", "key", "toml"],
