@@ -16,9 +16,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from rich import progress
 from rich.console import Console
 
 from provisioning.bench.enrolment import REPLACE
+from provisioning.bench.install import Progress
 from provisioning.city import create_city
 from provisioning.cli import rows
 
@@ -52,7 +54,24 @@ def test_each_board_has_its_row_with_speed_and_time_left(tmp_path: Path) -> None
     ended = re.findall(r"(\S+) is ([0-9a-f]{16})", said)
     assert len(set(ended)) == 2, said
     for port in {port for port, _ in ended}:
-        assert re.search(re.escape(port) + r" install virtual.*\d [kM]?B/s +\d+:\d\d:\d\d", said), said
+        assert re.search(re.escape(port) + r" install virtual", said), said
+        assert re.search(re.escape(port) + r" .*\d [kM]?B/s +\d+:\d\d:\d\d", said), said
+
+
+def test_a_row_fits_into_80_columns_and_names_stay_unique() -> None:
+    long = "/dev/serial/by-id/usb-Silicon_Labs_CP2102_USB_to_UART_Bridge_Controller_0001-if00-port0"
+    console = Console(width=80, file=io.StringIO(), force_terminal=True)
+    with progress.Progress(*rows.columns(), console=console, auto_refresh=False) as display:
+        shown = rows.Rows(display, [long, "/dev/a/board1.port", "/dev/b/board2.port"])
+        shown.moved(long, Progress(50, 100, "x"))
+        shown.ended(long, f"is {'f' * 16}")
+        lines = "".join(each.text for each in console.render(display.get_renderable())).splitlines()
+    assert len(lines) == 3, lines
+    assert lines[0].startswith(f"{long[-16:]} is ffffffffffffffff "), lines
+    assert re.search(r"-:--:--|\d:\d\d:\d\d", lines[0]), lines
+    assert rows.short(["/dev/a/one-long-name-of-a-port", "/dev/b/one-long-name-of-a-port"]) == {
+        f"/dev/{each}/one-long-name-of-a-port": f"/dev/{each}/one-long-name-of-a-port" for each in "ab"
+    }
 
 
 def test_lines_elsewhere(tmp_path: Path) -> None:

@@ -145,10 +145,15 @@ def _tenths(title: str) -> installing.Report:
     return report
 
 
+_SHOWN_BOARDS = 2
+"""That a board can be; --json has them all."""
+
+
 def _row(port: ports.Port) -> list[str]:
     facts = port.facts
     version = "" if facts is None else facts.version_text
-    boards = ", ".join(port.boards)
+    some, more = port.boards[:_SHOWN_BOARDS], len(port.boards) - _SHOWN_BOARDS
+    boards = ", ".join(some) + (f" and {more} more" if more > 0 else "")
     node = "" if facts is None or facts.launcher.slot is None else f"node {facts.launcher.build or 'in the root'}"
     return [
         port.path,

@@ -15,7 +15,10 @@ from provisioning.bench import doctor as boards
 from provisioning.bench import gateway_doctor, ports
 from provisioning.bench.finding import Finding
 from provisioning.cli.bench import BoardOption, JsonOption, PortArgument, VirtualOption, rehearsed
-from provisioning.cli.output import say, say_json
+from provisioning.cli.output import NO_END, fitted, say, say_json, terminal_width
+
+_INDENT = 15
+"""Where what is said of a finding begins."""
 
 
 def doctor(
@@ -49,18 +52,22 @@ def doctor(
         _show(each)
     faults = sum(each.level == "fault" for each in found)
     if not as_json:
-        say(
-            f"{faults} faults, {sum(each.level == 'warning' for each in found)} warnings, {len(found)} things looked at"
-        )
+        warnings = sum(each.level == "warning" for each in found)
+        say(f"{_counted(faults, 'fault')}, {_counted(warnings, 'warning')}, {_counted(len(found), 'thing')} looked at")
     if faults:
         raise typer.Exit(1)
 
 
 def _show(found: Finding) -> None:
-    say(f"{found.level:8}{found.name}: {found.what}")
+    width = terminal_width() or NO_END
+    say(fitted(f"{found.level:8}{found.name}: {found.what}", width, _INDENT))
     for label, text in (("found: ", found.evidence), ("why:   ", found.reason), ("next:  ", found.next_step)):
         if text and found.level != "ok":
-            say(f"        {label}{text}")
+            say(fitted(f"        {label}{text}", width, _INDENT))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _at(port: str, found: Finding) -> Finding:

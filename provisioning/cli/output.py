@@ -11,7 +11,7 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 
@@ -56,14 +56,19 @@ def say_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+_WHOLE: Final = 16
+
+
 def say_table(columns: list[str], rows: list[list[str]]) -> None:
     """A result as a table; as long as it must be where nobody watches, so that nothing is cut off."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")  # a cell takes more lines rather than losing its end
+    for number, column in enumerate(columns):
+        longest = max((len(word) for row in rows for word in row[number].split()), default=0)
+        # A cell takes more lines rather than losing its end; what is short, a DevEUI among it, stays in one piece.
+        table.add_column(column, overflow="fold", min_width=longest if longest <= _WHOLE else None)
     for row in rows:
         table.add_row(*row)
     console = Console(markup=False, highlight=False)
@@ -86,17 +91,24 @@ def fitted(line: str, width: int, indent: int) -> str:
     )
 
 
-def terminal_width() -> int | None:
-    """Columns of the terminal that standard output is; None where it is a file or another program."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def terminal_width(stream: TextIO | None = None) -> int | None:
+    """Columns of the terminal that a stream, or standard output, is; None where it is a file or another program."""
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None
+
+
+NO_END: Final = 1_000_000
+"""A width for where nobody watches."""
+_INDENT: Final = 9
+"""Where what is said begins, after `  next:  `."""
 
 
 def complain(error: ProvisioningError) -> None:
     """An error as what is wrong, what was found, why it matters, what to do next."""
     first, *rest = error.lines()
-    typer.secho(f"lykta: {first}", err=True, fg=typer.colors.RED)
+    width = terminal_width(sys.stderr) or NO_END
+    typer.secho(fitted(f"lykta: {first}", width, 0), err=True, fg=typer.colors.RED)
     for line in rest:
-        typer.echo(f"  {line}", err=True)
+        typer.echo(fitted(f"  {line}", width, _INDENT), err=True)
 
 
 def stop_signals() -> list[int]:

@@ -5,15 +5,38 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from provisioning.bench import install
 from provisioning.cli.output import note
+
+_NAME_WIDTH = 16
+
+
+def short(ports: Sequence[str]) -> dict[str, str]:
+    """A port's name in its row, so that bar, speed and time have room in 80 columns: its end, while that is unique."""
+    ends = {port: port if len(port) <= _NAME_WIDTH else port.rpartition("/")[2][-_NAME_WIDTH:] for port in ports}
+    alone = Counter(ends.values())
+    return {port: escape(end if alone[end] == 1 else port) for port, end in ends.items()}
+
+
+def columns() -> tuple[ProgressColumn, ...]:
+    """What a row shows."""
+    return TextColumn("{task.description}"), BarColumn(12), TransferSpeedColumn(), TimeRemainingColumn()
 
 
 class Rows:
@@ -23,15 +46,16 @@ class Rows:
         self._display = display
         self._asking = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
+        self._names = short(ports)
         if display is not None:
-            self._tasks = {port: display.add_task(f"{escape(port)} waits", total=None) for port in ports}
+            self._tasks = {port: display.add_task(f"{self._names[port]} waits", total=None) for port in ports}
 
     def step(self, port: str, what: str, remark: str) -> None:
         """A step of a job begins."""
         if self._display is None:
             note(f"{port}: {what} {remark}".rstrip())
         else:
-            self._display.update(self._tasks[port], description=f"{escape(port)} {what} {escape(remark)}".rstrip())
+            self._display.update(self._tasks[port], description=f"{self._names[port]} {what} {escape(remark)}".rstrip())
 
     def moved(self, port: str, at: install.Progress) -> None:
         """A job transfers a file."""
@@ -41,7 +65,7 @@ class Rows:
     def ended(self, port: str, how: str) -> None:
         """A job is over."""
         if self._display is not None:
-            self._display.update(self._tasks[port], description=f"{escape(port)} {how}")
+            self._display.update(self._tasks[port], description=f"{self._names[port]} {how}")
 
     def ask(self, what: str, word: str) -> bool:
         """Ask a person for a word; the rows stand still meanwhile. Without a terminal the answer is no."""
@@ -65,6 +89,5 @@ def rows(ports: Sequence[str]) -> Iterator[Rows]:
     if not console.is_terminal:
         yield Rows()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(20), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as display:
+    with Progress(*columns(), console=console) as display:
         yield Rows(display, ports)
