@@ -114,7 +114,11 @@ class City:
         """Power on; return when the serial port is there."""
         command = ["boards.virtual", "run", str(self.image), "--port", str(self.board_port), *self.run_options]
         self._start("board", [*command, "--control", str(self.control), "--seed", str(self.seed)])
-        wait_until(self.control.exists, "the board's control socket")
+        wait_until(self._answers, "the board's control socket")
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as bench:
+            return bench.connect_ex(str(self.control)) == 0  # that its file is there does not yet say so
 
     def start_gateway(self, environment: dict[str, str] | None = None) -> None:
         """Start the daemon; return when it is ready, or has ended."""

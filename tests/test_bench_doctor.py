@@ -39,7 +39,7 @@ def test_bytecode_of_another_version_is_named(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_program_that_catches_ctrl_c_and_says_so_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provisioning.bench.repl._PATIENCE_S", (0.2, 0.2))
+    monkeypatch.setattr("provisioning.bench.repl._PATIENCE_S", (1.0, 1.0))
     main = """
 import time
 while True:

@@ -147,7 +147,7 @@ def test_the_doctor_names_why_there_is_no_prompt(name: str, tmp_path: Path, monk
 
 
 def test_noise_is_told_from_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provisioning.bench.repl._PATIENCE_S", (0.2,))
+    monkeypatch.setattr("provisioning.bench.repl._PATIENCE_S", (3.0,))  # the noise comes from this process too
     quirky = QuirkyPort(tmp_path / "p", repeated(bytes(range(128, 255))))
     with quirky, Line(str(tmp_path / "p")) as opened, pytest.raises(NoPrompt, match="another speed"):
         RawRepl(opened).enter()

@@ -103,7 +103,7 @@ def _answer_to_break(line: Line) -> str:
     answers = []
     for _ in range(_BREAKS):
         line.write(b"\x03")
-        answers.append(line.drain(0.4, 2.0))
+        answers.append(line.read(2.0) + line.drain(0.4, 2.0))
     return f"{_BREAKS} times Ctrl-C, each answered with: {_last(answers[0])}" if all(answers) else ""
 
 
