@@ -36,9 +36,9 @@ from provisioning.errors import DemoError
 from provisioning.verification import Judgement
 from tests.signing_gateway import City
 
-pytestmark = pytest.mark.apart
+pytestmark = [pytest.mark.apart, pytest.mark.timeout(600)]
 
-LIMIT_S = 45
+LIMIT_S = 150
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -107,7 +107,6 @@ def test_two_demos_at_once_one_timed_one_ended_by_ctrl_c(tmp_path: Path) -> None
     assert processes_of(tmp_path) == []
 
 
-@pytest.mark.timeout(240)
 def test_three_street_lights_over_the_air(tmp_path: Path) -> None:
     demo = start("--devices", "3", "--dir", str(tmp_path / "x"))
     try:
@@ -128,7 +127,6 @@ def test_three_street_lights_over_the_air(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
-@pytest.mark.timeout(300)
 def test_three_boards_on_three_links_in_one_table(tmp_path: Path) -> None:
     demo = start("--link", "all", "--dir", str(tmp_path / "x"))
     try:
