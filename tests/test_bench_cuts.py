@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioning.bench import onboard
-from provisioning.bench.board import CHUNK_BYTES, Board
+from provisioning.bench.board import CHUNK_BYTES, PART, Board
 from tests.test_node_app import run
 
 OLD = b"old"  # as tests/upy/bench_cuts.py has it
@@ -47,5 +47,6 @@ def test_a_power_cut_at_any_flash_operation_costs_no_other_file(micropython: Pat
     assert notes.codes[0] == onboard.HELPERS
     told = [(path, len(data)) for path, data in files.items()] + [("/data/b/copy", len(OLD))]
     plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({"codes": notes.codes, "files": told}))
+    codes = [code.replace(PART, f"/data{PART}") for code in notes.codes]  # there it mounts the file system
+    plan.write_text(json.dumps({"codes": codes, "files": told}))
     run(micropython, "bench_cuts.py", str(plan), str(seed))

@@ -16,7 +16,9 @@ from provisioning.bench.package import MANIFEST, Launcher, Purpose, parse_launch
 from provisioning.bench.repl import EXEC_TIMEOUT_S, RawRepl
 
 CHUNK_BYTES: Final = 2048
-PART: Final = "lykta.part"
+PART: Final = "/~lykta.part"
+"""Where a file is written until it is whole. littlefs moves a file to another folder in two steps, and a power cut
+between them can take the next name of the old folder with it (`tests/upy/bench_cuts.py`): this name is the last."""
 _NO_SPACE: Final = "28"
 
 
@@ -147,7 +149,7 @@ class Board:
 
     def copy(self, source: str, path: str, data: bytes) -> None:
         """Copy a file on the board; what it holds must be `data`."""
-        code = f"_lm({path!r})\n_lc({source!r},{part_of(path)!r})\n{_named(path, hashlib.sha256(data).hexdigest())}"
+        code = f"_lm({path!r})\n_lc({source!r},{PART!r})\n{_named(path, hashlib.sha256(data).hexdigest())}"
         self._compare(self._run(code), [(path, data)])
 
     def remove(self, *paths: str) -> None:
@@ -203,24 +205,14 @@ class Board:
                 )
 
 
-def part_of(path: str) -> str:
-    """Where a file is written until it is whole: in its own folder.
-
-    littlefs moves a file to another folder in two steps, and a power cut between them can take a neighbour of the first
-    place with it: /main.py, when that place is the root (`tests/upy/bench_cuts.py`).
-    """
-    return path[: path.rindex("/") + 1] + PART
-
-
 def _pieces(path: str, data: bytes) -> list[str]:
     """The code that writes this to the side, in pieces that a small heap has room for."""
     parts = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)] or [b""]
     texts = [base64.b64encode(part).decode() for part in parts]
-    side = part_of(path)
-    steps = [f"_lw({side!r},{text!r},{'ab' if number else 'wb'!r})" for number, text in enumerate(texts)]
+    steps = [f"_lw({PART!r},{text!r},{'ab' if number else 'wb'!r})" for number, text in enumerate(texts)]
     return [f"_lm({path!r})\n{steps[0]}", *steps[1:]]
 
 
 def _named(path: str, digest: str) -> str:
     """The code that gives what lies at the side its name, when it is whole; it prints what it is."""
-    return f"print(_lp({part_of(path)!r},{path!r},{digest!r}))"
+    return f"print(_lp({PART!r},{path!r},{digest!r}))"
