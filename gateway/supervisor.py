@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _RESTART_S = 1.0
+_CANCEL_AGAIN_S = 0.5
 
 
 class Supervisor:
@@ -36,10 +37,10 @@ class Supervisor:
     async def stop(self, *names: str) -> None:
         """Cancel these tasks and wait for their ends."""
         stopped = [task for name in names if (task := self._running.pop(name, None)) is not None]
-        for task in stopped:
-            task.cancel()
-        if stopped:
-            await asyncio.wait(stopped)
+        while stopped:  # wait_for of Python 3.11 loses a cancellation that comes with what it waits for: so again
+            for task in stopped:
+                task.cancel()
+            stopped = list((await asyncio.wait(stopped, timeout=_CANCEL_AGAIN_S))[1])
 
     async def _kept(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         while True:
