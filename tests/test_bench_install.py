@@ -115,6 +115,30 @@ def test_a_third_version_needs_room_for_what_it_adds_only(tmp_path: Path, monkey
         put(board, bench_rig.package(4))
 
 
+_FILL = """
+n=0
+with open('/fill','wb') as f:
+ try:
+  while True:
+   f.write(bytes(4096))
+   f.flush()
+   n+=4096
+ except OSError:
+  pass
+print(n)
+"""
+
+
+def test_what_is_said_to_be_free_can_be_written(tmp_path: Path) -> None:
+    with one_board(tmp_path) as board:
+        for number in (1, 2):
+            put(board, bench_rig.package(number))
+        facts = Session(board.port).do(lambda at, _repl: at.facts())
+        assert facts.block_bytes == 4096
+        written = int(Session(board.port).do(lambda _at, repl: repl.run(_FILL)))
+        assert abs(written - facts.free_bytes) <= 2 * facts.block_bytes  # their list takes room too
+
+
 def test_a_version_on_trial_runs_once_and_stays_only_when_confirmed(tmp_path: Path) -> None:
     old, new = bench_rig.package(1), bench_rig.package(2)
     with one_board(tmp_path) as board:

@@ -7,12 +7,32 @@ from __future__ import annotations
 from typing import Final
 
 # Where a port has no unique_id it raises what it likes: the board is then known without one.
-FACTS: Final = """
-import gc,json,os,sys
+_ROOM: Final = """
+import os
+def _lf(p):
+ n=1
+ for e in os.ilistdir(p):
+  if e[1]&0x4000:
+   n+=_lf(p+'/'+e[0])
+ return n
+def _lr(v):
+ n=v[3]
+ for p in ('/a','/b','/data','/firmware'):
+  try:
+   n+=2*_lf(p)
+  except OSError:
+   pass
+ n&=0xffffffff
+ return v[0]*(n if n<=v[2] else 0)
+"""
+"""What is free on a littlefs. MicroPython counts a folder's two blocks twice, and below zero (`update_stage.room`)."""
+
+FACTS: Final = f"""{_ROOM}
+import gc,json,sys
 gc.collect()
 i=sys.implementation
-d={'name':i.name,'version':list(i.version)[:3],'machine':getattr(i,'_machine',''),'mpy':getattr(i,'_mpy',0),
-'platform':sys.platform,'heap':gc.mem_free()}
+d={{'name':i.name,'version':list(i.version)[:3],'machine':getattr(i,'_machine',''),'mpy':getattr(i,'_mpy',0),
+'platform':sys.platform,'heap':gc.mem_free()}}
 try:
  import machine,binascii
  d['uid']=binascii.hexlify(machine.unique_id()).decode()
@@ -20,7 +40,7 @@ except Exception:
  pass
 try:
  v=os.statvfs('/')
- d['free']=v[0]*v[3]
+ d['free']=_lr(v)
  d['size']=v[1]*v[2]
  d['block']=v[0]
 except OSError:
@@ -119,7 +139,7 @@ def _ls(p,q):
    print(os.stat(p+n)[6],p+n)
 """
 """Prints size and path of all files below a folder."""
-FREE: Final = "v=os.statvfs('/')\nprint(v[0]*v[3])"
+FREE: Final = f"{_ROOM}\nprint(_lr(os.statvfs('/')))"
 
 FEED: Final = """
 import machine
