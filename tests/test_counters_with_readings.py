@@ -20,7 +20,7 @@ from gateway.network.server import NetworkServer
 from gateway.network.sessions import SessionStore
 from gateway.operate.counters import Counters
 from gateway.outbox.devices import Arrival, DeviceState
-from gateway.outbox.schema import prepare
+from gateway.outbox.schema import VERSION, prepare
 from provisioning.errors import RegisterError
 from provisioning.registry import Registry
 from tests.gateway_rig import City
@@ -212,4 +212,4 @@ def test_an_outbox_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as file:
         prepare(file)
         prepare(file)
-        assert file.execute("PRAGMA user_version").fetchone() == (4,)
+        assert file.execute("PRAGMA user_version").fetchone() == (VERSION,)

@@ -166,7 +166,7 @@ def test_a_client_of_the_control_socket_that_says_nothing_holds_up_nobody(
     try:
 
         async def crowd() -> None:
-            with control._short_path(daemon.state_dir) as path:  # fits into sun_path
+            with control._short_path(daemon.state_dir / control.SOCKET_FILE) as path:  # fits into sun_path
                 opened = [await asyncio.open_unix_connection(path) for _ in range(40)]
             for number, (_, writer) in enumerate(opened):
                 writer.write(b"x" * (number * 100))

@@ -6,6 +6,7 @@ import random
 import struct
 
 from benchmarks.peers import course
+from benchmarks.peers.contestant import DEVICES
 from benchmarks.peers.plain_mqtt import FarEnd, publication
 
 
@@ -36,5 +37,5 @@ def test_messages_are_found_however_they_are_cut(rng: random.Random) -> None:
 def test_each_reading_is_offered_under_its_own_name() -> None:
     readings = [course.reading_of(index) for index in range(10_000)]
     assert len(set(readings)) == 10_000
-    assert {device for device, _ in readings} == set(range(course.DEVICES))
+    assert {device for device, _ in readings} == set(range(DEVICES))
     assert publication("a/b", b"xyz", 258) == b"\x32\x0a\x00\x03a/b\x01\x02xyz"

@@ -106,6 +106,21 @@ def test_a_crash_at_any_step_neither_loses_nor_repeats_a_line(
     days.close()
 
 
+def test_what_comes_again_in_other_parts_is_written_once(tmp_path: Path) -> None:
+    days = opened(tmp_path)
+    days.append(batch(1, 2, 3))
+    days.close()
+    days = opened(tmp_path)
+    assert days.append(batch(1)) == 0
+    days.noted()
+    assert days.append(batch(2, 4)) == 1
+    days.close()
+    days = opened(tmp_path)  # nobody noted that 2 and 4 came
+    assert days.append(batch(2, 3, 4, 5)) == 1
+    assert numbers(tmp_path) == [1, 2, 3, 4, 5]
+    days.close()
+
+
 @pytest.mark.apart
 def test_a_writer_killed_again_and_again_writes_every_line_once(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PROGRESS = "progress.json"
 _MAX_DAYS = 400
 """Of which lengths are kept. A file that is not listed is taken as it is when it is written to again."""
+_MAX_OLD = 4096
+"""Names from before a start that are kept for want of a note. More is more than an output gets at once."""
 
 
 class DayFiles:
@@ -32,9 +34,10 @@ class DayFiles:
         """Bytes by day, as noted."""
         self.made: dict[str, int] = {}
         """By day, of how many bytes its other form was made."""
-        self._fresh: set[str] = set()
-        """Names of the lines that may come again."""
-        self._noted = False
+        self._fresh: dict[str, None] = {}
+        """Names of the lines that may come again, in the order in which they came."""
+        self._offered: set[str] = set()
+        """Names of all lines since the last note, new or passed over: what the next note is about."""
         self._lock = -1
 
     def path(self, day: str) -> Path:
@@ -46,7 +49,7 @@ class DayFiles:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._only_one()
         path = self.folder / PROGRESS
-        self.lengths, self.made, self._fresh, self._noted = {}, {}, set(), False
+        self.lengths, self.made, self._fresh, self._offered = {}, {}, {}, set()
         if path.is_file():
             self._read(path)
         for day, length in self.lengths.items():
@@ -73,6 +76,7 @@ class DayFiles:
 
     def append(self, lines: Mapping[str, Sequence[tuple[str, bytes]]]) -> int:
         """Add lines by day, each with its name; return how many of them were new. On return they are on disk."""
+        self._offered |= {name for some in lines.values() for name, _ in some}
         new = {day: [line for line in some if line[0] not in self._fresh] for day, some in lines.items()}
         new = {day: some for day, some in new.items() if some}
         if not new:
@@ -86,15 +90,15 @@ class DayFiles:
         for day, some in new.items():
             lengths[day] += _add(self.path(day), [line for _, line in some])
         _sync(self.folder)
-        fresh = set() if self._noted else self._fresh
-        self.lengths, self._noted = lengths, False
-        self._fresh = fresh | {name for some in new.values() for name, _ in some}
+        self.lengths = lengths
+        self._fresh |= dict.fromkeys(name for some in new.values() for name, _ in some)
         self.save()
         return sum(len(some) for some in new.values())
 
     def noted(self) -> None:
-        """What was added until now will not come again."""
-        self._noted = True
+        """What came until now will not come again. What came before a crash only may, where it comes in other parts."""
+        old = [name for name in self._fresh if name not in self._offered]
+        self._fresh, self._offered = dict.fromkeys(old[-_MAX_OLD:]), set()
 
     def save(self) -> None:
         """Write the progress file, whole or not at all."""
@@ -102,7 +106,7 @@ class DayFiles:
         found = {
             "lengths": {day: self.lengths[day] for day in kept},
             "made": {day: self.made[day] for day in kept if day in self.made},
-            "fresh": sorted(self._fresh),
+            "fresh": list(self._fresh),
         }
         replace(self.folder / PROGRESS, [json.dumps(found).encode()])
 
@@ -111,7 +115,7 @@ class DayFiles:
             found = json.loads(path.read_bytes())
             self.lengths = {str(day): int(length) for day, length in found["lengths"].items()}
             self.made = {str(day): int(length) for day, length in found["made"].items()}
-            self._fresh = {str(name) for name in found["fresh"]}
+            self._fresh = dict.fromkeys(str(name) for name in found["fresh"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
                 f"{PROGRESS} is not what this output wrote ({error}); without it readings could be written twice. "
