@@ -52,11 +52,17 @@ fetch() { # the source package, checked against Debian's keyring by apt
   mv "$out/source.new" "$out/source"
 }
 
-build() { # build FILE FOLDER MAKE-VARIABLES...
-  make -C "$out/source/ports/qemu" BOARD=LYKTA BUILD="$2" -j2 "${@:3}" >"$out/build.log" 2>&1 || {
+logged() { # a make whose last words are told when it fails
+  make -j2 "$@" >"$out/build.log" 2>&1 || {
     tail -20 "$out/build.log" >&2
     exit 1
   }
+}
+
+build() { # build FILE FOLDER MAKE-VARIABLES...
+  # The compiler first: below a make with a BUILD of its own it would go where nobody looks for it.
+  [ -x "$out/source/mpy-cross/build/mpy-cross" ] || logged -C "$out/source/mpy-cross"
+  logged -C "$out/source/ports/qemu" BOARD=LYKTA BUILD="$2" "${@:3}"
   cp "$out/source/ports/qemu/$2/firmware.elf" "$out/$1"
 }
 
