@@ -33,7 +33,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: outputs-test sensorthings-test scenarios updates-test update-cuts update-times ble-test ble-vm-test demo-bench cables cortexm cortexm-frozen cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench bench-peers extra lock clean
+.PHONY: outputs-test sensorthings-test scenarios updates-test update-cuts update-times ble-test ble-vm-test demo-bench cables cortexm cortexm-frozen cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench bench-peers extra esptool lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -45,6 +45,7 @@ demo: ## boards, a gateway, a broker and a verifier on this computer, until Ctrl
 # No columns in tracebacks: Python 3.11 finds them with its parser, and one that is called while it works ends the whole run.
 test: ## every test (installs mosquitto, libfaketime and Node.js if it may; otherwise says so). ARGS="-k cobs" chooses
 	@tools/venv.sh run test
+	@tools/venv.sh esptool || echo "esptool: NOT INSTALLED, because the lines above; its tests are not run"
 	@tools/system_packages.sh
 	@tools/independent_codec.sh
 	@PYTHONNODEBUGRANGES=1 PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin" $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder -p tests.second_look $(ARGS)
@@ -181,6 +182,9 @@ bench-peers: ## the gateway beside ThingsBoard's and Node-RED, installed into bu
 
 extra: ## what reports, the open-data catalogue and a register in PostgreSQL need
 	@tools/venv.sh run extra
+
+esptool: ## what lykta flash writes to an ESP32 with; under the GPL, so it is no part of the rest
+	@tools/venv.sh run esptool
 
 lock: ## pin requirements/*.in anew (UPGRADE=1 takes the newest versions)
 	@tools/venv.sh lock

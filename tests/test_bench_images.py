@@ -120,7 +120,7 @@ def test_a_pinned_image_is_downloaded_once_and_flashed_from_the_cache(
     pinned = pin(releases)
     table = f'\n[bench.image]\nfile = "{NAME}"\nsha256 = "{pinned.sha256}"\nurl = "{pinned.url}"\n'
     board = folder / "pico_w_waveshare.toml"
-    board.write_text(board.read_text() + table)
+    board.write_text(board.read_text().partition("[bench.image]")[0] + table)
     monkeypatch.setattr(schema, "FOLDER", folder)
     for number in range(2):
         waits = drive(tmp_path / f"RPI-RP2-{number}")

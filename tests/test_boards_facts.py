@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real boards: every file holds, and one that contradicts itself is refused with the reason."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,19 @@ def test_a_board_too_small_for_frozen_code_may_not_say_so(tmp_path: Path) -> Non
     path.write_text(text.replace('waste_bin = "no"', 'waste_bin = "frozen"').replace("45_056", "98_304"))
     reason = refusal("wrong", schema.load_board(path).facts, "waste_bin")
     assert reason is not None and "frozen into the interpreter" in reason
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_pinned_image_is_the_build_and_the_release_that_the_board_asks_for(name: str) -> None:
+    board = schema.load_board(name)
+    assert board.bench is not None and board.facts is not None
+    image = board.bench.image
+    if image is None:
+        return
+    release = re.fullmatch(rf"{board.facts.micropython_board}-\d{{8}}-v(\d+)\.(\d+)\.\d+\.(bin|uf2)", image.file)
+    assert release is not None and image.url is not None and image.url.endswith(f"/{image.file}")
+    assert (int(release[1]), int(release[2])) >= tuple(map(int, board.facts.micropython_minimum.split(".")))
+    assert release[3] == {"esptool": "bin", "drive": "uf2"}[board.bench.method]
 
 
 def test_boards_are_listed_and_explained() -> None:

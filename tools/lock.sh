@@ -16,6 +16,6 @@ compile() { # compile NAME: the order below matters, as later files are constrai
   echo "requirements/$1.txt: $(grep -c '==' "$1.txt") packages"
 }
 
-for name in build run extra virtual test fuzz sensorthings peers lint lock stubs-esp32 stubs-rp2 stubs-stm32; do
+for name in build run extra esptool virtual test fuzz sensorthings peers lint lock stubs-esp32 stubs-rp2 stubs-stm32; do
   compile "$name"
 done

@@ -66,8 +66,10 @@ pip_install() { # pip_install ARGUMENT...: what pip says matters only when it fa
     "pip could not install this (its last lines are above). With a network connection, run the same command again: it goes on from here."
 }
 
-install_set() { # wheels only: nothing that a package ships is run while it is installed
-  pip_install --require-hashes --only-binary :all: -r "requirements/$1.txt"
+install_set() { # wheels only, so that nothing that a package ships is run while it is installed; but for what its list says comes as source
+  local sources
+  sources=$(sed -n 's/^# Comes as source: //p' "requirements/$1.in")
+  pip_install --require-hashes --only-binary :all: ${sources:+--no-binary "$sources" --no-build-isolation} -r "requirements/$1.txt"
 }
 
 names() { sed -nE 's/^([A-Za-z0-9._-]+)==.*/\1/p' "$@" | sort -u; }

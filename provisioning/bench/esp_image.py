@@ -22,7 +22,7 @@ _CHECKSUM: Final = 0xEF
 _MAX_SEGMENTS: Final = 16
 _DIGEST_BYTES: Final = 32
 _LINE_BYTES: Final = 16
-_CHIPS: Final = {
+CHIP_IDS: Final = {
     "esp32": 0,
     "esp32s2": 2,
     "esp32c3": 5,
@@ -32,7 +32,7 @@ _CHIPS: Final = {
     "esp32h2": 16,
     "esp32p4": 18,
 }
-_NAMES: Final = {number: name for name, number in _CHIPS.items()}
+_NAMES: Final = {number: name for name, number in CHIP_IDS.items()}
 
 
 def check(data: bytes, offset: int, chip: str | None = None) -> int:
@@ -48,7 +48,7 @@ def check(data: bytes, offset: int, chip: str | None = None) -> int:
     segments, made_for, hashed = fields[1], fields[7], fields[-1]
     if not 1 <= segments <= _MAX_SEGMENTS:
         raise _refused(f"it says to have {segments} segments; 1 to {_MAX_SEGMENTS} are possible")
-    if chip in _CHIPS and made_for != _CHIPS[chip]:
+    if chip in CHIP_IDS and made_for != CHIP_IDS[chip]:
         raise _refused(f"it is for {_NAMES.get(made_for, f'chip {made_for}')}, not for {chip}")
     end, checksum = _segments(data, segments)
     at = end | (_LINE_BYTES - 1)  # the checksum ends the line

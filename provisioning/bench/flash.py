@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """MicroPython itself onto a board: by esptool, by copying to the board's drive, or by dfu-util.
 
-The tools are programs of their own, so that one that hangs or gives up takes nothing with it.
+The tools work in processes of their own, so that one that hangs or gives up takes nothing with it. Of esptool the
+library is used (`esp.py`); an older one, such as Debian's, is called as a program.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from boards.bench import BenchTable
-from provisioning.bench import esp_image, images
+from provisioning.bench import esp, esp_image, images, install
 from provisioning.bench.errors import FlashFailed, WrongBoard
 from provisioning.bench.images import Image
 from provisioning.bench.ports import Port, drive_at
@@ -62,12 +63,29 @@ _ADVICE: Final = (
 )
 
 
-def flash(port: Port, name: str, bench: BenchTable, image: Image, *, mcu: str, erase: bool, tell: Tell) -> None:
+def _unseen(_: install.Progress) -> None:
+    """Nobody looks how far it is."""
+
+
+def flash(
+    port: Port,
+    name: str,
+    bench: BenchTable,
+    image: Image,
+    *,
+    mcu: str,
+    erase: bool,
+    tell: Tell,
+    report: install.Report = _unseen,
+) -> None:
     """Put an image on the board of a port by the method of its file. Raises FlashFailed, NoImage, WrongBoard."""
     data = image.path.read_bytes()
     if bench.method == "esptool":
         esp_image.check(data, bench.offset, bench.chip)
-        _esptool(port, bench, image, erase, tell)
+        if esp.library():
+            esp.flash(port.path, bench, image, erase=erase, tell=tell, report=report)
+        else:
+            _esptool(port, bench, image, erase, tell)
     elif bench.method == "dfu":
         _dfu(port, bench, image, tell)
     else:
@@ -132,8 +150,8 @@ def esptool_command() -> list[str]:
             return [found]
     raise FlashFailed(
         "esptool is not installed here.",
-        reason="It is what writes to the flash of an ESP32; it comes as source, which this project never runs unasked.",
-        next_step="apt install esptool, or pip install esptool",
+        reason="It is what writes to the flash of an ESP32; it is under the GPL, and so no part of this project.",
+        next_step="make esptool (or pip install 'esptool>=5' beside lykta, or apt install esptool)",
     )
 
 

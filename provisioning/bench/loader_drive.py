@@ -36,8 +36,8 @@ def waiting(folder: Path, name: str, bench: BenchTable) -> Iterator[Path]:
         raise WrongBoard(
             "This board's loader cannot be rehearsed.",
             value=name,
-            reason=f"{bench.method} talks to a ROM, which nothing here imitates; a drive is a folder.",
-            next_step="rehearse with --board pico_w_waveshare; everything after it with: lykta enroll --virtual 1",
+            reason=f"{bench.method} talks to a ROM that nothing here imitates; a drive is a folder.",
+            next_step="rehearse with --board pico_w_waveshare or heltec_v3",
         )
     mark, text = drive_mark(bench)
     folder.mkdir(parents=True)

@@ -14,10 +14,10 @@ from rich.console import Console
 from boards import schema
 from boards.bench import BenchTable
 from boards.errors import BoardsError
-from provisioning.bench import batch, flash, images, loader_drive, ports, update
+from provisioning.bench import batch, flash, images, loader_drive, loader_esp, ports, update
 from provisioning.bench.errors import NotConfirmed, WrongBoard
 from provisioning.bench.session import Session
-from provisioning.cli.bench import BoardOption, JsonOption, PortArgument, VirtualOption, rehearsed
+from provisioning.cli.bench import BoardOption, JsonOption, PortArgument, VirtualOption, bar, rehearsed
 from provisioning.cli.output import complain, note, say, say_json, say_table
 
 ERASE = "ERASE"
@@ -53,7 +53,8 @@ def flash_board(
             reason="Identity, key and readings that were not delivered yet would be lost.",
             next_step=f"give the command again and type {ERASE}, or add --yes",
         )
-    flash.flash(chosen, name, table, found, mcu=loaded.board.mcu, erase=erase, tell=note)
+    with bar(chosen.path) as report:
+        flash.flash(chosen, name, table, found, mcu=loaded.board.mcu, erase=erase, tell=note, report=report)
     say(f"{chosen.path}: {found.path.name}")
     note("next: lykta ports, then lykta enroll")
 
@@ -71,19 +72,34 @@ def _board(name: str) -> tuple[schema.BoardFile, BenchTable]:
 def _rehearse(count: int, name: str, image: Path | None, sha256: str | None) -> None:
     """Boards that wait in their loader get an image; then blank boards with MicroPython answer, as real ones would."""
     loaded, table = _board(name)
-    mcu = loaded.board.mcu
     with tempfile.TemporaryDirectory(prefix="lykta-flash-") as folder:
-        made = images.find(name, table, image, sha256) if image else loader_drive.made_up(Path(folder), mcu)
+        made = images.find(name, table, image, sha256) if image else _made_up(Path(folder), loaded, table)
         for number in range(1, count + 1):
-            with loader_drive.waiting(Path(folder) / f"drive{number}", name, table) as drive:
-                port = ports.drive_at(drive) or ports.Port(str(drive))
-                flash.flash(port, name, table, made, mcu=mcu, erase=False, tell=note)
+            _rehearse_one(Path(folder) / f"loader{number}", name, loaded, table, made)
     with rehearsed(count) as found:
         for path in found:
             answer = ports.asked(ports.Port(path))
             version = "" if answer.facts is None else f" {answer.facts.version_text}"
             say(f"{path}: {made.path.name} taken; {answer.answers}{version} answers, and no node is on it")
     note("next: lykta enroll --virtual 1 --kind street_light")
+
+
+def _made_up(folder: Path, loaded: schema.BoardFile, table: BenchTable) -> images.Image:
+    if table.method == "esptool":
+        return loader_esp.made_up(folder, table.chip or "")
+    return loader_drive.made_up(folder, loaded.board.mcu)
+
+
+def _rehearse_one(folder: Path, name: str, loaded: schema.BoardFile, table: BenchTable, made: images.Image) -> None:
+    mcu = loaded.board.mcu
+    if table.method == "esptool":
+        with loader_esp.waiting(folder, name, table) as waiting, bar(folder.name) as report:
+            port = ports.Port(str(waiting.path))
+            flash.flash(port, name, table, made, mcu=mcu, erase=False, tell=note, report=report)
+        return
+    with loader_drive.waiting(folder, name, table) as drive:
+        found = ports.drive_at(drive) or ports.Port(str(drive))
+        flash.flash(found, name, table, made, mcu=mcu, erase=False, tell=note)
 
 
 def update_boards(
