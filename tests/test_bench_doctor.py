@@ -13,6 +13,7 @@ from provisioning.bench.finding import Finding
 from provisioning.bench.line import Line
 from provisioning.bench.rehearsal import virtual_boards
 from provisioning.bench.session import Session
+from provisioning.cli import main
 from tests import node_rig
 from tests.bench_rig import control, one_board
 
@@ -132,3 +133,9 @@ def test_a_radio_whose_busy_line_stays_high_is_named_by_the_node_itself(tmp_path
     assert "BUSY (pin" in busy.evidence
     assert "lykta boards show" in busy.next_step
     assert [each.evidence for each in found if each.name == "device"] == ["0200000000000001"]
+
+
+def test_the_next_command_of_a_rehearsal_is_one_that_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """The virtual board's port is gone when a person reads it."""
+    assert main(["doctor", "--virtual", "1", "--listen-s", "0"]) == 1
+    assert "next:  lykta install --virtual 1" in capsys.readouterr().out

@@ -56,7 +56,7 @@ def list_ports(
         )
     else:
         columns = ["port", "usb", "serial number", "answers", "MicroPython", "board", "remark"]
-        say_table(columns, [_row(each) for each in found])
+        say_table(columns, [_row(each) for each in found], ports=True)
 
 
 def install(

@@ -42,7 +42,8 @@ def doctor(
     if gateway is None or port is not None or virtual:
         with rehearsed(virtual) as extra:
             chosen = ports.choose(ports.listed(extra), port)
-            found += [_at(chosen.path, each) for each in boards.examine(chosen.path, baud, board, listen_s)]
+            named = "--virtual 1" if chosen.path in extra else chosen.path  # the port of a rehearsal is gone by then
+            found += [_at(named, each) for each in boards.examine(chosen.path, baud, board, listen_s)]
     if gateway is not None:
         device = next((each.evidence for each in found if each.name == "device"), None)
         found += gateway_doctor.examine(gateway, time_server, device)

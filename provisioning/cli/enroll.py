@@ -202,7 +202,7 @@ def _show(found: list[batch.Row[Enrolled]], as_json: bool) -> None:
             table.append([row.port, done.device.dev_eui.hex(), done.board, done.build, f"{done.seconds:.0f} s", "done"])
         else:
             table.append([row.port, "", "", "", "", "FAILED" if row.error is None else f"FAILED: {row.error.state}"])
-    say_table(["port", "DevEUI", "board", "build", "time", "result"], table)
+    say_table(["port", "DevEUI", "board", "build", "time", "result"], table, ports=True)
     for row in found:
         if row.error is not None:
             note(f"{row.port}:")

@@ -122,7 +122,7 @@ def update_boards(
     if as_json:
         say_json([{"port": row.port, **(vars(row.done) if row.done else {"error": str(row.error)})} for row in rows])
     else:
-        say_table(["port", "before", "now", "slot", "result"], [_row(row) for row in rows])
+        say_table(["port", "before", "now", "slot", "result"], [_row(row) for row in rows], ports=True)
         for row in rows:
             if row.error is not None:
                 complain(row.error)

@@ -59,22 +59,44 @@ def say_json(value: Any) -> None:
 _WHOLE: Final = 16
 
 
-def say_table(columns: list[str], rows: list[list[str]]) -> None:
-    """A result as a table; as long as it must be where nobody watches, so that nothing is cut off."""
+def say_table(columns: list[str], rows: list[list[str]], *, ports: bool = False) -> None:
+    """A result as a table; as long as it must be where nobody watches, so that nothing is cut off.
+
+    *ports*: the first column is what a person copies, and stays in one piece. On a terminal, columns with nothing in
+    them are left out, and where the rest does not fit, each row is a block of lines.
+    """
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for number, column in enumerate(columns):
-        longest = max((len(word) for row in rows for word in row[number].split()), default=0)
-        # A cell takes more lines rather than losing its end; what is short, a DevEUI among it, stays in one piece.
-        table.add_column(column, overflow="fold", min_width=longest if longest <= _WHOLE else None)
-    for row in rows:
-        table.add_row(*row)
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console.width = 10_000
+    elif ports:
+        filled = [number for number in range(len(columns)) if not number or any(row[number] for row in rows)]
+        columns, rows = [columns[n] for n in filled], [[row[n] for n in filled] for row in rows]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    least = 0
+    for number, column in enumerate(columns):
+        whole = ports and number == 0
+        longest = max((_longest_word(row[number]) for row in rows), default=0)
+        # A cell takes more lines rather than losing its end; what is short, a DevEUI among it, stays in one piece.
+        least_width = longest if whole or longest <= _WHOLE else None
+        table.add_column(column, overflow="fold", min_width=least_width, no_wrap=whole)
+        least += max(longest, _longest_word(column)) + 2
+    for row in rows:
+        table.add_row(*row)
+    if ports and least - 2 > console.width:
+        for row in rows:
+            say(row[0])
+            for name, cell in zip(columns[1:], row[1:], strict=True):
+                if cell:
+                    say(fitted(f"    {name}: {cell}", console.width, _INDENT))
+        return
     console.print(table)
+
+
+def _longest_word(text: str) -> int:
+    return max(map(len, text.split()), default=0)
 
 
 def fitted(line: str, width: int, indent: int) -> str:
