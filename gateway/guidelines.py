@@ -9,6 +9,7 @@ never switches off a street light. Who may talk at all is decided by the registe
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from provisioning.errors import ProvisioningError
 from provisioning.guidelines.gatewatch import Event, Observed, keep_h, load_pack, watch
 
 if TYPE_CHECKING:
-    from collections.abc import KeysView, Sequence
+    from collections.abc import Iterator, KeysView, Sequence
     from pathlib import Path
 
     from gateway.clock import Clock
@@ -39,6 +40,9 @@ HEARD_FILE = "heard.json"
 _SOON_S = 1.0
 _SOON_SHARE = 0.05
 """Of the time, at most so much for newcomers: a city that comes back after a power cut is one after another."""
+_SHARE = 0.25
+"""Of the time, at most so much for judging: it computes beside those who take readings, who wait for it meanwhile."""
+_LONGEST_PAUSE_S = 0.02
 _UNKNOWN = "unknown_device"
 _REJECTED = frozenset({"not_authentic", "replayed", "wrong_nonce"})
 _EUI_DIGITS = 16
@@ -70,6 +74,7 @@ class Guard(Sightings):
         self._open: dict[tuple[str, str, str], Event] = {}
         self._rejected: dict[tuple[str, str], int] = {}
         self._someone_new = False
+        self._ending = False
         self._state = "asked"
 
     def open(self, registry: Registry, state_dir: Path, pack: Path | None, every_s: float) -> None:
@@ -120,7 +125,11 @@ class Guard(Sightings):
             since_s = self._clock.monotonic_s() - asked_s
             if since_s >= self._every_s or (self._someone_new and since_s * _SOON_SHARE >= took_s):
                 self._someone_new, asked_s = False, self._clock.monotonic_s()
-                await asyncio.to_thread(self._ask)
+                try:
+                    await asyncio.to_thread(self._ask)
+                except asyncio.CancelledError:
+                    self._ending = True
+                    raise
                 took_s = self._clock.monotonic_s() - asked_s
 
     def _ask(self) -> None:
@@ -130,12 +139,20 @@ class Guard(Sightings):
             seen = self._observed(now_s)
             pack = load_pack(self._pack)
             self._quarantine.forget(now_s - keep_h(pack) * 3600.0)
-            events = watch(self._registry, pack, seen, datetime.fromtimestamp(now_s, UTC))
+            events = watch(self._registry, pack, self._gently(seen), datetime.fromtimestamp(now_s, UTC))
         except (ProvisioningError, OSError) as error:
             self._say("not_asked", error)
             return
         self._say("asked", None)
         self._tell({(event.dev_eui, event.rule, event.case): event for event in events})
+
+    def _gently(self, seen: Sequence[Observed]) -> Iterator[Observed]:
+        """Go through them, with a pause after each for as long as that one took three times; at the end without."""
+        for each in seen:
+            began_s = time.perf_counter()
+            yield each
+            if not self._ending:
+                time.sleep(min((time.perf_counter() - began_s) * (1 / _SHARE - 1), _LONGEST_PAUSE_S))
 
     def _observed(self, now_s: float) -> list[Observed]:
         strangers, rejected = self._refused()

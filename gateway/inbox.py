@@ -33,7 +33,9 @@ class Inbox:
         self._window = Window(Deduplicator(dedup_s), self._put, clock)
         self._waiting: deque[Uplink] = deque()
         self._since_s = 0.0
-        """When the first of them came to wait."""
+        """When the first of them came to wait, here or in the kernel."""
+        self._waited_s = 0.0
+        """How long those that are put now may have waited there."""
         self._news = asyncio.Event()
         self._probed = self._closed = False
         self._log, self._seldom = EventLog("daemon"), Seldom()
@@ -52,13 +54,15 @@ class Inbox:
         if verdict is not Verdict.FIRST:
             self._counters.add("frames", f"heard_{verdict.value}")
 
-    def many(self, uplinks: list[Uplink]) -> None:
-        """Take frames from radio that came together; they carry the moment."""
+    def many(self, uplinks: list[Uplink], waited_s: float = 0.0) -> None:
+        """Take frames from radio that came together; they carry the moment. *waited_s*: in the kernel, at most."""
         self._counters.add("frames", "heard", len(uplinks))
         if self._closed or not uplinks:
             return
+        self._waited_s = waited_s
         for verdict, count in self._window.put_all(uplinks).items():
             self._counters.add("frames", f"heard_{verdict.value}", count)
+        self._waited_s = 0.0
 
     @property
     def full(self) -> bool:
@@ -112,6 +116,6 @@ class Inbox:
         if not uplinks:
             return
         if not waiting:
-            self._since_s = self._clock.monotonic_s()
+            self._since_s = self._clock.monotonic_s() - self._waited_s
             self._news.set()
         waiting.extend(uplinks)

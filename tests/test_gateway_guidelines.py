@@ -215,3 +215,20 @@ def test_newcomers_one_after_another_cost_a_small_share_of_the_time(monkeypatch:
     asked_s = asyncio.run(main())
     for before_s, after_s in itertools.pairwise(asked_s):
         assert after_s - before_s >= 200
+
+
+def test_judging_leaves_most_of_the_time_to_those_who_take_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause after each device of three times what it took, not for long, and none that holds up the end."""
+    now_s, pauses = 0.0, list[float]()
+    monkeypatch.setattr(guidelines.time, "perf_counter", lambda: now_s)
+    monkeypatch.setattr(guidelines.time, "sleep", pauses.append)
+    guard = Guard(Counters(), SystemClock(), Quarantine(1), "gw")
+    seen = [Observed("gw", f"{number:016x}") for number in range(3)]
+    took = []
+    for each, took_s in zip(guard._gently(seen), (0.001, 0.002, 9.0), strict=True):
+        took.append(each)
+        now_s += took_s
+    assert took == seen
+    assert pauses == [pytest.approx(0.003), pytest.approx(0.006), 0.02]
+    guard._ending = True
+    assert (list(guard._gently(seen)), len(pauses)) == (seen, 3)

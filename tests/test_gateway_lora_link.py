@@ -196,7 +196,7 @@ def test_a_burst_is_read_in_turns() -> None:
                 await asyncio.sleep(0)
                 turns += 1
             share = [seen_at.count(turn) for turn in set(seen_at)]
-            assert max(share) == 64, "many per wake-up, but not all"
+            assert max(share) == 128, "many per wake-up, but not all"
 
     run(body())
 

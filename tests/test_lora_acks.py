@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import random
 import socket
 from contextlib import ExitStack, closing
@@ -13,6 +15,7 @@ import pytest
 
 from gateway.links.lora import bulk, bulk_out
 from gateway.links.lora.bulk_out import AtOnce, OneByOne
+from gateway.links.lora.segments import Segments
 
 WAIT_S = 30
 
@@ -65,3 +68,42 @@ def test_what_cannot_be_sent_is_counted_and_the_others_leave(kind: type[Any]) ->
         acks = [(there, b"aaaa"), (nowhere, b"xxxx"), (nowhere, b"yyyy"), (there, b"bbbb"), (nowhere, b"zzzz")]
         assert kind(sender).send(acks) == 3
         assert [one.recv(9), one.recv(9)] == [b"aaaa", b"bbbb"]
+
+
+class Refusing:
+    """A C library whose kernel takes nothing in pieces, for a reason."""
+
+    def __init__(self, code: int) -> None:
+        self.code, self.asked = code, 0
+
+    def sendmmsg(self, *_: object) -> int:
+        self.asked += 1
+        ctypes.set_errno(self.code)
+        return -1
+
+
+@pytest.mark.parametrize(
+    ("code", "failed", "usable"),
+    [(errno.EINVAL, 0, False), (errno.EIO, 0, False), (errno.EAGAIN, 0, True), (errno.EINVAL, 3, True)],
+    ids=["kernel does not know it", "card does not know it", "buffer full", "nobody can send there"],
+)
+def test_what_is_not_taken_in_one_piece_goes_one_by_one(code: int, failed: int, usable: bool) -> None:
+    """And is not tried again where it never works; which it is shows where the ordinary way has no trouble."""
+    went: list[tuple[bytes, bytes]] = []
+
+    def ordinarily(name: bytes, some: list[bytes]) -> int:
+        went.extend((name, data) for data in some)
+        return failed
+
+    with ExitStack() as stack:
+        libc = Refusing(code)
+        segments = Segments(end(stack), libc)  # type: ignore[arg-type]
+        pairs = [(b"name-%d" % (number % 2), b"%04d" % number) for number in range(200)]
+        assert segments.send(pairs, ordinarily) == 2 * failed
+        assert sorted(went) == sorted(pairs)
+        assert [data for name, data in went if name == b"name-0"] == [data for name, data in pairs if name == b"name-0"]
+        assert segments.usable is usable
+        asked = libc.asked
+        segments.send(pairs, ordinarily)
+        assert (libc.asked > asked) is usable
+        assert sorted(went) == sorted(2 * pairs)

@@ -25,7 +25,7 @@ from gateway.links.lora.bulk import Datagram
 from gateway.links.lora.server import LoraLink
 from gateway.network.aes import ecb
 from gateway.network.channels import ChannelPlan
-from gateway.network.dedup import COOLDOWN_S, Deduplicator
+from gateway.network.dedup import COOLDOWN_S, Deduplicator, Verdict
 from gateway.network.keyring import Keyring
 from gateway.network.live import Opened
 from gateway.network.radio_state import RadioState
@@ -287,7 +287,11 @@ def test_a_turn_is_taken_alike(monkeypatch: pytest.MonkeyPatch, turns: list[list
         assert _turns(turns, TestClock()) == quick
 
 
-@given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=6), max_size=10), st.floats(0, 0.5), st.floats(0, 1))
+@given(
+    st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=6), max_size=10),
+    st.just(0.0) | st.floats(0, 0.5),
+    st.floats(0, 1),
+)
 def test_receptions_of_one_moment_gather_as_they_do_one_by_one(
     moments: list[list[int]], window_s: float, step_s: float
 ) -> None:
@@ -296,10 +300,24 @@ def test_receptions_of_one_moment_gather_as_they_do_one_by_one(
         now_s = 100.0 + number * step_s
         uplinks = [Uplink("air", f"gw{slot}", bytes([phy]), 1.0, None, now_s) for slot, phy in enumerate(phys)]
         verdicts = [single.add(each, now_s) for each in uplinks]
+        if together.at_once(uplinks, now_s):
+            assert (single.take(now_s), set(verdicts)) == (uplinks, {Verdict.FIRST})
+            continue
         odd = together.add_all(uplinks, now_s)
         assert odd == {each: verdicts.count(each) for each in odd}
         assert together.take(now_s) == single.take(now_s)
         assert together.due_s == single.due_s
+
+
+def test_what_waited_in_the_kernel_waits_no_longer_for_company() -> None:
+    async def scenario() -> None:
+        inbox = Inbox(0.0, SystemClock(), Counters())
+        uplink = Uplink("air", "gw", b"frame", 1.0, None, SystemClock().monotonic_s())
+        inbox.many([uplink], waited_s=1000.0)
+        async with asyncio.timeout(60):
+            assert await inbox.gather(900.0, 500) == ([uplink], False)
+
+    asyncio.run(scenario())
 
 
 def test_an_inbox_says_when_it_is_full_and_drops_nothing_before() -> None:

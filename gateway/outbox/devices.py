@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import cbor2
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from gateway.records.reading import Payload, Reading, Unreadable
 
 COLUMNS = "dev_eui, contiguous, runs, readings, gone, unreadable, session, fcnt_up, crc"
-INSERT = f"INSERT OR REPLACE INTO device ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = f"INSERT OR REPLACE INTO device ({COLUMNS}) VALUES {_ROW}"  # noqa: S608 - constants
+_MANY = [(count, f"{INSERT}{f', {_ROW}' * (count - 1)}") for count in (64, 16, 4, 1)]
+"""Rows that go in one statement. For each statement Python hands its lock to the event loop, and waits for it again."""
 _pack_numbers = struct.Struct("<5q").pack
 _MAX_REMEMBERED = 20000
 _MAX_UNREADABLE = 1000
@@ -144,7 +148,11 @@ class Devices:
 
     def save(self, draft: Draft, at: float) -> None:
         """Write the rows; part of the caller's transaction."""
-        self._db.executemany(INSERT, [state.to_row(dev_eui) for dev_eui, state in draft.devices.items()])
+        rows, at = [state.to_row(dev_eui) for dev_eui, state in draft.devices.items()], 0
+        for count, statement in _MANY:
+            while at + count <= len(rows):
+                self._db.execute(statement, list(chain.from_iterable(rows[at : at + count])))
+                at += count
         if not draft.unreadable:
             return
         self._db.executemany(

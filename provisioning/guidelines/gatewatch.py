@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,7 +51,7 @@ def keep_h(loaded: LoadedPack) -> float:
     return loaded.pack.number("OWN-4", "keep_h")
 
 
-def watch(registry: Registry, loaded: LoadedPack, seen: Sequence[Observed], now: datetime) -> list[Event]:
+def watch(registry: Registry, loaded: LoadedPack, seen: Iterable[Observed], now: datetime) -> list[Event]:
     """What the rules say of devices as a gateway hears them. Raises ProvisioningError, PackError."""
     events = []
     with registry.stock() as stock:

@@ -19,6 +19,8 @@ import struct
 import sys
 from typing import Any, NamedTuple, Protocol
 
+from gateway.links.lora.segments import ACK_BYTES, Segments
+
 # Linux: with this option every datagram tells how many were dropped before it because the buffer was full.
 # <asm-generic/socket.h>; Python has no name for it.
 SO_RXQ_OVFL = 40
@@ -30,9 +32,6 @@ _CMSG = struct.Struct("@Nii")
 NAME_BYTES = 28  # struct sockaddr_in6, the longest that can come
 _CONTROL_BYTES = socket.CMSG_SPACE(_COUNT.size)
 _MAX_NAMES = 1024
-_SHORT_BYTES = 4
-"""Of most answers."""
-_SLOTS = list(range(1024))
 _TRUNCATED = int(socket.MSG_TRUNC)  # an int: to ask an enum costs more than the rest of a datagram
 _AGAIN = (errno.EAGAIN, errno.EINTR)
 
@@ -118,7 +117,8 @@ class AtOnce:
         self._kept = iovecs  # the kernel reads it
         self._names_at = names_at
         self._senders: dict[bytes, Any] = {}
-        self._name_sizes: list[int] = []
+        self._came_from: list[bytes] = []
+        """By slot, the name of whoever sent what came last."""
         for slot in range(most):
             IOVEC.pack_into(iovecs, slot * IOVEC.size, data_at + slot * max_bytes, max_bytes)
             HEADER.pack_into(
@@ -127,10 +127,7 @@ class AtOnce:
                 control_at + slot * _CONTROL_BYTES, _CONTROL_BYTES, 0, 0,
             )  # fmt: skip
         self._fresh = bytes(self._headers)
-        self._short, self._short_at = memory(most * _SHORT_BYTES)
-        self._short_headers, self._short_headers_at = memory(most * HEADER.size)
-        self._short_iovecs, self._short_iovecs_at = memory(most * IOVEC.size)
-        self._short_name = 0
+        self._segments = Segments(opened, LIBC)
 
     def receive(self) -> list[Datagram]:
         """See Datagrams."""
@@ -143,55 +140,47 @@ class AtOnce:
             raise OSError(code, os.strerror(code))
         found: list[Datagram] = []
         new = tuple.__new__  # as Datagram(...), in a third of the time
-        data, names, sizes = memoryview(self._data), memoryview(self._names), []
+        data, names = memoryview(self._data), memoryview(self._names)
+        came_from: list[bytes] = []
         headers = memoryview(self._headers)[: count * HEADER.size]
         for slot, (_, name_size, _, _, _, control_size, flags, size) in enumerate(HEADER.iter_unpack(headers)):
             if control_size:
                 self._note_drops(slot)
             start, name_at = slot * self._max_bytes, slot * NAME_BYTES
-            sizes.append(name_size)
             name = bytes(names[name_at : name_at + name_size])
+            came_from.append(name)
             sender = self._senders.get(name) or self._sender(name)
             truncated = flags & _TRUNCATED != 0
             found.append(new(Datagram, (bytes(data[start : start + size]), truncated, sender, slot)))
-        self._name_sizes = sizes
+        self._came_from = came_from
         return found
 
     def answer(self, answers: list[tuple[int, bytes]]) -> int:
         """See Datagrams."""
-        count = len(answers)
-        if count == len(self._name_sizes) and [slot for slot, _ in answers] == _SLOTS[:count]:
-            text = b"".join([data for _, data in answers])
-            lengths = {len(data) for _, data in answers}
-            if lengths == {_SHORT_BYTES} and len(set(self._name_sizes)) == 1:
-                return self._answer_all(text, count)
-        bodies, body_at = memory(sum(len(data) for _, data in answers))
+        came_from = self._came_from
+        named = [(came_from[slot], data) for slot, data in answers]
+        if self._segments.usable and all([len(data) == ACK_BYTES for _, data in answers]):
+            return self._segments.send(named, self._ordinarily)
+        return self._each(named)
+
+    def _ordinarily(self, name: bytes, some: list[bytes]) -> int:
+        return self._each([(name, data) for data in some])
+
+    def _each(self, named: list[tuple[bytes, bytes]]) -> int:
+        """Send to names; return how many could not be sent."""
+        bodies, body_at = memory(sum(len(data) for _, data in named))
+        names, names_at = memory(len(named) * NAME_BYTES)
         at = 0
-        for index, (slot, data) in enumerate(answers):
+        for index, (name, data) in enumerate(named):
             bodies[at : at + len(data)] = data
+            names[index * NAME_BYTES : index * NAME_BYTES + len(name)] = name
             IOVEC.pack_into(self._out_iovecs, index * IOVEC.size, body_at + at, len(data))
             at += len(data)
             HEADER.pack_into(
                 self._out, index * HEADER.size,
-                self._names_at + slot * NAME_BYTES, self._name_sizes[slot],
-                self._out_iovecs_at + index * IOVEC.size, 1, 0, 0, 0, 0,
+                names_at + index * NAME_BYTES, len(name), self._out_iovecs_at + index * IOVEC.size, 1, 0, 0, 0, 0,
             )  # fmt: skip
-        return self._send(self._out_at, count)
-
-    def _answer_all(self, text: bytes, count: int) -> int:
-        """Send an answer of four bytes to each slot in turn: the headers are the same as last time."""
-        if self._name_sizes[0] != self._short_name:
-            self._short_name = self._name_sizes[0]
-            for slot in range(self._most):
-                iovec = slot * IOVEC.size
-                IOVEC.pack_into(self._short_iovecs, iovec, self._short_at + slot * _SHORT_BYTES, _SHORT_BYTES)
-                HEADER.pack_into(
-                    self._short_headers, slot * HEADER.size,
-                    self._names_at + slot * NAME_BYTES, self._short_name,
-                    self._short_iovecs_at + iovec, 1, 0, 0, 0, 0,
-                )  # fmt: skip
-        self._short[: len(text)] = text
-        return self._send(self._short_headers_at, count)
+        return self._send(self._out_at, len(named))
 
     def _send(self, headers_at: int, count: int) -> int:
         done = failed = 0

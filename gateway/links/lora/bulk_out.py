@@ -12,8 +12,8 @@ import struct
 from typing import Any, Protocol
 
 from gateway.links.lora.bulk import HEADER, IOVEC, LIBC, NAME_BYTES, memory
+from gateway.links.lora.segments import ACK_BYTES, Segments
 
-ACK_BYTES = 4
 _MOST = 256
 """For one call."""
 _MAX_NAMES = 1024
@@ -55,23 +55,32 @@ class AtOnce:
         self._iovecs, self._iovecs_at = memory(_MOST * IOVEC.size)
         self._headers, self._headers_at = memory(_MOST * HEADER.size)
         self._known: dict[Any, bytes] = {}
+        self._segments = Segments(opened, LIBC)
         for slot in range(_MOST):
             IOVEC.pack_into(self._iovecs, slot * IOVEC.size, self._data_at + slot * ACK_BYTES, ACK_BYTES)
         self._family = socket.AF_INET if opened.family == socket.AF_INET else socket.AF_INET6
-        name_bytes = NAME_BYTES if self._family == socket.AF_INET6 else 16
+        self._name_bytes = NAME_BYTES if self._family == socket.AF_INET6 else 16
         for slot in range(_MOST):
             HEADER.pack_into(
                 self._headers, slot * HEADER.size,
-                self._names_at + slot * NAME_BYTES, name_bytes, self._iovecs_at + slot * IOVEC.size, 1, 0, 0, 0, 0,
+                self._names_at + slot * NAME_BYTES, self._name_bytes, self._iovecs_at + slot * IOVEC.size, 1,
+                0, 0, 0, 0,
             )  # fmt: skip
 
     def send(self, acks: list[tuple[Any, bytes]]) -> int:
         """See Acks."""
+        named = [(self._known.get(to) or self._name(to), data) for to, data in acks]
+        return self._segments.send(named, self._ordinarily) if self._segments.usable else self._each(named)
+
+    def _ordinarily(self, name: bytes, acks: list[bytes]) -> int:
+        return self._each([(name, data) for data in acks])
+
+    def _each(self, named: list[tuple[bytes, bytes]]) -> int:
         failed = 0
-        for first in range(0, len(acks), _MOST):
-            some = acks[first : first + _MOST]
+        for first in range(0, len(named), _MOST):
+            some = named[first : first + _MOST]
             text = b"".join([data for _, data in some])
-            names = b"".join([self._known.get(to) or self._name(to) for to, _ in some])
+            names = b"".join([name.ljust(NAME_BYTES, b"\0") for name, _ in some])
             self._data[: len(text)] = text
             self._names[: len(names)] = names
             failed += self._send(len(some))
@@ -89,7 +98,7 @@ class AtOnce:
     def _name(self, to: Any) -> bytes:
         if len(self._known) >= _MAX_NAMES:
             self._known.clear()
-        name = self._known[to] = name_of(to).ljust(NAME_BYTES, b"\0")
+        name = self._known[to] = name_of(to)
         return name
 
 

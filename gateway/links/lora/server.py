@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gateway.operate.counters import Counters
     from gateway.radio import RadioDownlink
 
-_DATAGRAMS_PER_TURN = 64
+_DATAGRAMS_PER_TURN = 128
 """Then the other tasks of the daemon have their turn; the kernel holds the rest."""
 _GATHER_S = 0.004
 """After a look at the socket that found some, the next ones gather: a look costs as much as what is done for three."""
@@ -63,6 +63,8 @@ class LoraLink(Turns):
         self._lost: asyncio.Future[None] | None = None
         self._again: asyncio.TimerHandle | None = None
         self._watched = False
+        self._looked_s = 0.0
+        """When the socket was looked at last; what is there now came since then."""
         self._dropped = 0
         self._last_state = ""
         self._pushed = self._heard = 0
@@ -221,6 +223,7 @@ class LoraLink(Turns):
             self._take_usual(datagrams, usual, sink, now)
         else:
             self._take_any(datagrams, came, sink, now)
+        self._looked_s = now[0]
         self._count("push_data", self._pushed)
         self._count("uplink", self._heard)
         self._pushed = self._heard = 0
@@ -247,7 +250,7 @@ class LoraLink(Turns):
                 self._admission.refuse(refusal.reason, datagram.sender, why=str(refusal))
         many = getattr(sink, "many", None)
         if many is not None:
-            many(uplinks)
+            many(uplinks, 0.0 if self._watched else now[0] - self._looked_s)
         else:
             for uplink in uplinks:
                 sink(uplink)
