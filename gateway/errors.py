@@ -52,6 +52,10 @@ class StoreUnavailable(GatewayError, OSError):
     """The disk does not take what must be durable (full, read-only, failing). It may again later."""
 
 
+class MountOutlived(GatewayError, OSError):
+    """The disk takes writes again, and this process cannot see it: systemd gave it a copy of the read-only mount."""
+
+
 class StoreCorrupt(GatewayError, ValueError):
     """A database file is damaged: it must be set aside before anything can be stored."""
 

@@ -8,12 +8,14 @@ Links stay closed: whoever hears nothing keeps what it has, and no counter can b
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import watchdog
-from gateway.operate import notify
+from gateway.errors import MountOutlived
+from gateway.operate import mounts, notify
 from gateway.operate.control import Control
 from gateway.operate.logs import EventLog
 from gateway.outbox.stored import takes_writes
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from gateway.operate.web.server import StatusPage
 
 _LOOK_S = 2.0
+_MOUNT_AGAIN_S = 600.0
+"""How often a start is tried that may see another mount, where this one saw no change."""
 _LAST_PUBACKS_S = 2.0
 _FEED_S = 5
 _LONGEST_OPEN_S = 600
@@ -56,7 +60,7 @@ class Standby:
     stop: asyncio.Event
 
     async def until_writable(self, why: str) -> bool:
-        """Deliver what is stored until the disk takes writes; False when the end came first."""
+        """Deliver what is stored until the disk takes writes; False when the end came first. Raises MountOutlived."""
         log = EventLog("daemon")
         log.error("store_read_only", why=why, effect="what is stored is delivered; nothing is acknowledged")
         control = Control(self.state_dir, {"status": self.status, "reload": _no_reload})
@@ -70,6 +74,12 @@ class Standby:
         finally:
             with suppress(OSError):
                 await control.close()
+        if not writable and not self.stop.is_set():
+            raise MountOutlived(
+                f"This process was given a mount of {self.state_dir} that stays read-only, and the disk behind it does "
+                f"not: it ends, so that systemd starts it with the mount as it is now. Should this come again every "
+                f"ten minutes: findmnt -T {self.state_dir}"
+            )
         if writable:
             log.info("store_writable", effect="the start goes on")
         return writable
@@ -79,16 +89,34 @@ class Standby:
         tasks.start("status page", self.page.run)
         tasks.start("watchdog", lambda: watchdog.watch(self.stages, lambda: None))
         notify.ready("the disk takes nothing: what is stored is delivered, nothing new is taken")
-        while not self.stop.is_set() and not await asyncio.to_thread(takes_writes, self.state_dir):
+        mount = _Mount(self.state_dir)
+        while not (writable := await asyncio.to_thread(takes_writes, self.state_dir)):
+            if self.stop.is_set() or mount.outlived():
+                break
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), _LOOK_S)
-        if self.stop.is_set():
+        if not writable or self.stop.is_set():
             notify.stopping("delivering what is on its way")
             await self.ends.last_pubacks(_LAST_PUBACKS_S)
         await tasks.stop("status page", "watchdog", *self.ends.task_names()[1])
         for feed in self.ends.feeds.values():
             await feed.flush()  # in memory
-        return not self.stop.is_set()
+        return writable and not self.stop.is_set()
+
+
+class _Mount:
+    """The mount of a folder, from this start on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._at_first = mounts.copied_read_only(folder)
+        self._since_s = time.monotonic()
+
+    def outlived(self) -> bool:
+        """Tell whether another start may see a mount that takes writes, where somebody starts us again."""
+        if not notify.started_by_systemd() or not mounts.copied_read_only(self._folder):
+            return False
+        return not self._at_first or time.monotonic() - self._since_s >= _MOUNT_AGAIN_S
 
 
 async def fed(work: Awaitable[_Result]) -> _Result:

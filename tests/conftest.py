@@ -20,7 +20,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import gateway_rig, register_rig
+from tests import gateway_rig, register_rig, systemd_rig
 from tests.postgres import Postgres
 
 SEED = int(os.environ.get("LYKTA_SEED") or secrets.randbits(32))
@@ -67,6 +67,14 @@ def seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def rng(seed: int) -> random.Random:
     return random.Random(seed)
+
+
+@pytest.fixture
+def systemd(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The other end of NOTIFY_SOCKET."""
+    with systemd_rig.listening() as (address, listening):
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        yield listening
 
 
 @pytest.fixture

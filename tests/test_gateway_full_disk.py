@@ -3,14 +3,18 @@
 """A disk that takes nothing, under a running gateway with an outage behind it: what is stored leaves all the same."""
 
 import json
+import os
 import resource
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Mosquitto
 from tests.gateway_rig import ROOT, START_S, City, Daemon, Port, Subscriber, until
+from tests.systemd_rig import heard
 from tests.test_gateway_daemon import deliver, proven
 
 pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
@@ -101,3 +105,54 @@ def test_a_start_that_nothing_can_be_written_for_ends_when_it_is_told_to(
     daemons.append(daemon)
     daemon.wait_for("store_read_only", timeout_s=START_S)
     assert daemon.stop() == 0, daemon.events
+
+
+# A service of systemd sees a copy of each mount. A file system that is mounted twice behaves alike.
+_COPIED = """
+set -e
+mount -t tmpfs tmpfs "$1"
+cp -a "$2/." "$1"
+mount --bind "$1" "$2"
+mount -o remount,bind,ro "$2"
+mount -o remount,ro "$1"
+{ read -r line <"$3"; mount -o remount,rw "$1"; } &
+shift 3
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0,
+    reason="needs the right to make mounts of its own: unshare -rm",
+)
+def test_a_mount_that_a_service_sees_read_only_for_good_ends_it_so_that_systemd_starts_it_anew(
+    city: City,
+    port: Port,
+    mosquitto: Mosquitto,
+    daemons: list[Daemon],
+    tmp_path: Path,
+    systemd: socket.socket,
+) -> None:
+    device = city.device()
+    subscriber = Subscriber(mosquitto.port).start()
+    config = city.config(port.path, mosquitto.port)
+    before = Daemon(config).ready()
+    daemons.append(before)
+    port.join(device)
+    mosquitto.stop()
+    deliver(port, device, range(1, 21))
+    before.kill()
+    (shown := tmp_path / "shown").mkdir()
+    os.mkfifo(again := tmp_path / "again")
+    namespace = ("unshare", "-rm", "sh", "-c", _COPIED, "sh", str(shown), str(before.state_dir), str(again))
+    daemon = Daemon(config, under=namespace)
+    daemons.append(daemon)
+    daemon.wait_for("store_read_only", timeout_s=START_S)
+    mosquitto.start()
+    until(lambda: _arrived(city, subscriber) == set(range(1, 21)), "all that was stored", 60)
+    again.write_text("remount,rw\n")
+    assert daemon.process.wait(timeout=START_S) == 1
+    daemon.kill()
+    assert "stays read-only" in daemon.saw("text")[-1]["text"]
+    assert heard(systemd, "STOPPING")["STATUS"] == "delivering what is on its way"
+    subscriber.stop()

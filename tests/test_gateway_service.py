@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,18 +18,7 @@ from gateway.operate.stages import Stages
 from tests.conftest import Mosquitto
 from tests.gateway_rig import City, Daemon
 from tests.outbox_rig import TestClock
-
-
-@pytest.fixture
-def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """The other end of NOTIFY_SOCKET."""
-    monkeypatch.chdir(tmp_path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        path = f"\0lykta-test-{os.getpid()}-{time.monotonic_ns()}"
-        listening.bind(path)
-        listening.settimeout(30)
-        monkeypatch.setenv("NOTIFY_SOCKET", "@" + path[1:])
-        yield listening
+from tests.systemd_rig import heard
 
 
 @pytest.fixture
@@ -41,14 +29,6 @@ def gateway_logger() -> Iterator[logging.Logger]:
     for handler in logger.handlers:
         handler.close()
     logger.handlers[:], logger.propagate, logger.level = before
-
-
-def heard(systemd: socket.socket, wanted: str) -> dict[str, str]:
-    """Read until a message holds *wanted*."""
-    while True:
-        fields = dict(line.split("=", 1) for line in systemd.recv(4096).decode().splitlines())
-        if wanted in fields:
-            return fields
 
 
 def test_systemd_is_told_of_start_life_reload_and_end(

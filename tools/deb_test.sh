@@ -14,6 +14,7 @@ mkdir -p "$work/tree" "$work/share" build/deb-test
 tar -C "$work/tree" -xf "build/roots/$suite.tar"
 cp dist/lykta_*_"$suite"_*.deb packaging/deb/first-run.sh "$work/share/"
 cp tools/deb_test_inside.sh "$work/share/run.sh"
+cp tools/deb_test_devices.py "$work/share/devices.py"
 cat >"$work/tree/etc/systemd/system/deb-test.service" <<END
 [Unit]
 After=basic.target

@@ -95,6 +95,85 @@ systemctl stop "$unit"
 systemctl start "$unit"
 ok "an orderly end within 5 s"
 
+cp /etc/lykta/gateway.toml /share/with-platforms.toml
+sed -i '/^\[\[platforms\]\]/,/^$/d' /etc/lykta/gateway.toml  # there is no broker here, and a worker that ends must have delivered all
+systemctl stop "$unit"
+cp -a /var/lib/lykta /share/state
+mount -t tmpfs -o "size=64m,mode=0700,uid=$(id -u lykta),gid=$(id -g lykta)" tmpfs /var/lib/lykta
+cp -a /share/state/. /var/lib/lykta/
+mount -o remount,ro /var/lib/lykta
+systemctl start "$unit" || fail "it does not start on a read-only disk"
+if lykta-gateway status >/share/status.txt; then fail "it takes readings that it cannot keep"; fi
+grep -q 'no readings are taken: store unavailable' /share/status.txt || fail "status does not say why: $(cat /share/status.txt)"
+journalctl -t lykta-gateway LYKTA_EVENT=store_read_only --no-pager | grep -q read || fail "the journal does not say so"
+mount -o remount,rw /var/lib/lykta
+wait_for "the start to go on" lykta-gateway status
+journalctl -u "$unit" --no-pager | grep 'stays read-only' || echo "this systemd showed the service the new mount"
+/usr/lib/lykta/bin/python3 /share/devices.py /srv/lykta 1 || fail "no reading is taken on a disk that takes writes again"
+ok "a start on a read-only disk: it says so, and goes on by itself when the disk takes writes"
+
+head -c 64M /dev/zero >/var/lib/lykta/filler 2>/dev/null || true
+/usr/lib/lykta/bin/python3 /share/devices.py /srv/lykta 1 &
+device=$!
+takes_none() { lykta-gateway status >/share/status.txt; [ $? = 4 ]; }
+wait_for "status to say that the disk is full" takes_none
+grep -q 'no readings are taken: store unavailable' /share/status.txt || fail "status does not say why: $(cat /share/status.txt)"
+kill -0 "$device" || fail "a full disk acknowledged a reading, or the device gave up"
+rm /var/lib/lykta/filler
+wait "$device" || fail "no reading is taken on a disk with room"
+systemctl stop "$unit"
+cp -a /var/lib/lykta/. /share/kept
+umount /var/lib/lykta
+cp -a /share/kept/. /var/lib/lykta/
+systemctl start "$unit"
+ok "a disk that is full while it runs: nothing is acknowledged, and it goes on by itself when there is room"
+
+workers="lykta-gateway-worker@1 lykta-gateway-worker@2"
+all="$workers lykta-gateway-front"
+said_by() { lykta-gateway stats --json --worker "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["durable"])'; }
+pids() { for each in $all; do systemctl show -p MainPID --value "$each"; done; }
+cp /etc/lykta/gateway.toml /share/one.toml
+printf '\n[workers]\ncount = 2\n' >>/etc/lykta/gateway.toml
+lykta-gateway check-config || fail "check-config for two workers"
+systemctl stop "$unit"
+lykta-gateway divide || fail "divide"
+systemctl disable -q "$unit"
+systemctl enable -q --now $all lykta-gateway-workers.target || fail "the workers do not start"
+/usr/lib/lykta/bin/python3 /share/devices.py /srv/lykta 2 || fail "devices of both workers"
+lykta-gateway status || fail "status of the front and both workers"
+[ "$(said_by 1) $(said_by 2)" = "3 1" ] || fail "each worker has its own reading, the first also those of one process: $(said_by 1) $(said_by 2)"
+before=$(pids)
+systemctl reload $all || fail "reload of the workers and their front"
+lykta-gateway reload || fail "reload of all at once"
+[ "$(pids)" = "$before" ] || fail "a reload restarted somebody"
+/usr/lib/lykta/bin/python3 /share/devices.py /srv/lykta 2 || fail "devices after the reload"
+[ "$(said_by 1) $(said_by 2)" = "4 2" ] || fail "each worker has its own readings after the reload"
+ok "two workers and their front: readings through both, reloaded while they run"
+
+victim=$(systemctl show -p MainPID --value lykta-gateway-worker@2)
+kill -9 "$victim"
+worker_is_back() { [ "$(systemctl show -p MainPID --value lykta-gateway-worker@2)" != "$victim" ] && lykta-gateway status; }
+wait_for "worker 2 to come back" worker_is_back
+before=$(date +%s)
+systemctl stop lykta-gateway-workers.target
+[ $(($(date +%s) - before)) -le 5 ] || fail "the workers took longer than 5 s to stop"
+for each in $all; do
+  if systemctl is-active -q "$each"; then fail "$each runs on"; fi
+  [ "$(systemctl show -p Result --value "$each")" = success ] || fail "the end of $each was no success"
+done
+cp /share/one.toml /etc/lykta/gateway.toml
+if systemctl start "$unit" && sleep 1 && lykta-gateway status; then fail "one process runs on the state of two"; fi
+systemctl stop "$unit"
+lykta-gateway divide || fail "divide back"
+systemctl disable -q $all lykta-gateway-workers.target
+systemctl enable -q --now "$unit" || fail "one process again"
+wait_for "one process to take readings" lykta-gateway status
+[ "$(lykta-gateway stats --json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["devices"]))')" = 6 ] || fail "devices were lost"
+/usr/lib/lykta/bin/python3 /share/devices.py /srv/lykta 1 || fail "a device at one process again"
+cp /share/with-platforms.toml /etc/lykta/gateway.toml
+systemctl reload "$unit" || fail "reload with platforms again"
+ok "killed, stopped within 5 s, and one process again with the devices of both"
+
 echo '# mine' >>/etc/default/lykta-gateway
 pid=$(main_pid)
 apt-get install -y --reinstall ./lykta_*.deb >/dev/null

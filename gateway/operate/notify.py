@@ -41,6 +41,11 @@ def stopping(status: str) -> bool:
     return notify("STOPPING=1", f"STATUS={status}")
 
 
+def started_by_systemd() -> bool:
+    """Tell whether a manager runs this service: it starts it again, and gives it mounts of its own."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def watchdog_s() -> float | None:
     """Return how often systemd wants to hear WATCHDOG=1, in seconds; None when it does not."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):

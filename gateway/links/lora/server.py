@@ -187,7 +187,12 @@ class LoraLink(Turns):
         if opened is None:
             return
         full = getattr(sink, "full", False)  # then they wait in the kernel, which counts those that it cannot hold
-        found = 0 if full else self._read(datagrams, sink)
+        try:
+            found = 0 if full else self._read(datagrams, sink)
+        except Exception as error:  # noqa: BLE001 - ends run(), which is logged and begun anew; else nobody looks again
+            if self._lost is not None and not self._lost.done():
+                self._lost.set_exception(error)
+            return
         if found or full:
             if self._watched:
                 loop.remove_reader(opened.fileno())
