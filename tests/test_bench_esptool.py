@@ -29,6 +29,7 @@ from tests.esp_images import ESP32, ESP32_S3, esp_image
 from tests.test_bench_flash import bench, image
 
 pytest.importorskip("esptool", reason="esptool is not installed: make esptool")
+pytestmark = pytest.mark.apart
 FIRST_BYTES = 512  # the first image, in whose header esptool writes the size of the flash
 
 

@@ -119,7 +119,7 @@ class EspRom:
         low, high = int.from_bytes(MAC[2:], "big"), int.from_bytes(MAC[:2], "big")
         self._registers = {0x40001000: self.chip.magic, self.chip.mac[0]: low, self.chip.mac[1]: high}
         self.stub = False
-        self._frame = bytearray()
+        self._frame, self._in_frame = bytearray(), False
         self._at = 0
         self._inflate = zlib.decompressobj()
 
@@ -129,8 +129,12 @@ class EspRom:
             return b""
         said = bytearray()
         *whole, rest = bytes(self._frame + data).split(_END)
-        for frame in whole:  # what stands between two frames is noise, and no command
-            said += self._answer(_unescaped(frame))
+        for part in whole:
+            if not self._in_frame:  # what stands between two frames is noise
+                self._in_frame = True
+            elif part:
+                self._in_frame = False
+                said += self._answer(_unescaped(part))
         self._frame = bytearray(rest[-_MAX_FRAME_BYTES:])
         return bytes(said)
 

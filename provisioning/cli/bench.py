@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -119,9 +119,16 @@ def rehearsed(count: int, board: str = "virtual", folder: Path | None = None) ->
 @contextmanager
 def bar(title: str) -> Iterator[installing.Report]:
     """A progress bar with speed and time left on a terminal, a line for each tenth elsewhere."""
+    with told_bar(title) as (report, _):
+        yield report
+
+
+@contextmanager
+def told_bar(title: str) -> Iterator[tuple[installing.Report, Callable[[str], None]]]:
+    """The same, and what writes a line for a person above the bar."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _tenths(title)
+        yield _tenths(title), note
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -130,7 +137,10 @@ def bar(title: str) -> Iterator[installing.Report]:
         def report(at: installing.Progress) -> None:
             progress.update(task, total=at.total_bytes, completed=at.done_bytes, description=f"{title} {at.path}")
 
-        yield report
+        def tell(text: str) -> None:
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+        yield report, tell
 
 
 def _tenths(title: str) -> installing.Report:

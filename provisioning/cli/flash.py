@@ -17,7 +17,7 @@ from boards.errors import BoardsError
 from provisioning.bench import batch, flash, images, loader_drive, loader_esp, ports, update
 from provisioning.bench.errors import NotConfirmed, WrongBoard
 from provisioning.bench.session import Session
-from provisioning.cli.bench import BoardOption, JsonOption, PortArgument, VirtualOption, bar, rehearsed
+from provisioning.cli.bench import BoardOption, JsonOption, PortArgument, VirtualOption, rehearsed, told_bar
 from provisioning.cli.output import complain, note, say, say_json, say_table
 
 ERASE = "ERASE"
@@ -53,8 +53,8 @@ def flash_board(
             reason="Identity, key and readings that were not delivered yet would be lost.",
             next_step=f"give the command again and type {ERASE}, or add --yes",
         )
-    with bar(chosen.path) as report:
-        flash.flash(chosen, name, table, found, mcu=loaded.board.mcu, erase=erase, tell=note, report=report)
+    with told_bar(chosen.path) as (report, tell):
+        flash.flash(chosen, name, table, found, mcu=loaded.board.mcu, erase=erase, tell=tell, report=report)
     say(f"{chosen.path}: {found.path.name}")
     note("next: lykta ports, then lykta enroll")
 
@@ -93,9 +93,9 @@ def _made_up(folder: Path, loaded: schema.BoardFile, table: BenchTable) -> image
 def _rehearse_one(folder: Path, name: str, loaded: schema.BoardFile, table: BenchTable, made: images.Image) -> None:
     mcu = loaded.board.mcu
     if table.method == "esptool":
-        with loader_esp.waiting(folder, name, table) as waiting, bar(folder.name) as report:
+        with loader_esp.waiting(folder, name, table) as waiting, told_bar(folder.name) as (report, tell):
             port = ports.Port(str(waiting.path))
-            flash.flash(port, name, table, made, mcu=mcu, erase=False, tell=note, report=report)
+            flash.flash(port, name, table, made, mcu=mcu, erase=False, tell=tell, report=report)
         return
     with loader_drive.waiting(folder, name, table) as drive:
         found = ports.drive_at(drive) or ports.Port(str(drive))
