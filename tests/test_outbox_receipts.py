@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is held of one device, against a plain set."""
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +39,15 @@ def test_held_is_a_set_with_a_base(steps: list[tuple[str, int]]) -> None:
         assert all(b[0] > a[1] + 1 for a, b in zip(held.runs(), held.runs()[1:], strict=False)), "runs touch"
 
 
+def test_numbers_of_others_devices_are_longer() -> None:
+    held = Held()
+    for seq in (2**47 + 5, 2**63 - 1, 2**47 + 6):
+        assert held.add(seq) is Verdict.NEW
+    assert Held.from_row(0, held.to_bytes()).runs() == [[2**47 + 5, 2**47 + 6], [2**63 - 1, 2**63 - 1]]
+    assert held.move_base(2**47 + 5) == 2**47 + 4
+    assert held.contiguous == 2**47 + 6
+
+
 def test_a_copy_is_apart() -> None:
     held = Held()
     held.add(5)
@@ -62,3 +73,20 @@ def test_a_receipt_reaches_as_far_as_its_bitmap() -> None:
     payload = readings.encode_receipt(held.contiguous, held.above())
     assert readings.decode_receipt(payload) == (0, [2, RECEIPT_SPAN])
     assert held.above() == [2, RECEIPT_SPAN]
+
+
+def test_gaps_cost_bytes_and_not_objects() -> None:
+    """Of an overloaded gateway every device has gaps until it sends again what was dropped."""
+    tracemalloc.start()
+    try:
+        many = [Held() for _ in range(20)]
+        before = tracemalloc.get_traced_memory()[0]
+        for held in many:
+            for index in range(MAX_RUNS):
+                held.add(10 + 2 * index)
+        kept = [held.copy() for held in many]
+        took = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(kept[0].runs()) == MAX_RUNS
+    assert took < 2 * len(many) * MAX_RUNS * 32
