@@ -56,7 +56,7 @@ from gateway.standby import NotTaking, Standby, fed
 from gateway.supervisor import Supervisor
 from gateway.updates.gate import UpdateGate
 from provisioning.errors import ProvisioningError
-from provisioning.registry import Registry
+from provisioning.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -245,10 +245,10 @@ class Daemon:
         await self._in_writer(reconfigure)
         self._page.configure(loaded.config.operate, loaded.base, loaded.secret)
 
-    def _open_register(self, stack: ExitStack) -> tuple[bytes, Registry]:
+    def _open_register(self, stack: ExitStack) -> tuple[bytes, Reader]:
         section, base = self._loaded.config.register_, self._loaded.base
         kek = self._loaded.secret(section.kek)
-        registry = Registry.open(section.url, kek, base=base, password=self._loaded.password())
+        registry = Reader.open(section.url, kek, base=base, password=self._loaded.password())
         stack.callback(registry.close)
         self._directory.open(registry, self._loaded.guidelines()[0])
         return kek, registry

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.releases.settings import ReleaseSettings
-    from provisioning.registry import Registry
+    from provisioning.reader import Reader
 
 __all__ = ["Directory", "Facts", "Refusal", "Wanted"]
 
@@ -35,7 +35,7 @@ class Directory:
         self._outputs: Outputs | None = None
         self._remembered: OrderedDict[str, tuple[float, Facts | None]] = OrderedDict()
 
-    def open(self, registry: Registry, pack: Path | None) -> None:
+    def open(self, registry: Reader, pack: Path | None) -> None:
         """Take the register that will be asked, and where the city's rule pack is, if it is anywhere."""
         self._outputs = Outputs(registry, lambda: load_pack(pack))
 
@@ -77,7 +77,7 @@ def wanted_by(name: str, rules: ReleaseSettings) -> Wanted:
     return Wanted(name, rules.audience, rules.platform_id, rules.dataset, tuple(rules.kinds))
 
 
-def check(registry: Registry, pack: Path | None, platforms: Iterable[object]) -> list[str]:
+def check(registry: Reader, pack: Path | None, platforms: Iterable[object]) -> list[str]:
     """Return why outputs of a configuration may not be. Raises ProvisioningError."""
     outputs = Outputs(registry, lambda: load_pack(pack))
     found = []

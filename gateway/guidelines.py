@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gateway.network.quarantine import Quarantine
     from gateway.operate.counters import Counters
     from gateway.outbox.devices import Arrival
-    from provisioning.registry import Registry
+    from provisioning.reader import Reader
 
 HEARD_FILE = "heard.json"
 """When each device was heard last, so that a restart does not forget who is silent."""
@@ -77,7 +77,7 @@ class Guard(Sightings):
         self._ending = False
         self._state = "asked"
 
-    def open(self, registry: Registry, state_dir: Path, pack: Path | None, every_s: float) -> None:
+    def open(self, registry: Reader, state_dir: Path, pack: Path | None, every_s: float) -> None:
         """Take what is needed; remember who was heard before the last stop."""
         self._registry, self._file, self._pack, self._every_s = registry, state_dir / HEARD_FILE, pack, every_s
         saved = state_files.load(self._file)

@@ -4,25 +4,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
 
-from provisioning.errors import RegisterError
-
-BUSY_TIMEOUT_MS = 10_000
-_NOT_GRANTED: Final = "42501"
-"""insufficient_privilege, PostgreSQL's Appendix A."""
-
-_MEND: Final = {
-    "sqlite": "check that the file exists, is writable and that its disk is not full; then try again",
-    "postgresql": "check the network and the server; lykta check RECORD --snapshot FILE judges without them",
-}
+from provisioning import database_errors
+from provisioning.database_errors import BUSY_TIMEOUT_MS
+from provisioning.register.plain import prepare_sqlite
 
 
 def resolve_url(url: str, base: Path | None = None) -> URL:
@@ -30,16 +21,12 @@ def resolve_url(url: str, base: Path | None = None) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        # The URL may hold a password: it is not shown.
-        raise RegisterError(
-            "The address of the register is not a database URL.",
-            next_step='write for example url = "sqlite:///register.db"',
-        ) from error
+        raise database_errors.no_address() from error
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
-            raise RegisterError("The register must be a file: other processes read it too.", value=url)
+            raise database_errors.no_file(url)
         if base is not None:
             parsed = parsed.set(database=str(base / parsed.database))
     return parsed
@@ -50,29 +37,13 @@ def open_engine(url: URL) -> Engine:
     try:
         engine = create_engine(url, hide_parameters=True)  # parameters hold keys; they stay out of messages
     except (SQLAlchemyError, ImportError) as error:
-        raise RegisterError(
-            f"This kind of database cannot be used: {error}",
-            value=url.render_as_string(hide_password=True),
-            next_step="use sqlite:///…; for postgresql://… run once: make extra",
-        ) from error
+        raise database_errors.unknown_kind(error, url.render_as_string(hide_password=True)) from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", prepare_sqlite)
         event.listen(engine, "begin", _begin_immediate)
     else:
         event.listen(engine, "begin", _begin_on_server)
     return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun by _begin_immediate, not by the driver
-    try:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-    except sqlite3.Error:
-        connection.close()  # the pool does not know it yet
-        raise
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -98,21 +69,10 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
     except IntegrityError:
         raise
     except OperationalError as error:
-        raise RegisterError(
-            f"The register cannot be used: {error.orig}.",
-            value=engine.url.render_as_string(hide_password=True),
-            next_step=_MEND.get(engine.dialect.name, _MEND["postgresql"]),
-        ) from error
+        where = engine.url.render_as_string(hide_password=True)
+        raise database_errors.unusable(error.orig, where, engine.dialect.name) from error
     except SQLAlchemyError as error:
-        if getattr(getattr(error, "orig", None), "sqlstate", None) == _NOT_GRANTED:
-            raise RegisterError(
-                f"The register does not let this user do that: {str(error.orig).strip()}.",  # type: ignore[attr-defined]
-                value=engine.url.render_as_string(hide_password=True),
-                next_step="grant what docs/register.md lists under Databases",
-            ) from error
-        raise RegisterError(
-            f"The register cannot be read: {type(error).__name__}.",
-            value=engine.url.render_as_string(hide_password=True),
-            reason=str(getattr(error, "orig", None) or error),
-            next_step="restore it from a backup",
-        ) from error
+        said, where = getattr(error, "orig", None), engine.url.render_as_string(hide_password=True)
+        if getattr(said, "sqlstate", None) == database_errors.NOT_GRANTED:
+            raise database_errors.not_granted(said, where) from error
+        raise database_errors.unreadable(error, where, said) from error

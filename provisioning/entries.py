@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sqlalchemy import RowMapping
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 State = Literal["registered", "retired"]
 """Of a gateway."""
+DEVICE_COLUMNS: Final = "dev_eui, join_eui, kind, name, owner, state, created_at_s"
+"""Of the table `devices`, what `device_of` wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def moment(time_s: int) -> datetime:
     return datetime.fromtimestamp(time_s, UTC)
 
 
-def device_of(row: RowMapping) -> Device:
+def device_of(row: Mapping[str, Any]) -> Device:
     """Return the device of a row of the table `devices`."""
     return Device(
         dev_eui=bytes.fromhex(row["dev_eui"]),
@@ -60,7 +63,7 @@ def device_of(row: RowMapping) -> Device:
     )
 
 
-def gateway_of(row: RowMapping) -> Gateway:
+def gateway_of(row: Mapping[str, Any]) -> Gateway:
     """Return the gateway of a row of the table `gateways`."""
     values: dict[str, Any] = {
         "eui": bytes.fromhex(row["eui"]),

@@ -17,8 +17,7 @@ from provisioning.guidelines.engine import Guidelines, guidelines
 from provisioning.guidelines.findings import Mode
 from provisioning.model.datasets import Dataset
 from provisioning.model.lifecycle import TALKING
-from provisioning.register import tables
-from provisioning.register.records import wire_kind
+from provisioning.register.record_text import wire_kind
 from provisioning.register.stock import objects
 from provisioning.reports.judged import judge as judge_devices
 from provisioning.reports.released import GATE, gate, withheld
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from provisioning.guidelines.signed_pack import LoadedPack
     from provisioning.model.device import DeviceRecord
     from provisioning.model.stock import Stock
-    from provisioning.registry import Registry
+    from provisioning.register.answers import Answers
 
 Level = Literal["open", "internal", "restricted"]
 _RANK: Final[dict[Level, int]] = {"open": 0, "internal": 1, "restricted": 2}
@@ -142,7 +141,7 @@ def _datasets(record: DeviceRecord, rules: Guidelines) -> dict[str, frozenset[st
 class Outputs:
     """The register as outputs ask it. Thread-safe, as the register is."""
 
-    def __init__(self, registry: Registry, pack: Callable[[], LoadedPack] = city_pack.proposed) -> None:
+    def __init__(self, registry: Answers, pack: Callable[[], LoadedPack] = city_pack.proposed) -> None:
         self._registry = registry
         self._pack = pack
 
@@ -156,7 +155,7 @@ class Outputs:
     def refusals(self, wanted: Wanted) -> list[Refusal]:
         """Return why an output may not be; empty when it may. Raises ProvisioningError."""
         with self._registry.stock() as stock:
-            datasets = objects(stock.connection, tables.datasets, Dataset)
+            datasets = objects(stock.connection, Dataset)
             return list(judge(self._rules(stock), datasets, wanted))
 
     def _rules(self, stock: Stock) -> Guidelines:

@@ -12,34 +12,30 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from provisioning.database import open_engine, resolve_url, transaction
-from provisioning.entries import Device, Gateway, device_of, gateway_of, moment
+from provisioning.entries import Device, Gateway, gateway_of, moment
 from provisioning.errors import (
     DuplicateEntry,
     ProvisioningError,
     RefusedByRules,
     RegisterError,
-    TamperedSecret,
-    UnknownDevice,
-    WrongKek,
 )
 from provisioning.identities import check_eui
-from provisioning.keys import PURPOSE_APP_KEY, PURPOSE_CHECK, KeyBox
+from provisioning.keys import PURPOSE_CHECK, KeyBox
 from provisioning.model.commanders import Commander
-from provisioning.register import guards, refusals, tables
+from provisioning.register import guards, refusals, revision, tables
+from provisioning.register.answers import Answers
 from provisioning.register.bench import bench_record, check_name
 from provisioning.register.credentials import Keys
 from provisioning.register.log import Change, changing
 from provisioning.register.registration import register_bench
-from provisioning.register.stock import DatabaseStock, object_of
-from provisioning.register.version import FileVersion
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -47,19 +43,16 @@ if TYPE_CHECKING:
 __all__ = ["Commander", "Device", "Gateway", "Registry"]
 
 _CHECK_TEXT = b"lykta"
-_BY_DEV_EUI = select(tables.devices).where(tables.devices.c.dev_eui == bindparam("asked"))
-"""Made once: to make it costs more than to ask it."""
 
 
-class Registry:
+class Registry(Answers):
     """An open register. Make one with `open` or `create`; `close` it, or use it in a `with` block."""
 
     def __init__(self, engine: Engine, keys: KeyBox) -> None:
-        self._engine = engine
-        self._box = keys
-        self._keys: Keys | None = None
         file = engine.url.database if engine.dialect.name == "sqlite" else None
-        self._version = None if file is None else FileVersion(Path(file))
+        super().__init__(keys, None if file is None else Path(file))
+        self._engine = engine
+        self._keys: Keys | None = None
         self.actor = os.environ.get("LYKTA_ACTOR") or getpass.getuser()
         """Who the log says it was."""
 
@@ -72,7 +65,7 @@ class Registry:
         """
         address = _address(url, base, password)
         if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
-            raise _no_register(address.database or url)
+            raise revision.no_register(address.database or url)
         registry = cls(open_engine(address), KeyBox(kek))
         try:
             registry._check()
@@ -103,46 +96,13 @@ class Registry:
 
     def close(self) -> None:
         """Close all connections to the database."""
-        if self._version is not None:
-            self._version.close()
+        self._close_version()
         self._engine.dispose()
 
     def city(self) -> str:
         """The name of the city."""
         with self._transaction() as connection:
             return str(connection.execute(select(tables.city.c.name)).scalar_one())
-
-    def version(self) -> object | None:
-        """What stays equal as long as nothing in the register changes; None where that takes reading it."""
-        return None if self._version is None else self._version.token()
-
-    def device(self, dev_eui: bytes) -> Device | None:
-        """The device with this DevEUI, None where the register holds none."""
-        with self._transaction() as connection:
-            row = connection.execute(_BY_DEV_EUI, {"asked": dev_eui.hex()}).mappings().one_or_none()
-        return None if row is None else device_of(row)
-
-    def devices(self) -> list[Device]:
-        """All devices that speak LoRaWAN frames, oldest first."""
-        table = tables.devices
-        query = select(table).where(table.c.dev_eui.is_not(None)).order_by(table.c.created_at_s, table.c.dev_eui)
-        with self._transaction() as connection:
-            return [device_of(row) for row in connection.execute(query).mappings()]
-
-    def app_key(self, dev_eui: bytes) -> bytes:
-        """The 16-byte AppKey of a device. Raises UnknownDevice, or TamperedSecret where it does not open."""
-        table = tables.credentials
-        query = select(table.c.sealed).where(table.c.dev_eui == dev_eui.hex(), table.c.purpose == PURPOSE_APP_KEY)
-        with self._transaction() as connection:
-            sealed = connection.execute(query).scalar_one_or_none()
-        if sealed is None:
-            raise UnknownDevice(
-                "No device with this DevEUI has a key in the register.",
-                value=dev_eui.hex(),
-                reason="It was never registered, or its keys were revoked when it was retired.",
-                next_step="lykta devices lists the registered ones; lykta register adds one",
-            )
-        return self._box.open(PURPOSE_APP_KEY, dev_eui, sealed)
 
     def register_device(
         self,
@@ -184,12 +144,6 @@ class Registry:
         with self._transaction() as connection:
             yield connection
 
-    @contextmanager
-    def stock(self) -> Iterator[DatabaseStock]:
-        """The stock as the rules see it (provisioning.model.stock.Stock), while the block lasts."""
-        with self._transaction() as connection:
-            yield DatabaseStock(connection, datetime.now(UTC))
-
     def keys(self) -> Keys:
         """What seals the devices' keys."""
         if self._keys is None:
@@ -201,23 +155,18 @@ class Registry:
         """The database."""
         return self._engine
 
-    def commander(self, commander_id: str) -> Commander | None:
-        """Who may command devices under this id, None where the register holds nobody."""
-        with self._transaction() as connection:
-            return object_of(connection, tables.commanders, Commander, commander_id)
-
     def gateway(self, eui: bytes) -> Gateway | None:
         """The gateway with this EUI, None where the register holds none."""
         query = select(tables.gateways).where(tables.gateways.c.eui == eui.hex())
         with self._transaction() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else gateway_of(row)
+        return None if row is None else gateway_of(dict(row))
 
     def gateways(self) -> list[Gateway]:
         """All gateways, oldest first."""
         query = select(tables.gateways).order_by(tables.gateways.c.created_at_s, tables.gateways.c.eui)
         with self._transaction() as connection:
-            return [gateway_of(row) for row in connection.execute(query).mappings()]
+            return [gateway_of(dict(row)) for row in connection.execute(query).mappings()]
 
     def add_gateway(
         self, eui: bytes, name: str, *, certificate_pem: str, certificate_sha256: bytes, not_after: datetime
@@ -282,22 +231,11 @@ class Registry:
                 change.log("register.create", city, {"revision": tables.HEAD})
 
     def _check(self) -> None:
+        where = self._engine.url.render_as_string(hide_password=True)
         with self._transaction() as connection:
-            found = tables.revision(connection)
-            if found is None:
-                raise _no_register(self._engine.url.render_as_string(hide_password=True))
-            if found != tables.HEAD:
-                raise _other_version(found)
+            revision.check(tables.revision(connection), where)
             city = connection.execute(select(tables.city)).one()
-        try:
-            self._box.open(PURPOSE_CHECK, b"", city.kek_check)
-        except TamperedSecret as error:
-            raise WrongKek(
-                "This is not the key-encryption key of this register.",
-                value=self._engine.url.render_as_string(hide_password=True),
-                reason="Without the right one no device key opens and no device can join.",
-                next_step="point kek in the configuration to the kek file of this city",
-            ) from error
+        revision.check_kek(self._box, city.kek_check, where)
         self._keys = Keys(self._box, self._box.fingerprint_key(city.fingerprint_key, city.kek_check))
 
     @contextmanager
@@ -314,24 +252,6 @@ class Registry:
                 value=str(error.orig),
                 next_step="lykta devices and lykta gateway list show what it holds",
             ) from error
-
-
-def _no_register(where: str) -> RegisterError:
-    return RegisterError("There is no register here.", value=where, next_step="lykta init makes a new city")
-
-
-def _other_version(found: str) -> RegisterError:
-    if found < tables.HEAD:
-        return RegisterError(
-            "This register was made by an older version of Lykta.",
-            value=f"tables {found}, this tool knows {tables.HEAD}",
-            next_step="lykta upgrade brings it up to date, once for the whole city",
-        )
-    return RegisterError(
-        "This register was made by a newer version of Lykta.",
-        value=f"tables {found}, this tool knows {tables.HEAD}",
-        next_step="install the newer version on this machine too",
-    )
 
 
 def _address(url: str, base: Path | None, password: str | None) -> URL:

@@ -242,7 +242,7 @@ def test_several_processes_write_and_read_at_once(registry: Registry, tmp_path: 
 def test_a_busy_register_is_an_error_with_advice(
     registry: Registry, tmp_path: Path, kek: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioning.database.BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr("provisioning.register.plain.BUSY_TIMEOUT_MS", 50)
     registry.close()
     blocker = sqlite3.connect(tmp_path / "register.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")

@@ -122,8 +122,8 @@ def test_what_the_office_does_needs_what_it_is_granted(place: Place, tmp_path: P
             register(change, registry.keys(), [rig.record(1), rig.record(2)], Options())
             papers.put(change, dataset())
             with registry.reading() as connection:
-                there = [*objects(connection, tables.platforms, Platform)]
-                there += [*objects(connection, tables.organisations, Organisation)]
+                there = [*objects(connection, Platform)]
+                there += [*objects(connection, Organisation)]
             for each in (dataset(), *there):
                 papers.put(change, each, replace=True)
             papers.add_paper(change, sign(rig.waiver(1), "ciso-1", ciso.key))

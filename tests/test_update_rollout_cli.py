@@ -63,7 +63,7 @@ def noted(city: City, name: str, states: dict[int, str], problem: str = "") -> N
             BoardState(boards[at].dev_eui, boards[at].wave, each, problem, 7, "g" * 16, 100)
             for at, each in states.items()
         ]
-        rollouts.note(registry.engine, name, notes)
+        rollouts.note(registry, name, notes)
 
 
 def test_a_roll_out_from_its_plan_to_its_stop(city: City, file: Path, lykta: Any, tmp_path: Path) -> None:

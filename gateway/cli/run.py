@@ -20,7 +20,7 @@ from gateway.daemon import Daemon
 from gateway.dividing import divide
 from gateway.errors import GatewayError, OutputRefused
 from gateway.operate import install, logs
-from provisioning.registry import Registry
+from provisioning.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ def _check(options: argparse.Namespace) -> int:
         config.load_identity(loaded)
         register = loaded.config.register_
         kek = loaded.secret(register.kek)
-        with Registry.open(register.url, kek, base=loaded.base, password=loaded.password()) as registry:
+        with Reader.open(register.url, kek, base=loaded.base, password=loaded.password()) as registry:
             refusals = directory.check(registry, loaded.guidelines()[0], loaded.config.platforms)
     if refusals:
         raise OutputRefused("\n".join(refusals))

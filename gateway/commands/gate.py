@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gateway.network.register import Device, KnownDevices
     from gateway.network.server import NetworkServer
     from gateway.network.sessions import SessionStore
-    from provisioning.registry import Registry
+    from provisioning.reader import Reader
 
 _LOOK_S = 1.0
 _MOST_ANSWERS = 50
@@ -48,7 +48,7 @@ class CommandGate(Gate):
     def open(
         self,
         loop: asyncio.AbstractEventLoop,
-        parts: tuple[NetworkServer, SessionStore, Registry, KnownDevices],
+        parts: tuple[NetworkServer, SessionStore, Reader, KnownDevices],
         identity: Callable[[], Identity],
         options: Callable[[], Options],
         taken: Path | None = None,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.gate import Beside
     from gateway.network.server import NetworkServer
-    from provisioning.registry import Registry
+    from provisioning.reader import Reader
     from provisioning.updates.rollout import BoardState
 
 _LOOK_S = 1.0
@@ -33,7 +33,7 @@ class UpdateGate(Gate):
     def __init__(self, beside: Beside) -> None:
         super().__init__("updates", beside)
         self._office: UpdateOffice | None = None
-        self._registry: Registry | None = None
+        self._registry: Reader | None = None
         self._others: Callable[[bytes, str, int, bytes], None] = lambda *_answer: None
         self._releases: dict[str, tuple[bytes, bytes]] = {}
         self._over: set[str] = set()
@@ -43,7 +43,7 @@ class UpdateGate(Gate):
     def open(
         self,
         loop: asyncio.AbstractEventLoop,
-        parts: tuple[NetworkServer, Registry],
+        parts: tuple[NetworkServer, Reader],
         gateway: Callable[[], str],
         others: Callable[[bytes, str, int, bytes], None],
     ) -> None:
@@ -79,7 +79,7 @@ class UpdateGate(Gate):
                         await self._in_writer(lambda found=found: office.take(found))  # type: ignore[misc]
                 await self._in_writer(office.look)
                 for name, notes in (await self._in_writer(office.notes)).items():
-                    await asyncio.to_thread(rollouts.note, registry.engine, name, notes)
+                    await asyncio.to_thread(rollouts.note, registry, name, notes)
                     await self._in_writer(lambda name=name, notes=notes: office.noted(name, notes))  # type: ignore[misc]
                     read_at_s = float("-inf") if self._ended(notes) else read_at_s
             except ProvisioningError as error:
@@ -91,7 +91,7 @@ class UpdateGate(Gate):
     def _ended(notes: list[BoardState]) -> bool:
         return any(note.state in rollout.ENDED for note in notes)
 
-    async def _read_if_changed(self, registry: Registry) -> list[Found] | None:
+    async def _read_if_changed(self, registry: Reader) -> list[Found] | None:
         """None where nothing in the register has changed; now and then all the same, since waves may rest."""
         version, now_s = await self._in_writer(registry.version), self._clock.monotonic_s()
         if version is not None and version == self._version and now_s - self._read_whole_s < READ_WHOLE_EVERY_S:
@@ -100,7 +100,7 @@ class UpdateGate(Gate):
         self._version, self._read_whole_s = version, now_s
         return found
 
-    def _read(self, registry: Registry) -> list[Found]:
+    def _read(self, registry: Reader) -> list[Found]:
         """The roll-outs that something is to be done with. Raises ProvisioningError."""
         now_s, found = self._clock.wall_s(), []
         with registry.reading() as connection:

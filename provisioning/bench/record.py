@@ -28,7 +28,7 @@ from provisioning.city import City
 from provisioning.errors import PkiError, UnknownDevice
 from provisioning.private_files import PUBLIC_MODE, write_new
 from provisioning.register import log
-from provisioning.register.log import canonical
+from provisioning.register.spelling import canonical
 from provisioning.registry import Registry
 from provisioning.secret_refs import load_secret
 

@@ -45,7 +45,7 @@ def show_all(ctx: typer.Context, model: type[Model], columns: list[str], as_json
     """Print all objects of a type."""
     place = papers.PLACES[model]
     with of(ctx).city().registry() as registry, registry.reading() as connection:
-        found = [each.model_dump(mode="json", exclude_none=True) for each in objects(connection, place.table, model)]
+        found = [each.model_dump(mode="json", exclude_none=True) for each in objects(connection, model)]
     if as_json:
         say_json(found)
     elif found:

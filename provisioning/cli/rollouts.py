@@ -16,7 +16,7 @@ from provisioning.cli.output import note, of, say, say_json
 from provisioning.entries import Device
 from provisioning.errors import BoardError, UnknownDevice
 from provisioning.identities import parse_eui
-from provisioning.register import rollouts
+from provisioning.register import rollout_changes, rollouts
 from provisioning.registry import Registry
 from provisioning.updates import keys, picture, rollout
 from provisioning.updates.release import Release
@@ -56,7 +56,7 @@ def plan(
         boards = [BoardState(each.dev_eui.hex(), wave) for each, wave in zip(chosen, numbered, strict=True)]
         gates = Gates(confirm_percent, max_failed, rest_s)
         with registry.change() as change:
-            rollouts.plan(change, called, (release.signed, release.bundle), gates, release.facts, boards)
+            rollout_changes.plan(change, called, (release.signed, release.bundle), gates, release.facts, boards)
     say(f"{called}: {len(chosen)} boards, waves of {', '.join(map(str, sizes))}; build {release.name}")
     note(f"next: lykta update start {called}")
 
@@ -64,14 +64,14 @@ def plan(
 def start(ctx: typer.Context, name: Name) -> None:
     """Let the gateways begin."""
     with of(ctx).city().registry() as registry, registry.change() as change:
-        rollouts.set_state(change, name, rollout.STARTED, (rollout.PLANNED,))
+        rollout_changes.set_state(change, name, rollout.STARTED, (rollout.PLANNED,))
     note(f"gateways begin within seconds; lykta update status {name} --watch shows it")
 
 
 def abort(ctx: typer.Context, name: Name) -> None:
     """Begin no more boards; what is half sent is withdrawn. A board that has it on trial or confirmed it keeps it."""
     with of(ctx).city().registry() as registry, registry.change() as change:
-        rollouts.set_state(change, name, rollout.ABORTED, (rollout.PLANNED, rollout.STARTED))
+        rollout_changes.set_state(change, name, rollout.ABORTED, (rollout.PLANNED, rollout.STARTED))
     note("boards that run it go on running it; a release with a higher sequence number takes them elsewhere")
 
 

@@ -21,7 +21,7 @@ from provisioning.model.parts import Identity
 
 if TYPE_CHECKING:
     from provisioning.guidelines.signed_pack import LoadedPack
-    from provisioning.registry import Registry
+    from provisioning.register.answers import Answers
 
 __all__ = ["Event", "Observed", "keep_h", "load_pack", "watch"]
 
@@ -51,7 +51,7 @@ def keep_h(loaded: LoadedPack) -> float:
     return loaded.pack.number("OWN-4", "keep_h")
 
 
-def watch(registry: Registry, loaded: LoadedPack, seen: Iterable[Observed], now: datetime) -> list[Event]:
+def watch(registry: Answers, loaded: LoadedPack, seen: Iterable[Observed], now: datetime) -> list[Event]:
     """What the rules say of devices as a gateway hears them. Raises ProvisioningError, PackError."""
     events = []
     with registry.stock() as stock:

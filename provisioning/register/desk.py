@@ -20,6 +20,7 @@ from provisioning.model.papers import PAPER_TYPES, Paper, Signature, Signed, exp
 from provisioning.private_files import write_new
 from provisioning.register import records, tables
 from provisioning.register.papers import add_paper
+from provisioning.register.record_text import load
 from provisioning.register.registration import Options, Result, register, unknown
 from provisioning.register.signing import MAX_ENVELOPE_BYTES, opened, sign
 from provisioning.secret_refs import load_secret
@@ -101,7 +102,7 @@ def exported(registry: Registry, **wanted: str | None) -> Iterator[DeviceRecord]
             query = query.where(table.c[name] == value)
     with registry.reading() as connection, connection.execute(query) as rows:
         for text in rows.scalars():
-            yield records.load(text)
+            yield load(text)
 
 
 def read_paper(path: Path, kind: PaperType) -> Paper:

@@ -20,7 +20,7 @@ from provisioning import strict_toml
 from provisioning.errors import ConfigError, ProvisioningError
 from provisioning.model.device import DeviceRecord
 from provisioning.register import records
-from provisioning.register.log import canonical
+from provisioning.register.spelling import canonical
 
 Format = Literal["csv", "jsonl"]
 MAX_LINE_BYTES: Final = 1_000_000

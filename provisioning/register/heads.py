@@ -11,7 +11,8 @@ from sqlalchemy import Connection, select
 
 from provisioning.errors import ConfigError, LogBroken
 from provisioning.register import tables
-from provisioning.register.log import Head, canonical
+from provisioning.register.log import Head
+from provisioning.register.spelling import canonical
 
 
 def text(head: Head) -> str:

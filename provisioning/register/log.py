@@ -20,6 +20,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from provisioning.errors import LogBroken
 from provisioning.register import tables
+from provisioning.register.spelling import canonical
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Row
@@ -43,11 +44,6 @@ class Entry(NamedTuple):
     action: str
     subject: str
     body: dict[str, Any]
-
-
-def canonical(value: object) -> str:
-    """JSON in one spelling: keys sorted, no spaces, letters as they are."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def entry_hash(before: bytes, seq: int, at_s: int, actor: str, action: str, subject: str, body: str) -> bytes:

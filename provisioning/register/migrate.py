@@ -18,8 +18,10 @@ from sqlalchemy import Connection, Engine, select, update
 
 from provisioning.database import open_engine, resolve_url, transaction
 from provisioning.errors import AlreadyExists, RegisterError
-from provisioning.register import log, records, tables
+from provisioning.register import records, tables
 from provisioning.register.log import changing
+from provisioning.register.record_text import load
+from provisioning.register.spelling import canonical
 
 if TYPE_CHECKING:
     from provisioning.city import City
@@ -89,9 +91,9 @@ def _adopt(connection: Connection, actor: str) -> None:
     with changing(connection, int(time.time()), actor) as change:
         change.log("register.upgrade", tables.HEAD, {"devices": len(rows)})
         for row in rows:
-            record = records.dump(records.load(row.record))
+            record = records.dump(load(row.record))
             revision = change.log("device.adopt", row.id, {"record": record})
-            values = {"revision": revision, "record": log.canonical(record)}
+            values = {"revision": revision, "record": canonical(record)}
             connection.execute(update(table).where(table.c.id == row.id).values(values))
 
 

@@ -17,8 +17,9 @@ from provisioning.model.organisations import Organisation, RoleHolder
 from provisioning.model.papers import Paper, Signature, expiry
 from provisioning.model.platforms import InterfaceTest, Platform
 from provisioning.register import tables
-from provisioning.register.log import Change, canonical
+from provisioning.register.log import Change
 from provisioning.register.signing import opened
+from provisioning.register.spelling import canonical
 from provisioning.register.stock import object_of, objects
 
 Object = Organisation | RoleHolder | Platform | Dataset | Commander
@@ -69,14 +70,14 @@ def _check_parts(change: Change, thing: Object) -> None:
     org = {RoleHolder: "org", Platform: "responsible", Dataset: "publisher", Commander: "org"}.get(type(thing))
     if org is not None:
         org_id = getattr(thing, org)
-        if object_of(change.connection, tables.organisations, Organisation, org_id) is None:
+        if object_of(change.connection, Organisation, org_id) is None:
             raise UnknownDevice(
                 "This organisation is not in the register.",
                 value=org_id,
                 next_step=f"lykta org add {org_id} --name NAME --kind namnd",
             )
     if isinstance(thing, RoleHolder):
-        for other in objects(change.connection, tables.role_holders, RoleHolder):
+        for other in objects(change.connection, RoleHolder):
             if other.public_key == thing.public_key and other.id != thing.id:
                 raise DuplicateEntry(
                     "Somebody else signs with this key.",
@@ -88,7 +89,7 @@ def _check_parts(change: Change, thing: Object) -> None:
 
 def revoke_holder(change: Change, holder_id: str) -> RoleHolder:
     """From now on, signatures of this person do not count. What was signed and handed in before stays."""
-    holder = object_of(change.connection, tables.role_holders, RoleHolder, holder_id)
+    holder = object_of(change.connection, RoleHolder, holder_id)
     if holder is None:
         raise UnknownDevice("Nobody with this id is in the register.", value=holder_id, next_step="lykta role list")
     ended = holder.model_copy(update={"revoked_at": datetime.fromtimestamp(change.at_s, UTC)})
@@ -98,7 +99,7 @@ def revoke_holder(change: Change, holder_id: str) -> RoleHolder:
 
 def revoke_commander(change: Change, commander_id: str) -> Commander:
     """From now on, gateways refuse what this key orders, as soon as they ask the register."""
-    commander = object_of(change.connection, tables.commanders, Commander, commander_id)
+    commander = object_of(change.connection, Commander, commander_id)
     if commander is None:
         raise UnknownDevice(
             "No commander with this id is in the register.", value=commander_id, next_step="lykta commander list"
@@ -110,7 +111,7 @@ def revoke_commander(change: Change, commander_id: str) -> Commander:
 
 def platform_of(connection: Connection, platform_id: str) -> Platform:
     """The platform with this id. Raises UnknownDevice."""
-    platform = object_of(connection, tables.platforms, Platform, platform_id)
+    platform = object_of(connection, Platform, platform_id)
     if platform is None:
         raise UnknownDevice(
             "No platform with this id is in the register.", value=platform_id, next_step="lykta platform list"
@@ -138,7 +139,7 @@ def add_paper(change: Change, envelope: bytes) -> tuple[Paper, Signature]:
 
     A role holder whose key was revoked cannot hand in papers that pretend to be older: the day they come in counts too.
     """
-    holders = {each.id: each for each in objects(change.connection, tables.role_holders, RoleHolder)}
+    holders = {each.id: each for each in objects(change.connection, RoleHolder)}
     paper, signature = opened(envelope, holders)
     now = datetime.fromtimestamp(change.at_s, UTC)
     holder = holders.get(signature.signer or "")

@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from provisioning.errors import DuplicateEntry, RegisterError
+from provisioning.errors import DuplicateEntry
 from provisioning.model import geo
-from provisioning.model.device import WIRE_KINDS, DeviceRecord, Kind
+from provisioning.model.device import DeviceRecord, Kind
 from provisioning.model.lifecycle import TALKING, Stage
 from provisioning.register import tables
-from provisioning.register.log import Change, canonical
+from provisioning.register.log import Change
+from provisioning.register.record_text import load, wire_kind
+from provisioning.register.spelling import canonical
 
 PREFIXES: Final[dict[Kind, str]] = {
     "streetlight_controller": "LJU",
@@ -40,27 +42,9 @@ def state_of(stage: Stage) -> str:
     return "registered" if stage in TALKING else stage
 
 
-def wire_kind(record: DeviceRecord) -> str:
-    """What a device speaks on the air."""
-    return record.wire_kind or WIRE_KINDS.get(record.kind, record.kind)
-
-
 def dump(record: DeviceRecord) -> dict[str, Any]:
     """The record as JSON values, without what is not stated."""
     return record.model_dump(mode="json", exclude_none=True)
-
-
-def load(text: str) -> DeviceRecord:
-    """The record of a row. Raises RegisterError when it is not one."""
-    try:
-        return DeviceRecord.model_validate_json(text)
-    except ValueError as error:
-        raise RegisterError(
-            "A device record in the register does not follow its schema.",
-            value=text[:40],
-            reason=str(error).splitlines()[0],
-            next_step="lykta log verify shows whether it was changed; then restore it from a backup",
-        ) from error
 
 
 def input_digest(record: DeviceRecord) -> bytes:

@@ -28,6 +28,7 @@ from provisioning.register.bench import MAX_NAME, check_name
 from provisioning.register.credentials import Keys
 from provisioning.register.known import Ids, Known
 from provisioning.register.log import Change
+from provisioning.register.record_text import wire_kind
 from provisioning.register.stock import DatabaseStock
 
 _STAGES: dict[str, Stage] = {"ok": "approved", "needs_approval": "needs_approval"}
@@ -135,7 +136,7 @@ class _Desk:
         if record.id is not None:
             self.ids.saw(record.id)
         device_id = record.id or self.ids.next(record.kind)
-        name = record.name or f"{records.wire_kind(record)}-{record.dev_eui or device_id}"
+        name = record.name or f"{wire_kind(record)}-{record.dev_eui or device_id}"
         urn = record.urn or f"urn:ngsi-ld:Device:{device_id}"
         full = full.model_copy(update={"id": device_id, "name": name[:MAX_NAME], "urn": urn})
         return _Prepared(record, full, app_key, digest)

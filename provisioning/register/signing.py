@@ -21,7 +21,7 @@ from consumer.errors import ConsumerError
 from provisioning.errors import PaperError
 from provisioning.model.organisations import RoleHolder
 from provisioning.model.papers import PAPER_TYPES, Paper, Signature
-from provisioning.register.log import canonical
+from provisioning.register.spelling import canonical
 
 _KEY_ID: Final = 4
 _JSON: Final = 50  # application/json in the registry of CoAP content formats

@@ -6,33 +6,53 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from sqlalchemy import ColumnElement, Connection, Select, Table, or_, select
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from provisioning.errors import RegisterError
 from provisioning.model import geo
 from provisioning.model.base import Model
+from provisioning.model.commanders import Commander
+from provisioning.model.datasets import Dataset
 from provisioning.model.memory import names
 from provisioning.model.organisations import Organisation, RoleHolder
 from provisioning.model.papers import Approval, CoUseDialogue, Paper, PaperT, Signed, Waiver
 from provisioning.model.platforms import GatewayEntry, Platform
 from provisioning.model.stock import Near
-from provisioning.register import records, tables
-from provisioning.register.log import head
+from provisioning.register import asking
+from provisioning.register.record_text import load
 from provisioning.register.signing import opened
 
 if TYPE_CHECKING:
     from provisioning.model.device import DeviceRecord
+    from provisioning.register.asking import Asked
 
 ModelT = TypeVar("ModelT", bound=Model)
-_BATCH = 1000
+_ALL: Final[dict[type[Model], str]] = {
+    Organisation: "SELECT body FROM organisations ORDER BY id",
+    RoleHolder: "SELECT body FROM role_holders ORDER BY id",
+    Platform: "SELECT body FROM platforms ORDER BY id",
+    Dataset: "SELECT body FROM datasets ORDER BY id",
+    Commander: "SELECT body FROM commanders ORDER BY id",
+}
+_ONE: Final[dict[type[Model], str]] = {
+    model: query.replace("ORDER BY id", "WHERE id = :id") for model, query in _ALL.items()
+}
+_DEVICES: Final = "SELECT record FROM devices WHERE "
+_NEAR: Final = "SELECT lat, lon, record FROM devices WHERE "
+_LISTED: Final = {
+    (False, False): "SELECT record FROM devices ORDER BY id",
+    (True, False): _DEVICES + "owner = :owner ORDER BY id",
+    (False, True): _DEVICES + "record_kind = :kind ORDER BY id",
+    (True, True): _DEVICES + "owner = :owner AND record_kind = :kind ORDER BY id",
+}
+"""By whether an owner and a kind are asked for."""
 
 
 class DatabaseStock:
     """Answers within one open transaction, so that all answers fit together."""
 
-    def __init__(self, connection: Connection, as_of: datetime) -> None:
+    def __init__(self, connection: Asked, as_of: datetime) -> None:
         self.connection = connection
         self._as_of = as_of
         self._holders: dict[str, RoleHolder] | None = None
@@ -45,70 +65,65 @@ class DatabaseStock:
     @property
     def revision(self) -> int:
         """Number of the last change in the log."""
-        return head(self.connection).seq
+        found = asking.rows(self.connection, "SELECT seq FROM log_head")
+        return int(found[0]["seq"])
 
     def device(self, device_id: str) -> DeviceRecord | None:
         """See Stock."""
-        return self._one(tables.devices.c.id == device_id)
+        return self._one(_DEVICES + "id = :value", device_id)
 
     def device_by_eui(self, dev_eui: str) -> DeviceRecord | None:
         """See Stock."""
-        return self._one(tables.devices.c.dev_eui == dev_eui)
+        return self._one(_DEVICES + "dev_eui = :value", dev_eui)
 
     def devices(self, *, owner: str | None = None, kind: str | None = None) -> Iterator[DeviceRecord]:
         """See Stock."""
-        table = tables.devices
-        query = select(table.c.record).order_by(table.c.id).execution_options(yield_per=_BATCH)
-        if owner is not None:
-            query = query.where(table.c.owner == owner)
-        if kind is not None:
-            query = query.where(table.c.record_kind == kind)
-        with self.connection.execute(query) as rows:
-            for text in rows.scalars():
-                yield records.load(text)
+        wanted = {name: value for name, value in (("owner", owner), ("kind", kind)) if value is not None}
+        for row in asking.each(self.connection, _LISTED[owner is not None, kind is not None], **wanted):
+            yield load(row["record"])
 
     def devices_near(self, lat: float, lon: float, radius_m: float) -> Sequence[Near]:
         """See Stock. Asks for runs of grid cells, so that its time depends on what is near and not on the city."""
-        table, found = tables.devices, []
-        runs = [table.c.cell.between(first, last) for first, last in geo.cell_ranges(lat, lon, radius_m)]
-        for row in self.connection.execute(select(table.c.lat, table.c.lon, table.c.record).where(or_(*runs))):
-            far = geo.distance_m(lat, lon, row.lat, row.lon)
+        found = []
+        runs = list(geo.cell_ranges(lat, lon, radius_m))
+        values = {f"{end}{i}": cell for i, run in enumerate(runs) for end, cell in zip("ab", run, strict=True)}
+        query = _NEAR + " OR ".join(f"cell BETWEEN :a{i} AND :b{i}" for i in range(len(runs)))
+        for row in asking.rows(self.connection, query, **values):
+            far = geo.distance_m(lat, lon, row["lat"], row["lon"])
             if far <= radius_m:
-                found.append(Near(records.load(row.record), far))
+                found.append(Near(load(row["record"]), far))
         return sorted(found, key=lambda near: (near.distance_m, near.device.id))
 
     def devices_at(self, asset_id: str) -> Sequence[DeviceRecord]:
         """See Stock."""
-        return self._many(tables.devices.c.asset == asset_id)
+        return self._many(_DEVICES + "asset = :value ORDER BY id", asset_id)
 
     def devices_on(self, segment_id: str) -> Sequence[DeviceRecord]:
         """See Stock."""
-        return self._many(tables.devices.c.segment == segment_id)
+        return self._many(_DEVICES + "segment = :value ORDER BY id", segment_id)
 
     def devices_of_batch(self, batch_id: str) -> Sequence[DeviceRecord]:
         """See Stock."""
-        return self._many(tables.devices.c.batch == batch_id)
+        return self._many(_DEVICES + "batch = :value ORDER BY id", batch_id)
 
     def devices_with(self, fingerprint: str) -> Sequence[DeviceRecord]:
         """See Stock."""
-        return self._many(tables.devices.c.fingerprint == fingerprint)
+        return self._many(_DEVICES + "fingerprint = :value ORDER BY id", fingerprint)
 
-    def _one(self, condition: Any) -> DeviceRecord | None:
-        text = self.connection.execute(select(tables.devices.c.record).where(condition)).scalar_one_or_none()
-        return None if text is None else records.load(text)
+    def _one(self, query: str, value: str) -> DeviceRecord | None:
+        row = asking.one(self.connection, query, value=value)
+        return None if row is None else load(row["record"])
 
-    def _many(self, condition: Any) -> list[DeviceRecord]:
-        table = tables.devices
-        query = select(table.c.record).where(condition).order_by(table.c.id)
-        return [records.load(text) for text in self.connection.execute(query).scalars()]
+    def _many(self, query: str, value: str) -> list[DeviceRecord]:
+        return [load(row["record"]) for row in asking.rows(self.connection, query, value=value)]
 
     def organisation(self, org_id: str) -> Organisation | None:
         """See Stock."""
-        return object_of(self.connection, tables.organisations, Organisation, org_id)
+        return object_of(self.connection, Organisation, org_id)
 
     def organisations(self) -> Sequence[Organisation]:
         """See Stock."""
-        return objects(self.connection, tables.organisations, Organisation)
+        return objects(self.connection, Organisation)
 
     def role_holders(self) -> Sequence[RoleHolder]:
         """See Stock."""
@@ -116,25 +131,28 @@ class DatabaseStock:
 
     def _known_holders(self) -> dict[str, RoleHolder]:
         if self._holders is None:
-            self._holders = {each.id: each for each in objects(self.connection, tables.role_holders, RoleHolder)}
+            self._holders = {each.id: each for each in objects(self.connection, RoleHolder)}
         return self._holders
 
     def platform(self, platform_id: str) -> Platform | None:
         """See Stock."""
-        return object_of(self.connection, tables.platforms, Platform, platform_id)
+        return object_of(self.connection, Platform, platform_id)
 
     def platforms(self) -> Sequence[Platform]:
         """See Stock."""
-        return objects(self.connection, tables.platforms, Platform)
+        return objects(self.connection, Platform)
 
     def gateways(self) -> Sequence[GatewayEntry]:
         """See Stock."""
-        table = tables.gateways
+        query = "SELECT eui, name, state, not_after_s FROM gateways ORDER BY eui"
         return [
             GatewayEntry(
-                eui=row.eui, name=row.name, state=row.state, not_after=datetime.fromtimestamp(row.not_after_s, UTC)
+                eui=row["eui"],
+                name=row["name"],
+                state=row["state"],
+                not_after=datetime.fromtimestamp(row["not_after_s"], UTC),
             )
-            for row in self.connection.execute(select(table).order_by(table.c.eui))
+            for row in asking.rows(self.connection, query)
         ]
 
     def dialogues(
@@ -162,8 +180,10 @@ class DatabaseStock:
         platform_id: str | None = None,
     ) -> list[Signed[PaperT]]:
         found = []
-        for envelope in self.connection.execute(_paper_query(kind, device_id, batch_id, platform_id)).scalars():
-            paper, signature = opened(bytes(envelope), self._known_holders())
+        stated = {"device": device_id, "batch": batch_id, "platform": platform_id}
+        values = {name: value for name, value in stated.items() if value is not None}
+        for row in asking.rows(self.connection, _paper_query(tuple(values)), kind=kind, **values):
+            paper, signature = opened(bytes(row["envelope"]), self._known_holders())
             if isinstance(paper, wanted) and _wanted(paper, device_id, batch_id, platform_id):
                 found.append(Signed[wanted](paper=paper, signature=signature))  # type: ignore[valid-type]
         return found
@@ -177,28 +197,28 @@ def _wanted(paper: Paper, device_id: str | None, batch_id: str | None, platform_
     return about or names(paper.scope, device_id, batch_id)
 
 
-def _paper_query(kind: str, device_id: str | None, batch_id: str | None, platform_id: str | None) -> Select[Any]:
-    table, link = tables.papers, tables.paper_devices
-    query = select(table.c.envelope).where(table.c.type == kind).order_by(table.c.id)
-    conditions: list[ColumnElement[bool]] = []
-    if device_id is not None:
-        conditions.append(table.c.id.in_(select(link.c.paper).where(link.c.device == device_id)))
-    if batch_id is not None:
-        conditions.append(table.c.batch == batch_id)
-    if platform_id is not None:
-        conditions.append(table.c.platform == platform_id)
-    return query.where(or_(*conditions)) if conditions else query
+_PAPERS_OF: Final = {
+    "device": "id IN (SELECT paper FROM paper_devices WHERE device = :device)",
+    "batch": "batch = :batch",
+    "platform": "platform = :platform",
+}
 
 
-def objects(connection: Connection, table: Table, model: type[ModelT]) -> list[ModelT]:
-    """All objects of a table, by id."""
-    return [_load(text, model) for text in connection.execute(select(table.c.body).order_by(table.c.id)).scalars()]
+@lru_cache(maxsize=8)
+def _paper_query(about: tuple[str, ...]) -> str:
+    either = " OR ".join(_PAPERS_OF[name] for name in about)
+    return f"SELECT envelope FROM papers WHERE type = :kind{f' AND ({either})' if either else ''} ORDER BY id"  # noqa: S608 - parts of the table above
 
 
-def object_of(connection: Connection, table: Table, model: type[ModelT], object_id: str) -> ModelT | None:
+def objects(connection: Asked, model: type[ModelT]) -> list[ModelT]:
+    """All objects of a type, by id."""
+    return [_load(row["body"], model) for row in asking.rows(connection, _ALL[model])]
+
+
+def object_of(connection: Asked, model: type[ModelT], object_id: str) -> ModelT | None:
     """The object with this id, None where there is none."""
-    text = connection.execute(select(table.c.body).where(table.c.id == object_id)).scalar_one_or_none()
-    return None if text is None else _load(text, model)
+    row = asking.one(connection, _ONE[model], id=object_id)
+    return None if row is None else _load(row["body"], model)
 
 
 def _load(text: str, model: type[ModelT]) -> ModelT:

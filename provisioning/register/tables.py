@@ -29,14 +29,14 @@ from sqlalchemy import (
 )
 
 from provisioning.register import guards
+from provisioning.register import revision as revisions
 
-HEAD: Final = "0004"
-"""The revision of these tables. Who only reads (a gateway) compares it and need not load the migrations."""
+HEAD: Final = revisions.HEAD
+"""The revision of these tables."""
 
 metadata = MetaData()
 
-version = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))
-"""Alembic's own."""
+version = Table(revisions.VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True))
 
 city = Table(
     "city",
@@ -201,7 +201,7 @@ def revision(connection: Connection) -> str | None:
     inspector = inspect(connection)
     if inspector.has_table(version.name):
         return connection.execute(select(version.c.version_num)).scalar_one_or_none()
-    return "0001" if inspector.has_table("schema_version") else None
+    return "0001" if inspector.has_table(revisions.VERSION_TABLE_BEFORE) else None
 
 
 def is_sqlite(engine: Engine) -> bool:

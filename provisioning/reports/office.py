@@ -20,8 +20,7 @@ from provisioning.guidelines.texts import Language
 from provisioning.model.datasets import Dataset
 from provisioning.private_files import PUBLIC_MODE, make_directory, write_new
 from provisioning.receiving import open_store
-from provisioning.register import tables
-from provisioning.register.stock import objects
+from provisioning.register.stock import DatabaseStock, objects
 from provisioning.reports import (
     catalogue,
     coverage,
@@ -74,7 +73,8 @@ def yearly(
     came = None if delivery is None else heard.read_file(delivery)
     if received is not None:
         came = came_in(city, received, year)
-    with city.registry() as registry, registry.stock() as stock:
+    with city.registry() as registry, registry.reading() as connection:
+        stock = DatabaseStock(connection, datetime.now(UTC))
         rules = guidelines(stock, city_pack.load(city.home), mode=Mode.AUDIT)
         return kpi.make(
             rules,
@@ -83,7 +83,7 @@ def yearly(
             by_owner=by_owner,
             facts=known,
             heard=came,
-            service=service.read(stock.connection, year),
+            service=service.read(connection, year),
         )
 
 
@@ -181,7 +181,7 @@ def open_catalogue(city: City, about: Path, form: catalogue.Form) -> tuple[str, 
     """The catalogue of open data as text, and the datasets that may not be in it."""
     head = strict_toml.load(about, catalogue.Catalogue)
     with city.registry() as registry, registry.stock() as stock:
-        datasets = objects(stock.connection, tables.datasets, Dataset)
+        datasets = objects(stock.connection, Dataset)
         rules = guidelines(stock, city_pack.load(city.home), mode=Mode.AUDIT)
         found, held_back = released.gate(rules, datasets)
         organisations = {each.id: each for each in stock.organisations()}
