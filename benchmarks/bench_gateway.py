@@ -3,7 +3,8 @@
 """How many readings a second the real daemon takes, what each costs, and how long it takes to the platform.
 
 One reading is one LoRaWAN frame of 30 bytes in its own Semtech UDP datagram; it is checked, decrypted, signed, on disk
-(synchronous=FULL) and acknowledged by mosquitto with QoS 1. The daemon has one core, everything else the other. Rates
+(synchronous=FULL) and acknowledged by mosquitto with QoS 1; twelve frames a second are confirmed ones, whose answers
+say when a device can be told that its reading is on disk. The daemon has one core, everything else the other. Rates
 are offered, not asked for: what the daemon cannot take it drops, and devices would send it again. Prints a table and a
 plot, and adds the run to ``benchmarks/results/gateway.json``. LYKTA_BENCH_S: seconds per rate.
 """
@@ -11,6 +12,7 @@ plot, and adds the run to ``benchmarks/results/gateway.json``. LYKTA_BENCH_S: se
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import sys
@@ -23,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.load.answers import PER_SECOND, Answers  # noqa: E402
 from benchmarks.load.latency import Watcher  # noqa: E402
 from benchmarks.load.rig import Gateway, Load, broker, datagrams, make_city, pin, send  # noqa: E402
 
@@ -46,6 +49,9 @@ class Result:
     p50_ms: float
     """From the datagram to the broker's subscriber."""
     p99_ms: float
+    told_p50_ms: float
+    """From the datagram to the acknowledgement for its device, handed to the packet forwarder."""
+    told_p99_ms: float
     rss_mb: float
 
 
@@ -60,13 +66,29 @@ def settled(gateway: Gateway) -> int:
         time.sleep(0.3)
 
 
-def measure(gateway: Gateway, load: Load, frames: list[bytes], rate: int, watcher: Watcher) -> Result:
+def confirmed_every(rate: int) -> int:
+    """Return which frames of a rate are confirmed ones: of all devices in turn."""
+    every = max(1, rate // PER_SECOND)
+    while math.gcd(every, DEVICES) > 1:
+        every += 1
+    return every
+
+
+def measure(gateway: Gateway, load: Load, rate: int, watcher: Watcher, answers: Answers) -> Result:
     """Offer one rate for a while."""
+    frames = datagrams(load, int(rate * SECONDS), confirmed_every(rate))
     before, cpu_s = settled(gateway), gateway.cpu_s
     watcher.forget()
-    took_s = send(load, frames, rate, watcher.sent)
+    answers.begin(confirmed_every(rate))
+
+    def note(first: int, last: int) -> None:
+        watcher.sent(first, last)
+        answers.sent(first, last)
+
+    took_s = send(load, frames, rate, note)
     stored = settled(gateway) - before
     p50, p99 = watcher.percentiles_ms()
+    told_p50, told_p99, _ = answers.percentiles_ms()
     return Result(
         round(len(frames) / took_s),
         round(stored / took_s),
@@ -74,6 +96,8 @@ def measure(gateway: Gateway, load: Load, frames: list[bytes], rate: int, watche
         round((gateway.cpu_s - cpu_s) * 1e6 / max(1, stored), 1),
         p50,
         p99,
+        told_p50,
+        told_p99,
         round(gateway.rss_mb, 1),
     )
 
@@ -83,26 +107,21 @@ def run(records: str) -> list[Result]:
     with tempfile.TemporaryDirectory() as name, broker(Path(name)) as port:
         folder = Path(name)
         load = make_city(folder / "city", DEVICES, port, records)
-        counts = [int(rate * SECONDS) for rate in RATES]
-        frames = datagrams(load, _WARM_UP + sum(counts))
         pin(0, 1)
         gateway = Gateway(load)
-        watcher = Watcher(port)
+        watcher, answers = Watcher(port), Answers(load)
         try:
-            send(load, frames[:_WARM_UP], 200)
-            results, start = [], _WARM_UP
-            for rate, count in zip(RATES, counts, strict=True):
-                results.append(measure(gateway, load, frames[start : start + count], rate, watcher))
-                start += count
-            return results
+            send(load, datagrams(load, _WARM_UP), 200)
+            return [measure(gateway, load, rate, watcher, answers) for rate in RATES]
         finally:
             watcher.close()
+            answers.close()
             gateway.stop()
 
 
 def show(title: str, results: list[Result]) -> None:
     """The table, and a plot of what is stored against what is offered."""
-    print(f"\n{title}\n offered/s  stored/s  dropped %  CPU us  p50 ms  p99 ms  RSS MB")
+    print(f"\n{title}\n offered/s  stored/s  dropped %  CPU us  p50 ms  p99 ms  told p50     p99  RSS MB")
     top = max(result.offered_per_s for result in results)
     for each in results:
         bar = "#" * round(30 * each.stored_per_s / top) + "." * round(
@@ -110,7 +129,8 @@ def show(title: str, results: list[Result]) -> None:
         )
         print(
             f"{each.offered_per_s:10.0f}{each.stored_per_s:10.0f}{each.lost_pct:11.2f}{each.cpu_us:8.1f}"
-            f"{each.p50_ms:8.1f}{each.p99_ms:8.1f}{each.rss_mb:8.1f}  {bar}"
+            f"{each.p50_ms:8.1f}{each.p99_ms:8.1f}{each.told_p50_ms:10.1f}{each.told_p99_ms:8.1f}"
+            f"{each.rss_mb:8.1f}  {bar}"
         )
 
 

@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from gateway.platforms._beside import Places, place
 from gateway.platforms._gathered import Gathered
 from gateway.platforms._properties import PublishProperties, length
 from gateway.platforms._quick_publish import QuickClient, packet, pubacks
@@ -35,6 +36,32 @@ def test_an_envelope_is_sealed_alike(
     signer = envelope.Signer("urn:dev:mac:0011223344556677", envelope.ED25519, bytes(range(32)), sign)
     position = envelope.Position(bytes(range(id_bytes)), *records, previous)
     assert quick_envelope.seal(payload, position, at_s, signer) == envelope.seal(payload, position, at_s, signer)
+
+
+_ENVELOPES = st.tuples(
+    st.sampled_from([b"stream-1", b"stream-1", b"stream-2", b"bare"]),
+    st.tuples(_NUMBERS, _NUMBERS),
+    st.sampled_from([b"", bytes(range(32)), b"stream-1" * 4]),
+    st.sampled_from([1_790_000_000, 1_790_000_001, 5, 2**33]),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=1),
+)
+"""Stream, records, digest of the one before, time, and a byte that is changed on the way."""
+
+
+@given(st.lists(_ENVELOPES, min_size=2, max_size=12))
+def test_where_an_envelope_stands_is_read_alike(made: list[Any]) -> None:
+    signer = envelope.Signer("urn:dev:mac:0011223344556677", envelope.ED25519, bytes(range(32)), lambda _: bytes(64))
+    places, quick = Places(), 0
+    for stream, records, previous, at_s, changes in made:
+        message = bytearray(envelope.seal(b"payload", envelope.Position(stream, *records, previous), at_s, signer))
+        for at, byte in changes:
+            message[at % len(message)] = byte
+        looked = places._look
+        quick += looked is not None and looked.place(bytes(message)) is not None
+        assert places.of(bytes(message)) == place(bytes(message))
+    usual = [each[0] == b"stream-1" and not each[4] and each[3] > 2**30 and each[3] < 2**32 for each in made[:2]]
+    short = all(number < 2**32 for each in made[:2] for number in each[1])
+    assert quick or not (all(usual) and short), "two that look alike, and both were read the long way"
 
 
 class Line:

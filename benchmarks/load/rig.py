@@ -97,8 +97,8 @@ eui = "{FORWARDER.hex()}"
     for number in range(devices):
         device = city.device(number + 1)
         keys = rng.randbytes(16), rng.randbytes(16)
-        store.add(device.dev_eui, _FIRST_ADDRESS + number, keys, 1, agreed, _plan())
-        sessions.append(Session(ecb, _FIRST_ADDRESS + number, *keys))
+        store.add(device.dev_eui, address_of(number), keys, 1, agreed, _plan())
+        sessions.append(Session(ecb, address_of(number), *keys))
     store.commit()
     store.close()
     (folder / "ca.pem").write_bytes(certificate_pem(city.ca))
@@ -106,8 +106,16 @@ eui = "{FORWARDER.hex()}"
     return Load(folder, udp_port, sessions, config)
 
 
-def datagrams(load: Load, count: int) -> list[bytes]:
-    """One reading of 30 to 35 bytes in one frame in one PUSH_DATA each, the devices in turn; goes on at each call."""
+def address_of(number: int) -> int:
+    """Return the DevAddr of a device by its number from 0."""
+    return _FIRST_ADDRESS + number
+
+
+def datagrams(load: Load, count: int, confirmed_every: int = 0) -> list[bytes]:
+    """One reading of 30 to 35 bytes in one frame in one PUSH_DATA each, the devices in turn; goes on at each call.
+
+    Frames whose index *confirmed_every* divides ask for an acknowledgement; 0: none does.
+    """
     made = []
     first, load.made = load.made, load.made + count
     for index in range(first, first + count):
@@ -115,7 +123,7 @@ def datagrams(load: Load, count: int) -> list[bytes]:
         seq = index // len(load.sessions) + 1
         values = {"lamp_on": True, "power_w": 41.5, "dim_pct": 80, "energy_wh": 1000 + seq}
         item = readings.encode_reading(_KIND, seq, values, time_s=1_790_000_000 + index)
-        phy = session.seal_uplink(1, item)
+        phy = session.seal_uplink(1, item, confirmed=bool(confirmed_every) and index % confirmed_every == 0)
         data = base64.b64encode(phy).decode()
         body = (
             f'{{"rxpk":[{{"tmst":{(index * 1000) & 0xFFFFFFFF},"freq":868.1,"chan":0,"rfch":1,"stat":1,"modu":"LORA",'

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cbor2
 
 from gateway.operate.logs import EventLog, Seldom
+from gateway.platforms import _quick_place
 from gateway.releases.opening import Unopened, open_envelope
 
 if TYPE_CHECKING:
@@ -47,6 +48,34 @@ def place(message: bytes) -> list[tuple[str, str]]:
     except (cbor2.CBORDecodeError, AttributeError, KeyError, TypeError, ValueError, IndexError):
         return []
     return [("gateway", str(protected[15][1])), ("stream", stream.hex()), ("records", f"{first}-{last}")]
+
+
+class Places:
+    """As ``place``, of envelopes of which nearly all are of one stream."""
+
+    def __init__(self) -> None:
+        self._look: _quick_place.Look | None = None
+
+    def of(self, message: bytes) -> list[tuple[str, str]]:
+        """See ``place``."""
+        found = None if self._look is None else self._look.place(message)
+        if found is not None:
+            gateway, stream, first, last = found
+            return [("gateway", gateway), ("stream", stream), ("records", f"{first}-{last}")]
+        said = place(message)
+        self._look = _look(message, said) if said else self._look
+        return said
+
+
+def _look(message: bytes, said: list[tuple[str, str]]) -> _quick_place.Look | None:
+    """Return what tells more of the stream of an envelope that was read; None for one of an unusual form."""
+    try:
+        protected = cbor2.loads(cbor2.loads(message).value[0])
+        stream, first, last, _previous = protected[_STREAM]
+        look = _quick_place.look_of(message, protected[15][6], stream, said[0][1])
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+        return None
+    return look if look is not None and look.place(message) == (said[0][1], said[1][1], first, last) else None
 
 
 class Newest:

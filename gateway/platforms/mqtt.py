@@ -21,7 +21,7 @@ from gateway.errors import OutputRefused, PlatformError, ProtocolRefused, StoreU
 from gateway.operate.logs import EventLog, Seldom
 from gateway.platforms import _commands as commands
 from gateway.platforms._backoff import BackOff
-from gateway.platforms._beside import JSON, DeviceTopics, place, status
+from gateway.platforms._beside import JSON, DeviceTopics, Places, status
 from gateway.platforms._commands import CommandDesk
 from gateway.platforms._paho import ClosedEarly, Connection, Target, TlsSocket, Version
 from gateway.platforms._receipts import ReceiptDesk
@@ -134,6 +134,7 @@ class MqttPlatform:
         self._receipts = ReceiptDesk(settings.name, settings.receipts, settings.resend_after_s, context)
         self._commands = CommandDesk(settings.name, self._topic, context, settings.results_expiry_s)
         self._devices = DeviceTopics(settings.name, self._topic, context) if settings.by_device else None
+        self._places = Places()
         self._side: dict[int, str] = {}
         """What is on its way besides envelopes, by packet identifier."""
         self._room = asyncio.Event()
@@ -245,7 +246,7 @@ class MqttPlatform:
                 row.message,
                 expiry_s=self._settings.message_expiry_s,
                 often=True,
-                user=place(row.message) if self._settings.user_properties and connection.five else (),
+                user=self._places.of(row.message) if self._settings.user_properties and connection.five else (),
             )
             self._window.sent(row, mid)
 
