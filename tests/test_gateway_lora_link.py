@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from gateway import links, plugins
 from gateway.errors import LinkError
-from gateway.links.lora import Settings, build
+from gateway.links.lora import Settings, build, bundle
 from gateway.links.lora.addresses import host, parse_bind, source
 from gateway.links.lora.rate import RateLimit
 from gateway.radio import TxOutcome
@@ -160,6 +160,22 @@ def test_5000_mutations_through_the_socket_are_all_accounted_for(rng: random.Ran
             assert sum(counts.values()) == sent + pulls, counts
             assert min(counts["push_data"], counts["not_strict_json"], counts["tx_ack_unmatched"]) > 100, counts
             assert grown < 131_072
+
+    run(body())
+
+
+def test_what_the_kernel_drops_of_a_front_is_counted_as_the_bundles_that_it_is() -> None:
+    async def body() -> None:
+        async with running(behind_front=True, receive_buffer_bytes=4096) as rig:
+            forwarder = rig.forwarder()
+            parts = [other.datagram(0, token, A, push_body(rxpk())) for token in range(4)]
+            for token in range(300):
+                forwarder.up.sendto(bundle.pack(token, parts), forwarder.server)
+            await rig.until_counted("push_data", 4)
+            await forwarder.pull()
+            await forwarder.pull()
+            assert rig.count("push_data") + 4 * rig.count("kernel_dropped_bundles") == 4 * 300
+            assert (rig.count("kernel_dropped_bundles") > 0, rig.count("kernel_dropped")) == (True, 0)
 
     run(body())
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.front.metrics import Collected
 from gateway.operate.metrics import Metrics
 from tests.status_page_rig import in_trouble, judged, overview
 from tools.dashboard import TARGET, dashboard
@@ -72,6 +73,12 @@ def test_nothing_is_said_of_secrets_or_devices_in_labels() -> None:
     assert not any("70b3d57ed000" in labels for _, labels in samples(judged(overview())))
 
 
+def of_the_front() -> set[str]:
+    line = {"name": "air", "workers": [{"worker": 1, "away": False}], "gateways": [{"eui": "aa", "away": False}]}
+    front = Collected(lambda: {"counters": {"air_worker_1_unanswered": 1}, "links": [line]})
+    return {sample.name for family in front.collect() for sample in family.samples}
+
+
 def expressions() -> dict[str, str]:
     rules = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"][0]["rules"]
     found = {f"alert {rule['alert']}": rule["expr"] for rule in rules}
@@ -83,7 +90,7 @@ def expressions() -> dict[str, str]:
 @pytest.mark.parametrize(("where", "expression"), expressions().items(), ids=expressions())
 def test_every_metric_that_is_named_exists(where: str, expression: str) -> None:
     named = set(_OURS.findall(re.sub(r'"[^"]*"', '""', expression)))
-    exist = {name for name, _ in samples(judged(overview()))}
+    exist = {name for name, _ in samples(judged(overview()))} | of_the_front()
     assert named or expression.startswith("up{"), where
     assert named <= exist, where
     promql_parser.parse(expression.replace("$__rate_interval", "5m"))  # Grafana's own variable

@@ -11,6 +11,8 @@ ONE = '{job="lykta",instance=~"$instance"}'
 _COLUMNS = 24
 
 _SHARE = f"lykta_outbox_used_bytes{ONE} / lykta_outbox_limit_bytes{ONE}"
+_DROPPED = '{event=~"kernel_dropped(_bundles)?",' + ONE[1:]
+_NOT_PASSED_ON = '{event=~".+_(kernel_dropped|unanswered|not_taken)",' + ONE[1:]
 
 # title, unit, width, kind, (legend, query)...
 Panel = tuple[str, str, int, str, list[tuple[str, str]]]
@@ -42,6 +44,10 @@ PANELS: list[Panel] = [
     ]),
     ("Forwarders: frames heard", "pps", 12, "timeseries", [
         ("{{forwarder}}", f"rate(lykta_forwarder_uplinks_total{ONE}[$__rate_interval])")
+    ]),
+    ("Dropped before it was read, by the kernel or for a slow worker", "cps", 24, "timeseries", [
+        ("{{instance}} {{link}} {{event}}", f"rate(lykta_link_events_total{_DROPPED}[$__rate_interval])"),
+        ("{{instance}} {{event}}", f"rate(lykta_front_events_total{_NOT_PASSED_ON}[$__rate_interval])"),
     ]),
     ("Downlinks", "cps", 12, "timeseries", [("{{event}}", f"rate(lykta_downlinks_total{ONE}[$__rate_interval])")]),
     ("Devices heard", "short", 12, "timeseries", [

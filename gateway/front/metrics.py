@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _LOOPBACK = "127.0.0.1"
 
 
-class _Collected:
+class Collected:
+    """What Prometheus reads of a front."""
+
     def __init__(self, status: Callable[[], dict[str, Any]]) -> None:
         self._status = status
 
@@ -53,7 +55,7 @@ def served(listen: str, status: Callable[[], dict[str, Any]]) -> Iterator[None]:
         return
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_Collected(status))
+    registry.register(Collected(status))
     server, thread = start_http_server(parse_listen(listen)[1], _LOOPBACK, registry)
     try:
         yield

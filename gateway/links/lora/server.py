@@ -220,7 +220,11 @@ class LoraLink(Turns):
                 self._lost.set_exception(_Gone(f"{self._settings.bind} failed: {error}"))
             return 0
         if datagrams.dropped != self._dropped:
-            self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
+            bundled = self._settings.bundled  # the kernel counts datagrams; what was in a bundle the front knows
+            self._count(
+                "kernel_dropped_bundles" if bundled else "kernel_dropped",
+                (datagrams.dropped - self._dropped) & _U32_MASK,
+            )
             self._dropped = datagrams.dropped
         now = self._clock.monotonic_s(), self._clock.wall_s()  # of all that came together
         usual = self._admission.usual(came, now[0])
