@@ -18,7 +18,7 @@ import pytest
 from boards.virtual.esp_port import EspPort
 from boards.virtual.esp_rom import CHIPS, EspRom, Faults
 from provisioning.bench import esp, flash
-from provisioning.bench.errors import BenchError, FlashFailed, NoSuchPort, PortBusy
+from provisioning.bench.errors import FlashFailed, NoSuchPort, PortBusy
 from provisioning.bench.esp_worker import PIECE_BYTES
 from provisioning.bench.images import Image
 from provisioning.bench.install import Progress
@@ -86,6 +86,23 @@ def test_an_image_goes_from_the_command_through_esptool_into_the_flash(
     assert "found ESP32-S3 (QFN56) (revision v0.0), MAC f4:12:fa:7e:57:a1" in said.err
     assert f"100 % of {made.path.stat().st_size} bytes" in said.err
     assert "verified; the board restarts" in said.err
+
+
+def test_two_boards_are_flashed_at_once_and_one_that_fails_stops_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = release(tmp_path, size_bytes=40_000)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    with board(tmp_path / "one") as right, board(tmp_path / "other", "esp32") as wrong:
+        command = ["flash", str(right.path), str(wrong.path), "--board", "heltec_v3"]
+        assert main([*command, "--image", str(made.path), "--sha256", made.sha256]) == 1
+        assert holds(right, made)
+        assert wrong.rom.written_bytes == 0
+    said = capsys.readouterr()
+    results = {line.split()[0]: line.split()[-1] for line in said.out.splitlines()[1:]}
+    assert results == {str(right.path): "flashed", str(wrong.path): "FAILED"}
+    assert "processor is another one" in said.err
 
 
 def test_progress_is_in_bytes_of_the_image_and_never_goes_back(tmp_path: Path) -> None:
@@ -196,20 +213,23 @@ def test_slow_is_not_hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert holds(port, made)
 
 
+HANGS = 'import time; print(\'{"event": "step", "step": "connect"}\', flush=True); time.sleep(600)'
+
+
 @pytest.mark.parametrize(
-    "script",
+    ("script", "state"),
     [
-        'import time; print(\'{"event": "step", "step": "connect"}\', flush=True); time.sleep(600)',
-        "import sys; sys.stdin.readline(); print('not JSON at all')",
-        "import sys; sys.exit(3)",
+        (HANGS, "did nothing for 0.5 s"),
+        ("import sys; sys.stdin.readline(); print('not JSON at all')", "esptool failed"),
+        ("import sys; sys.exit(3)", "esptool failed"),
     ],
 )
 def test_a_library_that_hangs_or_dies_takes_nothing_with_it(
-    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: str, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(esp.PATIENCE_S, "connect", 0.5)
     monkeypatch.setattr(esp, "COMMAND", (sys.executable, "-c", script))
-    with board(tmp_path) as port, pytest.raises(BenchError):
+    with board(tmp_path) as port, pytest.raises(FlashFailed, match=state):
         write(port, release(tmp_path))
     assert not [each for each in psutil.Process().children() if script in each.cmdline()]
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,19 +16,22 @@ from rich.console import Console
 from boards import schema
 from boards.bench import BenchTable
 from boards.errors import BoardsError
-from provisioning.bench import batch, flash, images, loader_drive, loader_esp, ports, update
+from provisioning.bench import batch, flash, images, install, loader_drive, loader_esp, ports, update
 from provisioning.bench.errors import NotConfirmed, WrongBoard
 from provisioning.bench.session import Session
-from provisioning.cli.bench import BoardOption, JsonOption, PortArgument, VirtualOption, rehearsed, told_bar
+from provisioning.cli import rows
+from provisioning.cli.bench import BoardOption, JsonOption, VirtualOption, rehearsed, told_bar
 from provisioning.cli.output import complain, note, say, say_json, say_table
+from provisioning.errors import ProvisioningError
 
+Job = Callable[[flash.Tell, install.Report], str]
 ERASE = "ERASE"
 REHEARSED = "pico_w_waveshare"
 
 
 def flash_board(
     ctx: typer.Context,
-    port: PortArgument = None,
+    port: Annotated[list[str] | None, typer.Argument(metavar="PORT", help="One or more; see lykta ports.")] = None,
     board: BoardOption = None,
     image: Annotated[
         Path | None, typer.Option("--image", metavar="FILE", help="The image; default: the pinned one.")
@@ -42,21 +47,65 @@ def flash_board(
     if virtual:
         _rehearse(virtual, board or REHEARSED, image, sha256)
         return
-    chosen = _chosen(port)
-    name = ports.board_name(chosen, board)
-    loaded, table = _board(name)
-    found = images.find(name, table, image, sha256)
-    if erase and not yes and not _typed(f"all that is on {chosen.path} will be lost", ERASE):
+    chosen = {each.path: each for each in [_chosen(wanted) for wanted in port or (None,)]}
+    jobs = {
+        path: _job(each, board, image, sha256, erase) for path, each in chosen.items()
+    }  # all, before one is touched
+    where = ", ".join(jobs)
+    if erase and not yes and not _typed(f"all that is on {where} will be lost", ERASE):
         raise NotConfirmed(
             "The flash is erased only when a person says so.",
-            value=chosen.path,
+            value=where,
             reason="Identity, key and readings that were not delivered yet would be lost.",
             next_step=f"give the command again and type {ERASE}, or add --yes",
         )
-    with told_bar(chosen.path) as (report, tell):
-        flash.flash(chosen, name, table, found, mcu=loaded.board.mcu, erase=erase, tell=tell, report=report)
-    say(f"{chosen.path}: {found.path.name}")
+    if len(jobs) > 1:
+        _flash_many(jobs)
+    else:
+        for path, job in jobs.items():
+            with told_bar(path) as (report, tell):
+                say(f"{path}: {job(tell, report)}")
     note("next: lykta ports, then lykta enroll")
+
+
+def _job(port: ports.Port, board: str | None, image: Path | None, sha256: str | None, erase: bool) -> Job:
+    """What is to be done on a port; it returns the name of the image. Raises what keeps it from being begun."""
+    name = ports.board_name(port, board)
+    loaded, table = _board(name)
+    found = images.find(name, table, image, sha256)
+
+    def job(tell: flash.Tell, report: install.Report) -> str:
+        flash.flash(port, name, table, found, mcu=loaded.board.mcu, erase=erase, tell=tell, report=report)
+        return found.path.name
+
+    return job
+
+
+def _flash_many(jobs: dict[str, Job]) -> None:
+    """At once, a row for each; one that fails stops no other."""
+    with rows.rows(list(jobs)) as shown:
+
+        def one(path: str) -> str:
+            try:
+                done = jobs[path](lambda text: shown.step(path, text, ""), partial(shown.moved, path))
+            except ProvisioningError:
+                shown.ended(path, "FAILED")
+                raise
+            shown.ended(path, "is flashed")
+            return done
+
+        ended = batch.run(list(jobs), one)
+    say_table(
+        ["port", "image", "result"],
+        [[row.port, row.done or "", "FAILED" if row.error else "flashed"] for row in ended],
+        ports=True,
+    )
+    for row in ended:
+        if row.error is not None:
+            note(f"{row.port}:")
+            complain(row.error)
+    if any(row.error is not None for row in ended):
+        raise typer.Exit(1)
 
 
 def _board(name: str) -> tuple[schema.BoardFile, BenchTable]:
