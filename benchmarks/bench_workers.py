@@ -26,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.load.rig import Load, datagrams, free_port, make_city, mosquitto, send  # noqa: E402
+from benchmarks.load.rig import Load, datagrams, free_port, make_city, mosquitto, rss_mb, send  # noqa: E402
 from gateway import division  # noqa: E402
 from gateway.outbox import stats  # noqa: E402
 from tests.gateway_rig import until  # noqa: E402
@@ -108,7 +108,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def measure(setup: Setup, rate: int) -> dict[str, float]:
-    """Offer a rate for a while; return readings stored a second, and microseconds of each process per reading."""
+    """Offer a rate for a while; return readings stored a second, and what each process takes: us a reading, MB."""
     frames = datagrams(setup.load, int(rate * SECONDS))
     before, cpu_s, own_s = setup.settled(), setup.cpu_s(), time.process_time()
     took_s = send(setup.load, frames, rate)
@@ -117,7 +117,8 @@ def measure(setup: Setup, rate: int) -> dict[str, float]:
     cost = {name: (now_s - cpu_s[name]) * 1e6 / max(1, stored) for name, now_s in setup.cpu_s().items()}
     found = {"offered_per_s": len(frames) / took_s, "stored_per_s": stored / took_s}
     found["lost_pct"] = 100 * (1 - stored / len(frames))
-    return found | {f"us {name}": each for name, each in cost.items()} | {"us generator": own_s * 1e6 / len(frames)}
+    found |= {f"us {name}": each for name, each in cost.items()} | {"us generator": own_s * 1e6 / len(frames)}
+    return found | {f"MB {name}": rss_mb(each.pid) for name, each in setup.processes.items()}
 
 
 def summary(one: dict[str, float], two: dict[str, float]) -> dict[str, float]:

@@ -36,7 +36,7 @@ from gateway.network.sender import Sender
 from gateway.network.server import NetworkServer
 from gateway.network.sessions import SessionStore
 from gateway.network.transmitter import Transmitter
-from gateway.operate import notify
+from gateway.operate import heap, notify
 from gateway.operate.control import Control
 from gateway.operate.counters import Counters
 from gateway.operate.history import EVERY_S, History
@@ -368,6 +368,7 @@ class Daemon:
                 pruned_at_s = self._clock.monotonic_s()
                 while await self._with_outbox(lambda outbox: outbox.prune()):
                     pass  # some at a time, so that frames do not wait for it
+                await asyncio.to_thread(heap.give_back)
 
     def _save_small_files(self) -> None:
         at, directory = (self._clock.wall_s(), self._clock.monotonic_s()), self._loaded.state_dir

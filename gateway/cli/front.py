@@ -13,7 +13,7 @@ from gateway import config
 from gateway.cli.output import with_config
 from gateway.cli.run import with_logs
 from gateway.front.service import Front
-from gateway.operate import logs
+from gateway.operate import heap, logs
 
 if TYPE_CHECKING:
     import argparse
@@ -30,8 +30,10 @@ def add(commands: Any) -> None:
 def _front(options: argparse.Namespace) -> int:
     os.umask(0o077)
     logs.set_up(options.log_format, options.log_level)
+    heap.keep_one()
     front = Front(config.load(options.config))
     gc.collect()
     gc.freeze()
+    heap.give_back()
     asyncio.run(front.run())
     return 0

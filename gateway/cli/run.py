@@ -19,7 +19,7 @@ from gateway.cli.output import EXIT_FAILED, say, say_error, with_config
 from gateway.daemon import Daemon
 from gateway.dividing import divide
 from gateway.errors import GatewayError, OutputRefused
-from gateway.operate import install, logs
+from gateway.operate import heap, install, logs
 from provisioning.reader import Reader
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def with_logs() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     os.umask(0o077)
     logs.set_up(options.log_format, options.log_level)
+    heap.keep_one()
     # Each look at a socket or at SQLite lets the other thread of two run, by default for 5 ms: at 3 000 readings/s a
     # third of the frames then found the queue full.
     sys.setswitchinterval(_SWITCH_S)
@@ -62,6 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     # What was loaded stays, and need not be looked through again for garbage: a fifth of a reading went into that.
     gc.collect()
     gc.freeze()
+    heap.give_back()
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     failed = False
     try:
