@@ -3,7 +3,7 @@
 """Acknowledgements of four bytes to one address, handed to the kernel as one piece that it cuts up (Linux 4.18).
 
 ``UDP_SEGMENT`` (udp(7)) takes one way through the network stack for up to 64 datagrams: an acknowledgement costs 0.4 us
-instead of 2.4. What arrives is the same; the tests compare it.
+instead of 2.4 (``benchmarks/bench_steps.py`` says it for this machine). What arrives is the same; the tests say so.
 A kernel or a network card that does not know it refuses, and whoever asks sends them in the ordinary way.
 """
 
