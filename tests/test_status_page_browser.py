@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The status page in a real browser: with eyes, keyboard or screen reader, on a phone and at night."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,37 @@ def test_what_the_gateway_says_is_on_the_page(browser: Browser, page: Page) -> N
     assert tab.get_by_role("img", name="Frames heard").count() == 1
     assert tab.locator("#problems").is_hidden()
     tab.context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_mark_on_the_map_hides_a_letter_of_a_name(browser: Browser, page: Page, width: int) -> None:
+    before = page.found
+    page.found = found = json.loads(json.dumps(before))
+    forwarders = [each for link in found["links"] for each in link.get("gateways", [])]
+    forwarders[0] |= {"latitude_deg": 58.41, "longitude_deg": 15.6032}  # where the first device's name would begin
+    tab = shown(browser, page, width=width)
+    try:
+        texts, marks = (
+            tab.eval_on_selector_all(
+                selector,
+                "all => all.map(one => one.getBBox()).map(box => [box.x, box.y, box.x + box.width, box.y + box.height])",
+            )
+            for selector in ("#map text", "#map circle, #map path.gateway")
+        )
+        assert (len(texts), len(marks)) == (4, 6)
+        others = [*marks, *texts]
+        hidden = [
+            (one, other)
+            for one in texts
+            for other in others
+            if other is not one
+            and min(one[2], other[2]) - max(one[0], other[0]) > 1
+            and min(one[3], other[3]) - max(one[1], other[1]) > 3  # the box of a text has room above its letters
+        ]
+        assert hidden == []
+    finally:
+        page.found = before
+        tab.context.close()
 
 
 def test_news_come_by_themselves_and_silence_is_told(browser: Browser, page: Page) -> None:

@@ -52,19 +52,41 @@ export function map(places, narrow) {
   const lines = [];
   for (let at = square; at < wide; at += square) lines.push(draw("line", { class: "grid", x1: at, y1: 0, x2: at, y2: high }));
   for (let at = square; at < high; at += square) lines.push(draw("line", { class: "grid", x1: 0, y1: at, x2: wide, y2: at }));
-  const marks = places.map((place, index) =>
-    mark(place, wide / 2 + (xs[index] - centre[0]) * scale, high / 2 + (ys[index] - centre[1]) * scale));
-  const names = places.length > MOST_NAMES ? [] : places.filter((place) => !place.isGateway).map((place) => {
-    const index = places.indexOf(place);
-    const x = wide / 2 + (xs[index] - centre[0]) * scale;
-    const left = x > wide * 0.8;
-    return draw("text", { x: (x + (left ? -12 : 12)).toFixed(1), y: (high / 2 + (ys[index] - centre[1]) * scale + 4).toFixed(1), "text-anchor": left ? "end" : "start", "aria-hidden": "true" }, place.name);
-  });
+  const spots = places.map((place, index) =>
+    ({ place, x: wide / 2 + (xs[index] - centre[0]) * scale, y: high / 2 + (ys[index] - centre[1]) * scale }));
+  const marks = spots.map((spot) => mark(spot.place, spot.x, spot.y));
+  const names = places.length > MOST_NAMES ? [] : named(spots, wide, high, narrow ? 17 : 13);
   const what = `Map: ${places.filter((place) => !place.isGateway).length} devices and ${places.filter((place) => place.isGateway).length} gateways`;
   const scaleText = metres >= 1000 ? `${metres / 1000} km` : `${metres} m`;
   const late = places.some((place) => place.late) ? " Rings are devices that were not heard for an hour." : "";
   const shape = draw("svg", { viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": `${plain(what)}; the list below says the same.` }, ...lines, ...names, ...marks);
   return make("figure", {}, shape, make("figcaption", {}, `One square is ${scaleText} wide. Triangles are packet forwarders.${late}`));
+}
+
+// The names of devices, each on the first side of its mark where it hides no other mark and no other name. Where there
+// is none it stands on the right, or on the left near the edge.
+function named(spots, wide, high, letter) {
+  const taken = spots.map(({ x, y }) => ({ left: x - 11, right: x + 11, top: y - 11, bottom: y + 9 }));
+  return spots.filter((spot) => !spot.place.isGateway).map((spot) => {
+    const length = spot.place.name.length * letter * 0.62;
+    const above = -12 - letter / 4;
+    const below = letter + 11;
+    const sides = [[12, 4, "start", 0], [-12, 4, "end", -1], [0, above, "middle", -0.5], [0, below, "middle", -0.5],
+      [-8, above, "start", 0], [-8, below, "start", 0], [8, above, "end", -1], [8, below, "end", -1]]
+      .map(([right, down, anchor, share]) => {
+        const left = spot.x + right + share * length;
+        const y = spot.y + down;
+        return { x: spot.x + right, y, anchor, left, right: left + length, top: y - 0.8 * letter, bottom: y + 0.25 * letter };
+      });
+    const inside = sides.filter((side) => side.left >= 0 && side.right <= wide && side.top >= 0 && side.bottom <= high);
+    const side = inside.find((one) => !taken.some((other) => meets(one, other))) ?? inside[0] ?? sides[0];
+    taken.push(side);
+    return draw("text", { x: side.x.toFixed(1), y: side.y.toFixed(1), "text-anchor": side.anchor, "aria-hidden": "true" }, spot.place.name);
+  });
+}
+
+function meets(one, other) {
+  return one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
 }
 
 function mark(place, x, y) {
