@@ -13,7 +13,7 @@ from PIL import Image
 
 from provisioning.bench import batch, enrolment, identity, ports, record
 from provisioning.bench.enrolment import Bench, Enrolled, Enrolment, Wanted
-from provisioning.bench.errors import CableLost, NotConfirmed, ProofFailed
+from provisioning.bench.errors import CableLost, NotConfirmed, ProofFailed, WrongBoard
 from provisioning.bench.ledger import Ledger
 from provisioning.bench.line import Line
 from provisioning.bench.proof import BenchNetwork, Proof, prove
@@ -153,6 +153,15 @@ def test_a_registered_device_is_named_or_refused(bench: Bench, tmp_path: Path) -
         with pytest.raises(UnknownDevice, match="is not said"):
             enroll(bench, board, kind=None)
         assert enroll(bench, board, kind=None, dev_eui=device.dev_eui).device == device
+
+
+def test_a_board_that_became_one_kind_is_not_taken_for_another(bench: Bench, tmp_path: Path) -> None:
+    with one_board(tmp_path) as board:
+        first = enroll(bench, board).device
+        with pytest.raises(WrongBoard, match="became a street_light on this bench, not a traffic") as refused:
+            enroll(bench, board, kind="traffic")
+        assert f"lykta retire {first.dev_eui.hex()}" in str(refused.value.next_step)
+        assert bench.registry.devices() == [first]
 
 
 def test_what_is_broken_does_not_leave_the_bench() -> None:

@@ -23,6 +23,7 @@ from provisioning.bench.enrolment import REPLACE
 from provisioning.bench.install import Progress
 from provisioning.city import create_city
 from provisioning.cli import rows
+from provisioning.demo import life
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
@@ -106,3 +107,20 @@ def test_the_rows_stand_still_while_a_person_is_asked(
 def test_nobody_is_asked_where_nobody_can_answer() -> None:
     with rows.rows(["ttyACM0"]) as shown:
         assert not shown.ask("it holds the identity of a device", REPLACE)
+
+
+def test_the_last_words_of_a_board_are_whole() -> None:
+    said = repr("Traceback:\r\n  File 'x'\r\nImportError: no module named 'lamp'\r\nMicroPython 1.29")
+    assert life._last_words(f"It ends in a fault. Last words: {said}") == "ImportError: no module named 'lamp'"
+    assert life._last_words(f"Last words: {'OSError: 5'!r}") == "OSError: 5"
+    assert life._last_words("It  made no reading.") == "It made no reading."
+
+
+@pytest.mark.parametrize("kind", ["bin", "foreign"])
+def test_a_kind_that_no_board_can_become_is_refused_before_a_board_is_looked_at(kind: str, tmp_path: Path) -> None:
+    create_city(tmp_path / "city", "Teststad")
+    command = [sys.executable, "-m", "provisioning.cli", "-C", str(tmp_path / "city"), "enroll", "/dev/nowhere"]
+    ended = subprocess.run([*command, "--kind", kind], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ended.returncode == 64, ended
+    assert f"'{kind}' is none of: street_light, traffic, waste_bin" in ended.stderr
+    assert "/dev/nowhere" not in ended.stderr

@@ -101,7 +101,7 @@ def test_no_mark_on_the_map_hides_a_letter_of_a_name(browser: Browser, page: Pag
         texts, marks = (
             tab.eval_on_selector_all(
                 selector,
-                "all => all.map(one => one.getBBox()).map(box => [box.x, box.y, box.x + box.width, box.y + box.height])",
+                "all => all.map(one => one.getBBox()).map(at => [at.x, at.y, at.x + at.width, at.y + at.height])",
             )
             for selector in ("#map text", "#map circle, #map path.gateway")
         )

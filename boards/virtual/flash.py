@@ -76,15 +76,15 @@ class NorFlash:
                 f"inside {self.size} bytes"
             )
         old = os.pread(self.fd, len(data), address)
-        new = bytes(a & b for a, b in zip(old, data, strict=True))
-        if new != data:
+        wanted = int.from_bytes(data)
+        if wanted & int.from_bytes(old) != wanted:
             raise Misuse(f"flash program at {address:#x} wants to set bits that are 0: erase the block first")
         if self._cut_now():
             done = self._rng.randrange(len(data))
             torn = old[done] & (data[done] | self._rng.randrange(256))
-            self._interrupted(address, new[:done] + bytes([torn]))
+            self._interrupted(address, data[:done] + bytes([torn]))
         else:
-            os.pwrite(self.fd, new, address)
+            os.pwrite(self.fd, data, address)
 
     def erase(self, address: int) -> None:
         """Set one block to 0xFF; Misuse if it is not a block's address."""

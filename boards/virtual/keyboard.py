@@ -20,11 +20,16 @@ class Keyboard:
         self._interpreter = interpreter
         self._typed: deque[bytes] = deque()
         self._something = asyncio.Event()
+        self._interrupting = False
         self.interruptible = False
         """Ctrl-C may interrupt; before boot.py, between programs and after kbd_intr(-1) it is a byte like any other."""
 
     def receive(self, data: bytes) -> None:
         """Bytes from a client; what is too much is lost."""
+        interpreter = self._interpreter()
+        if interpreter is not None and not self._typed and not self._interrupting and INTERRUPT not in data:
+            interpreter.type(data)  # nothing waits before it
+            return
         if sum(map(len, self._typed)) + len(data) <= LIMIT_BYTES:
             self._typed.append(data)
             self._something.set()
@@ -52,7 +57,9 @@ class Keyboard:
             interpreter.type(before)
             if not interrupt:
                 continue
+            self._interrupting = True
             if self.interruptible and await interpreter.interrupt():
                 await asyncio.sleep(INTERRUPT_REST_S)
             else:
                 interpreter.type(INTERRUPT)
+            self._interrupting = False

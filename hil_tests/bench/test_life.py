@@ -68,6 +68,7 @@ def test_the_same_is_told_to_a_person(tmp_path: Path, capsys: pytest.CaptureFixt
         "verified: ",
         "it works, and is kept in slot b",
         "the board was rolled back",
+        "its last words: ImportError: no module named 'nothing_like_this'",
         "ImportError",
         "again, from slot b",
         "none lost, none twice",

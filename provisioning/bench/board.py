@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from provisioning.bench import onboard
+from provisioning.bench import onboard, transfer
 from provisioning.bench.errors import BoardRaised, DamagedTransfer, NoRoom
 from provisioning.bench.package import MANIFEST, Launcher, Purpose, parse_launcher, parse_manifest
 from provisioning.bench.repl import EXEC_TIMEOUT_S, RawRepl
@@ -66,6 +65,9 @@ class Board:
     def __init__(self, repl: RawRepl) -> None:
         self._repl = repl
         self._helped = False
+        self._way = transfer.PLAIN
+        self._folders: set[str] = set()
+        """Those that this object has made or found on the board."""
 
     def facts(self) -> Facts:
         """Ask the board what it is."""
@@ -138,14 +140,21 @@ class Board:
 
     def _place(self, files: list[tuple[str, bytes]]) -> None:
         """Write each to the side, and give it its name when its SHA-256, as the flash gives it back, is right."""
+        self._help()
         steps = []
         for path, data in files:
-            *before, last = _pieces(path, data)
+            steps.append(self._folder(path))
+            *before, last = _pieces(data, self._way)
             for each in before:  # of a file that is large, and therefore alone
                 self._run(each)
-            steps.append(f"{last}\n{_named(path, hashlib.sha256(data).hexdigest())}")
-        if steps:
-            self._compare(self._run("\n".join(steps)), files)
+            steps += [last, _named(path, hashlib.sha256(data).hexdigest()).encode()]
+        if files:
+            self._compare(self._run(b"\n".join(steps)), files)
+            self._folders |= {_parent(path) for path, _ in files}
+
+    def _folder(self, path: str) -> bytes:
+        """The code that makes the folder of a file, where it is not known to be there."""
+        return b"" if _parent(path) in self._folders else f"_lm({path!r})".encode()
 
     def copy(self, source: str, path: str, data: bytes) -> None:
         """Copy a file on the board; what it holds must be `data`."""
@@ -159,6 +168,7 @@ class Board:
 
     def remove_tree(self, folder: str) -> None:
         """Remove a folder with all that is in it."""
+        self._folders.clear()
         self._run(f"_lx({folder!r})")
 
     def fingerprint(self, path: str, key: bytes) -> str:
@@ -170,7 +180,7 @@ class Board:
         """Run a piece of code with the helpers at hand."""
         return self._run(code)
 
-    def _run(self, code: str, timeout_s: float = EXEC_TIMEOUT_S) -> bytes:
+    def _run(self, code: str | bytes, timeout_s: float = EXEC_TIMEOUT_S) -> bytes:
         self._help()
         try:
             return self._repl.run(code, timeout_s)
@@ -188,6 +198,10 @@ class Board:
     def _help(self) -> None:
         if not self._helped:
             self._repl.run(onboard.HELPERS)
+            try:
+                self._way = transfer.understood(self._repl.run(transfer.question()))
+            except BoardRaised:  # a lexer that does not take it
+                self._way = transfer.PLAIN
             self._helped = True
 
     @staticmethod
@@ -205,12 +219,18 @@ class Board:
                 )
 
 
-def _pieces(path: str, data: bytes) -> list[str]:
+def _pieces(data: bytes, way: transfer.Way) -> list[bytes]:
     """The code that writes this to the side, in pieces that a small heap has room for."""
     parts = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)] or [b""]
-    texts = [base64.b64encode(part).decode() for part in parts]
-    steps = [f"_lw({PART!r},{text!r},{'ab' if number else 'wb'!r})" for number, text in enumerate(texts)]
-    return [f"_lm({path!r})\n{steps[0]}", *steps[1:]]
+    place = repr(PART).encode()
+    return [
+        b"_lw(%s,%s,%s)" % (place, way.expression(part), b"'ab'" if number else b"'wb'")
+        for number, part in enumerate(parts)
+    ]
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _named(path: str, digest: str) -> str:

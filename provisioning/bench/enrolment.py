@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from provisioning.bench import health, identity, install, joined, label, ports, record
 from provisioning.bench.board import Board, Facts
-from provisioning.bench.errors import NotConfirmed, ProofFailed
+from provisioning.bench.errors import NotConfirmed, ProofFailed, WrongBoard
 from provisioning.bench.gateway_status import Sighting
 from provisioning.bench.joined import Heard
 from provisioning.bench.ledger import Ledger
@@ -154,6 +154,14 @@ class Enrolment:
         if dev_eui is not None:
             device = registry.device(dev_eui)
             if device is not None and device.state == "registered":
+                if wanted.dev_eui is None and wanted.kind not in (None, device.kind):
+                    raise WrongBoard(
+                        f"This board became a {device.kind} on this bench, not a {wanted.kind}.",
+                        value=device.dev_eui.hex(),
+                        reason="A board keeps its device, so that a job that was interrupted goes on.",
+                        next_step="leave --kind out to go on with it; for another kind first: "
+                        f"lykta retire {device.dev_eui.hex()}",
+                    )
                 return device, known is not None and known[0] == dev_eui.hex()
             if wanted.dev_eui is not None:
                 raise UnknownDevice(

@@ -8,7 +8,6 @@ take in their alphanumeric mode; optional fields begin with their letter; the la
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,12 +85,12 @@ def picture(label: Label) -> Image:
     image: Image = pil.new("1", (_WIDTH_MM * _PX_PER_MM, _HEIGHT_MM * _PX_PER_MM), 1)
     height = image.height
     code = _qr(label.code)
-    scale = max(1, height // code.symbol_size(border=_QUIET_MODULES)[0])
-    raw = io.BytesIO()
-    code.save(raw, kind="png", scale=scale, border=_QUIET_MODULES)
-    with pil.open(raw) as drawn:
-        image.paste(drawn.convert("1"), (0, (height - drawn.height) // 2))
-        left = drawn.width + _PX_PER_MM
+    modules = code.symbol_size(border=_QUIET_MODULES)[0]
+    side = modules * max(1, height // modules)
+    drawn = pil.new("1", (modules, modules))
+    drawn.putdata([0 if dark else 255 for row in code.matrix_iter(border=_QUIET_MODULES) for dark in row])
+    image.paste(drawn.resize((side, side), pil.Resampling.NEAREST), (0, (height - side) // 2))
+    left = side + _PX_PER_MM
     pen = drawing.Draw(image)
     for number, line in enumerate(label.lines):
         size = 3.2 if number == 0 else 2.2

@@ -73,16 +73,24 @@ class Line:
 
     def write(self, data: bytes) -> None:
         """Send. Raises CableLost."""
-        try:
-            self._port().write(data)
-        except serial.SerialTimeoutException as error:
-            raise CableLost(
-                "The board takes no more bytes.",
-                value=self.port,
-                reason="Its USB controller hangs, or nobody reads at its end.",
-                next_step="press its reset button, or unplug it and plug it in again; the job resumes",
-            ) from error
-        except (OSError, serial.SerialException) as error:
+        port, rest = self._port(), memoryview(data)
+        deadline = time.monotonic() + _WRITE_TIMEOUT_S
+        try:  # by the descriptor, as below: a board's job is a thousand small pieces, and pyserial waits around each
+            while rest:
+                with contextlib.suppress(BlockingIOError):
+                    rest = rest[os.write(port.fileno(), rest) :]
+                if not rest:
+                    return
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    raise CableLost(
+                        "The board takes no more bytes.",
+                        value=self.port,
+                        reason="Its USB controller hangs, or nobody reads at its end.",
+                        next_step="press its reset button, or unplug it and plug it in again; the job resumes",
+                    )
+                select.select([], [port.fileno()], [], left_s)
+        except (OSError, serial.SerialException, TypeError, ValueError) as error:  # the last two: closed meanwhile
             raise _lost(self.port) from error
 
     def read(self, timeout_s: float) -> bytes:
@@ -98,7 +106,11 @@ class Line:
                 if not os.path.exists(self.port):  # noqa: PTH110  a port is a name, not a path of ours
                     raise _lost(self.port)
                 return b""
-            data = bytes(port.read(_MAX_READ_BYTES))
+            data = os.read(port.fileno(), _MAX_READ_BYTES)
+            if not data:  # ready, and nothing: the device is gone
+                raise _lost(self.port)
+        except BlockingIOError:
+            return b""
         except (OSError, serial.SerialException, TypeError, ValueError) as error:  # the last two: closed meanwhile
             raise _lost(self.port) from error
         if Line.tap is not None:

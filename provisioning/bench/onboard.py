@@ -57,6 +57,10 @@ print(json.dumps(d))
 
 HELPERS: Final = """
 import binascii,gc,hashlib,json,os,sys
+try:
+ import deflate,io
+except ImportError:
+ deflate=None
 for k in list(sys.modules):
  if k.startswith('firmware'):
   del sys.modules[k]
@@ -91,9 +95,16 @@ def _lm(p):
    os.mkdir(p[:at])
   except OSError:
    pass
+def _lb(t):
+ return binascii.a2b_base64(t) if isinstance(t,str) else t
+def _lz(t):
+ try:
+  return deflate.DeflateIO(io.BytesIO(_lb(t)),deflate.RAW,10).read()
+ except (OSError,EOFError,ValueError):
+  return b''
 def _lw(p,t,mode='ab'):
  with open(p,mode) as f:
-  f.write(binascii.a2b_base64(t))
+  f.write(_lb(t))
 def _ln(a,b):
  try:
   os.rename(a,b)
@@ -127,7 +138,8 @@ def _lc(a,b):
     g.write(memoryview(d)[:n])
 gc.collect()
 """
-"""Functions that later pieces call; a reset forgets them. FAT cannot rename over a file: there it is removed first."""
+"""Functions that later pieces call; a reset forgets them. What arrives damaged gives a file of another hash. FAT cannot
+rename over a file: there it is removed first."""
 
 SIZES: Final = """
 def _ls(p,q):

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -56,17 +56,17 @@ class Package:
     made_for: Purpose | None = None
     """What was left out; None: nothing."""
 
-    @property
+    @cached_property
     def content(self) -> dict[str, bytes]:
         """All files of a slot but the manifest."""
         return {**self.files, ENTRY: self.main}
 
-    @property
+    @cached_property
     def hashes(self) -> dict[str, str]:
         """SHA-256 in hexadecimal by path."""
         return {path: _sha(data) for path, data in self.content.items()}
 
-    @property
+    @cached_property
     def build(self) -> str:
         """16 hexadecimal digits that stand for all of it."""
         whole = hashlib.sha256()
@@ -74,7 +74,7 @@ class Package:
             whole.update(f"{path}\0{digest}\n".encode())
         return whole.hexdigest()[:16]
 
-    @property
+    @cached_property
     def manifest(self) -> bytes:
         """What lies in the slot when it is complete: a line for the build, then one for each file."""
         purpose = self.made_for
@@ -139,13 +139,7 @@ def package_for(board: str, purpose: Purpose | None = None) -> Package:
     With a purpose only the files that it needs are in it: each takes a block of flash, and two copies have to fit.
     """
     with _building:  # also because CPython 3.11 cannot parse in two threads at once
-        whole = _built(board)
-        if purpose is None:
-            return whole
-        wanted = needed(load_board(board), purpose.kind, purpose.links)
-    # What is no module is data that a module reads.
-    chosen = {path: data for path, data in whole.files.items() if path in wanted or not path.endswith(".mpy")}
-    return replace(whole, files=chosen, made_for=purpose)
+        return _built(board) if purpose is None else _chosen(board, purpose)
 
 
 def parse_manifest(line: bytes) -> tuple[str, Purpose | None] | None:
@@ -172,6 +166,15 @@ def _built(board: str) -> Package:
         }
     root = {name: content.pop(name) for name in ROOT_FILES}
     return Package(board, content, root["boot.py"], root["main.py"])
+
+
+@lru_cache(maxsize=64)
+def _chosen(board: str, purpose: Purpose) -> Package:
+    whole = _built(board)
+    wanted = needed(load_board(board), purpose.kind, purpose.links)
+    # What is no module is data that a module reads.
+    chosen = {path: data for path, data in whole.files.items() if path in wanted or not path.endswith(".mpy")}
+    return replace(whole, files=chosen, made_for=purpose)
 
 
 def _sha(data: bytes) -> str:

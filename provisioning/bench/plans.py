@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from boards.build import FIRMWARE
 from firmware.wire.kinds.terms import names as kind_names
 from provisioning.bench.enrolment import Wanted
 from provisioning.bench.errors import WrongPlan
@@ -21,6 +22,11 @@ MAX_BOARDS: Final = 1000
 _ONCE: Final = ("port", "device", "name", "serial")
 
 
+def board_kinds() -> tuple[str, ...]:
+    """The kinds that a board of ours can become: those that have a role in its firmware."""
+    return tuple(name for name in kind_names() if (FIRMWARE / "node" / "roles" / f"{name}.py").is_file())
+
+
 def read(path: Path, common: Wanted) -> dict[str, Wanted]:
     """What each port's board is to become, in the order of the file; what a line leaves out is as in *common*.
 
@@ -31,8 +37,14 @@ def read(path: Path, common: Wanted) -> dict[str, Wanted]:
             rows = csv.DictReader(file, restkey="", strict=True)
             _check_head(path, rows.fieldnames)
             found = [(rows.line_num, row) for row in rows]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise WrongPlan(f"The batch cannot be read: {error}.", value=path) from error
+    except OSError as error:
+        raise WrongPlan(
+            f"The batch cannot be read: {error.strerror}.", value=path, next_step="name a CSV file that is there"
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise WrongPlan(
+            "The batch cannot be read.", value=path, reason=f"{error}.", next_step="save it as CSV in UTF-8"
+        ) from error
     if not 1 <= len(found) <= MAX_BOARDS:
         raise WrongPlan(f"A batch has 1 to {MAX_BOARDS} boards.", value=f"{path}: {len(found)}")
     seen: dict[tuple[str, str], int] = {}
@@ -62,8 +74,8 @@ def _check_head(path: Path, names: object) -> None:
 def _wanted(path: Path, number: int, given: dict[str, str], common: Wanted) -> Wanted:
     if not given["port"]:
         raise _wrong(path, number, "no port")
-    if given["kind"] and given["kind"] not in kind_names():
-        raise _wrong(path, number, f"kind {given['kind']!r} is none of: {', '.join(kind_names())}")
+    if given["kind"] and given["kind"] not in board_kinds():
+        raise _wrong(path, number, f"kind {given['kind']!r} is none of: {', '.join(board_kinds())}")
     if given["link"] and given["link"] not in LINKS:
         raise _wrong(path, number, f"link {given['link']!r} is none of: {', '.join(LINKS)}")
     try:

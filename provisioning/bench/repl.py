@@ -78,12 +78,13 @@ class RawRepl:
         except (BoardSilent, BoardRaised):
             return False
 
-    def run(self, code: str, timeout_s: float = EXEC_TIMEOUT_S) -> bytes:
+    def run(self, code: str | bytes, timeout_s: float = EXEC_TIMEOUT_S) -> bytes:
         """Run code on the board; return what it printed. Raises BoardRaised, BoardSilent, CableLost.
 
         *timeout_s*: how long it may be silent.
         """
-        self._send(code.encode())
+        code = code.encode() if isinstance(code, str) else code
+        self._send(code)
         printed = self._part(timeout_s, code)
         error = self._part(_ANSWER_S, code)
         prompt = self.line.read_exactly(1, _ANSWER_S)
@@ -116,10 +117,10 @@ class RawRepl:
         """Reset the whole chip."""
         self._send(b"import machine\nmachine.reset()")
 
-    def _part(self, timeout_s: float, code: str) -> bytes:
+    def _part(self, timeout_s: float, code: bytes) -> bytes:
         data, came = self.line.read_until(_END, timeout_s, _BANNER, silence=True)
         if not came:
-            raise _silent(data, f"an end after {code.strip().splitlines()[0][:60]!r}")
+            raise _silent(data, f"an end after {code.strip().splitlines()[0][:60].decode('ascii', 'replace')!r}")
         return data[:-1]
 
     def _send(self, code: bytes) -> None:

@@ -18,7 +18,7 @@ from provisioning.bench.session import Session
 from provisioning.city import City
 from provisioning.cli.bench import BoardOption, JsonOption, VirtualOption, WatchdogOption, rehearsed
 from provisioning.cli.output import complain, note, of, say, say_json, say_table
-from provisioning.cli.rows import rows
+from provisioning.cli.rows import rows, short
 from provisioning.errors import ProvisioningError, UnknownDevice
 from provisioning.identities import parse_eui
 from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, default_board
@@ -26,6 +26,17 @@ from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, default_board
 Plan = Annotated[
     Path | None, typer.Option("--batch", metavar="FILE.csv", help="One board a line: port, kind or device, name...")
 ]
+_NAMED = 2
+"""So many devices are named in the next command; more would fill the screen."""
+
+
+def _known(kind: str | None) -> str | None:
+    if kind is not None and kind not in plans.board_kinds():
+        raise typer.BadParameter(f"{kind!r} is none of: {', '.join(plans.board_kinds())}")
+    return kind
+
+
+KindOption = Annotated[str | None, typer.Option("--kind", help="Register new devices of this kind.", callback=_known)]
 MustHear = Annotated[
     Path | None,
     typer.Option("--gateway", metavar="PATH", help="gateway.toml of one that must hear the board join and report."),
@@ -36,7 +47,7 @@ def enroll(
     ctx: typer.Context,
     port: Annotated[list[str] | None, typer.Argument(metavar="PORT", help="One or more; see lykta ports.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every board that is plugged in.")] = False,
-    kind: Annotated[str | None, typer.Option("--kind", help="Register new devices of this kind.")] = None,
+    kind: KindOption = None,
     device: Annotated[str | None, typer.Option("--device", metavar="DEV_EUI", help="One that is registered.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Of a new device.")] = None,
     board: BoardOption = None,
@@ -78,7 +89,7 @@ def enroll(
             _refuse_many(wanted, chosen)
         what = {path: planned.get(asked, wanted) for asked, path in zip(planned or chosen, chosen, strict=True)}
         ended = _enrolled(of(ctx).city(), chosen, what, jobs, watchdog_ms, yes)
-    _show(ended, as_json)
+    _show(ended, as_json, of(ctx).city())
     if any(row.error is not None for row in ended):
         raise typer.Exit(1)
 
@@ -191,22 +202,29 @@ def _agreed(_what: str, _word: str) -> bool:
     return True
 
 
-def _show(found: list[batch.Row[Enrolled]], as_json: bool) -> None:
+def _show(found: list[batch.Row[Enrolled]], as_json: bool, city: City) -> None:
     if as_json:
         say_json([_as_json(row) for row in found])
         return
+    names = short([row.port for row in found])
     table = []
     for row in found:
         if row.done is not None:
             done = row.done
-            table.append([row.port, done.device.dev_eui.hex(), done.board, done.build, f"{done.seconds:.0f} s", "done"])
+            took = f"{done.seconds:.0f} s"
+            table.append([names[row.port], done.device.dev_eui.hex(), done.board, done.build, took, "done"])
         else:
-            table.append([row.port, "", "", "", "", "FAILED" if row.error is None else f"FAILED: {row.error.state}"])
-    say_table(["port", "DevEUI", "board", "build", "time", "result"], table, ports=True)
+            table.append([names[row.port], "", "", "", "", "FAILED"])
+    say_table(["port", "DevEUI", "board", "build", "time", "result"], table)
     for row in found:
         if row.error is not None:
             note(f"{row.port}:")
             complain(row.error)
+    devices = [row.done.device.dev_eui.hex() for row in found if row.done is not None]
+    if devices:
+        note(f"a label of each (PNG, ZPL) is in {city.home / record.FOLDER / 'labels'}")
+        named = " ".join(devices) if len(devices) <= _NAMED else "DEV_EUI..."
+        note(f"next: lykta -C {city.home} label {named} --sheet labels.pdf")
 
 
 def _as_json(row: batch.Row[Enrolled]) -> dict[str, object]:

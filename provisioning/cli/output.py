@@ -113,6 +113,11 @@ def fitted(line: str, width: int, indent: int) -> str:
     )
 
 
+def tell(text: str) -> None:
+    """A line of a story, folded between words where a terminal shows it."""
+    say(fitted(text, terminal_width() or NO_END, 3))
+
+
 def terminal_width(stream: TextIO | None = None) -> int | None:
     """Columns of the terminal that a stream, or standard output, is; None where it is a file or another program."""
     return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else None

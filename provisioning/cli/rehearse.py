@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from provisioning.cli.output import note, say
+from provisioning.cli.output import note, say, tell
 from provisioning.demo import life
 from provisioning.demo.plan import KINDS
 from provisioning.errors import AlreadyExists
@@ -32,7 +32,7 @@ def rehearse(
     if any(home.iterdir()):
         raise AlreadyExists("The directory is not empty.", value=folder, next_step="choose another --dir")
     try:
-        story = life.live(home, kind, say, note)
+        story = life.live(home, kind, tell, note)
     except BaseException:
         note(f"files and logs are in {home}")
         raise

@@ -31,7 +31,7 @@ def short(ports: Sequence[str]) -> dict[str, str]:
     """A port's name in its row, so that bar, speed and time have room in 80 columns: its end, while that is unique."""
     ends = {port: port if len(port) <= _NAME_WIDTH else port.rpartition("/")[2][-_NAME_WIDTH:] for port in ports}
     alone = Counter(ends.values())
-    return {port: escape(end if alone[end] == 1 else port) for port, end in ends.items()}
+    return {port: end if alone[end] == 1 else port for port, end in ends.items()}
 
 
 def columns() -> tuple[ProgressColumn, ...]:
@@ -46,7 +46,7 @@ class Rows:
         self._display = display
         self._asking = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
-        self._names = short(ports)
+        self._names = {port: escape(name) for port, name in short(ports).items()}
         if display is not None:
             self._tasks = {port: display.add_task(f"{self._names[port]} waits", total=None) for port in ports}
 

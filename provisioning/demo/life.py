@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -102,7 +103,7 @@ def _flashed(folder: Path, tell: Tell) -> None:
         port = ports.drive_at(drive) or ports.Port(str(drive))
         tell("   its flash is erased; its loader waits as a drive (an imitation of a Pico W's)")
         flash.flash(port, LOADER_BOARD, loaded.bench, image, mcu=loaded.board.mcu, erase=False, tell=lambda _text: None)
-    tell(f"   lykta flash: {image.path.name}, SHA-256 {image.sha256[:16]}..., is taken, and the board restarts")
+    tell(f"   it takes {image.path.name}, SHA-256 {image.sha256[:16]}..., and restarts")
 
 
 def _enrolled(bench: Bench, board: VirtualBoard, kind: str, tell: Tell) -> Enrolled:
@@ -133,7 +134,8 @@ def _reports(street: Street, count: int, tell: Tell) -> None:
         )
     came = sorted(street.readings[known:], key=lambda reading: reading.seq)
     for reading in came[-count:]:
-        tell(f"   verified: {reading_line('', reading).split(' [')[0][:_LINE]}")
+        line = reading_line("", reading).split(" [")[0]
+        tell(f"   verified: {textwrap.shorten(line, _LINE, placeholder=' ...')}")
     if len(came) > count:
         tell(f"   and {len(came) - count} that the board had kept meanwhile: {came[0].seq} to {came[-count - 1].seq}")
 
@@ -161,8 +163,11 @@ def _updated(session: Session, kind: str, story: Story, tell: Tell) -> None:
 
 def _last_words(said: str) -> str:
     """The name of the exception, where there was one."""
-    found = re.findall(r"\w+Error: [^\\\n']*", said)
-    return found[-1] if found else " ".join(said.split())[-_LINE:]
+    lines = said.replace("\\r", "").replace("\\n", "\n")  # they come as Python writes them
+    found: list[str] = re.findall(r"\w+Error: .*", lines)
+    if not found:
+        return " ".join(lines.split())[-_LINE:]
+    return found[-1][:-1] if lines.endswith(found[-1]) else found[-1]  # the last quotation mark is Python's
 
 
 def _runs(session: Session) -> str:

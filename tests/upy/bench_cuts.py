@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the bench runs on a board, on the real littlefs: the power goes at every single flash operation.
 
-micropython tests/upy/bench_cuts.py FILE SEED      FILE holds pieces of code as JSON; prints how many cuts, then "ok"
+micropython tests/upy/bench_cuts.py FILE SEED      FILE: JSON, code in hexadecimal; prints how many cuts, then "ok"
 """
 
 import json
@@ -43,7 +43,7 @@ def prepared():
 def run(codes):
     space = {}
     for code in codes:
-        exec(code, space)
+        exec(bytes.fromhex(code), space)
 
 
 def there(path):
