@@ -7,7 +7,7 @@ from typing import Any
 
 from firmware.wire.kinds.terms import terms
 from gateway.records import envelope, senml
-from gateway.records.envelope import Position, Signer
+from gateway.records.envelope import Ended, Position, Signer
 from gateway.records.reading import Reading
 from gateway.releases.opening import Item
 from gateway.releases.settings import ReleaseSettings
@@ -74,3 +74,6 @@ class SenmlSealer:
 
     def loss(self, position: Position, tail: bytes, why: str) -> bytes:
         return envelope.seal_loss(position, tail or bytes(32), why, START_S, SIGNER)
+
+    def ended(self, position: Position, ended: Ended) -> bytes:
+        return envelope.seal_end(position, ended, START_S, SIGNER)

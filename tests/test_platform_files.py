@@ -5,10 +5,12 @@
 import json
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ import pytest
 from pyarrow import parquet as pq
 
 from gateway.errors import PlatformError
+from gateway.outbox.recovery import recover
 from gateway.platforms import Context
 from gateway.platforms.files import Settings, build, parquet
 from gateway.platforms.files.days import PROGRESS, DayFiles
+from gateway.sqlite_files import condemn
 from tests.gateway_rig import ROOT
 from tests.output_rig import OutputRig
 from tests.releases_rig import Register, facts
@@ -242,3 +246,27 @@ async def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path: Path, mon
         records = [json.loads(line)["record"] for line in lines]
         assert sorted(records) == list(range(1, 11))
         assert rig.counted("connection_failed") >= 1
+
+
+async def test_readers_of_single_readings_see_the_hole_in_the_numbers_of_a_device_and_the_operator_that_none_was_told(
+    tmp_path: Path,
+) -> None:
+    before = OutputRig(tmp_path, {"type": "files", "path": "bulk"})
+    for _ in range(3):
+        before.lights([1], readings=2)
+    before.outbox.close()
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as raw:
+        raw.execute("DELETE FROM envelope WHERE id = 2")
+        raw.commit()
+    condemn(tmp_path / "outbox.db")
+    assert recover(tmp_path / "outbox.db", ("city",)) is not None
+    after = OutputRig(tmp_path, {"type": "files", "path": "bulk"})
+    after.seqs[1] = 6
+    after.lights([1])
+    async with after:
+        await after.all_taken()
+    days = sorted((tmp_path / "bulk").glob("*.jsonl"))
+    lines = [json.loads(line) for path in days for line in path.read_text().splitlines()]
+    assert [line["seq"] for line in lines] == [1, 2, 5, 6, 7]
+    assert len({line["stream"] for line in lines}) == 2
+    assert after.counted("notices_passed_by") == 1

@@ -172,10 +172,13 @@ class Delivery:
         items: list[Item] = []
         for row in self._rows:
             try:
-                items += open_envelope(row.message)
+                items += (found := open_envelope(row.message))
             except Unopened as error:  # a bug of ours: the signed platforms have it still
                 self._count("unopened")
                 self._log.error("envelope_unopened", platform=self.name, why=error)
+            else:
+                if not found:
+                    self._pass_by()
         released = await self._release(items)
         for start in range(0, len(released), self._batch):
             await self._hand_over(released[start : start + self._batch])
@@ -183,6 +186,13 @@ class Delivery:
             feed.taken(row)
         self._rows = []
         self._back_off.reset()
+
+    def _pass_by(self) -> None:
+        """A signed notice of what is missing is no reading, and only who has all records can use it (decision 15)."""
+        self._count("notices_passed_by")
+        if self._seldom.allow("notice") is not None:
+            effect = "its readers are not told that records are missing; who has the signed envelopes is"
+            self._log.warning("notice_passed_by", platform=self.name, effect=effect)
 
     async def _release(self, items: Sequence[Item]) -> list[Released]:
         facts = await self._directory.facts({item.dev_eui for item in items})
