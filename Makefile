@@ -76,9 +76,9 @@ update-times: ## how long a release takes, all of it or one changed file, by cab
 	@tools/venv.sh run test
 	@for way in "serial" "serial delta" "lora delta" "bin delta" "bin"; do $(BIN)/python benchmarks/updates.py $$way || exit 1; done
 
-cables: ## 200 random cable pulls, power cuts and resets during installs: the board always boots into a whole version
-	@tools/venv.sh run test
-	@$(BIN)/python -m pytest -s -m slow --timeout 7200 tests/test_bench_install.py $(ARGS)
+cables: ## 200 random cable pulls, power cuts and resets during installs: the board always boots into a whole version; more while esptool writes
+	@tools/venv.sh run test esptool
+	@$(BIN)/python -m pytest -s -m slow --timeout 7200 tests/test_bench_install.py tests/test_bench_esptool.py $(ARGS)
 
 lora-city: ## CITY=3000 simulated LoRa devices for HOURS=2 of simulated time, every frame accounted for
 	@tools/venv.sh run test

@@ -142,7 +142,7 @@ def test_what_the_flash_holds_already_is_not_written_again(tmp_path: Path) -> No
 def test_after_a_pulled_cable_it_goes_on_where_it_was(tmp_path: Path) -> None:
     made = release(tmp_path)
     size_bytes = made.path.stat().st_size
-    with board(tmp_path, pull_after=2 * PIECE_BYTES + 20_000) as port:
+    with board(tmp_path, pulls=[2 * PIECE_BYTES + 20_000]) as port:
         told, seen = write(port, made, erase=True)
         assert port.pulled == 1
         assert holds(port, made)
@@ -153,9 +153,34 @@ def test_after_a_pulled_cable_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert seen[-1].done_bytes == size_bytes
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_random_pulls_never_leave_half_an_image_behind(tmp_path: Path) -> None:
+    """Up to three pulls anywhere in one job, twenty jobs; each ends with the whole image and says so."""
+    for seed in range(20):
+        chance, folder = random.Random(seed), tmp_path / str(seed)
+        folder.mkdir()
+        made = release(folder, size_bytes=2 * PIECE_BYTES)
+        pulls = sorted(chance.sample(range(1, 2 * PIECE_BYTES), chance.randint(1, 3)))
+        with board(folder, pulls=pulls) as port:
+            write(port, made, erase=chance.random() < 0.5)
+            assert holds(port, made), (seed, pulls)
+            assert port.pulled >= 1
+
+
+def test_a_board_without_reset_lines_goes_on_with_the_stub_that_runs(tmp_path: Path) -> None:
+    """As when a job was killed: what answers then is not the ROM."""
+    made = release(tmp_path, size_bytes=40_000)
+    with board(tmp_path, no_reset=True) as port:
+        write(port, made)
+        assert port.rom.stub
+        write(port, made, erase=True)
+        assert holds(port, made)
+
+
 def test_a_cable_that_stays_out_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(esp, "WAIT_S", 0.5)
-    with board(tmp_path, pull_after=50_000, back_s=60) as port, pytest.raises(NoSuchPort) as failed:
+    with board(tmp_path, pulls=[50_000], back_s=60) as port, pytest.raises(NoSuchPort) as failed:
         write(port, release(tmp_path))
     assert "lykta ports" in failed.value.next_step
 
@@ -168,7 +193,7 @@ def test_a_cable_that_stays_out_is_explained(tmp_path: Path, monkeypatch: pytest
         ({"hang_after": 100_000}, "stopped answering", "cable"),
     ],
 )
-def test_each_failure_is_explained(
+def test_each_failure_of_a_real_esptool_is_explained(
     faults: dict[str, object], state: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(esp, "CONNECTS", 1)

@@ -63,6 +63,11 @@ class EspPort:
             os.close(master)
             self.path.unlink()
 
+    def _closed(self) -> None:
+        if not self.rom.faults.no_reset:
+            self.resets += 1
+            self.rom.reset()
+
     def _serve(self, master: int) -> None:
         poll = select.poll()
         poll.register(master, select.POLLIN)
@@ -72,8 +77,7 @@ class EspPort:
             if any(each & select.POLLHUP for _, each in events):
                 if open_:
                     open_ = False
-                    self.resets += 1
-                    self.rom.reset()
+                    self._closed()
                 self._stop.wait(_LOOK_MS / 1000)
                 continue
             open_ = True

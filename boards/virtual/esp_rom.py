@@ -62,12 +62,15 @@ CHIPS: Final = {
 
 @dataclass
 class Faults:
-    """What goes wrong, once; counts are of bytes written to flash."""
+    """What goes wrong; counts are of bytes written to flash."""
 
     silent: bool = False
     stuck_at: int | None = None
     """The lowest bit of this byte of the flash stays as it is after erasing."""
-    pull_after: int | None = None
+    pulls: list[int] = field(default_factory=list)
+    """When the cable is pulled, the first first."""
+    no_reset: bool = False
+    """DTR and RTS are not wired: a stub that runs goes on running when the port is closed."""
     hang_after: int | None = None
     block_s: float = 0.0
     """How long each block takes."""
@@ -237,8 +240,8 @@ class EspRom:
         self._store(self._at, bytes(new))
         self._at += len(new)
         self.written_bytes += len(new)
-        if faults.pull_after is not None and self.written_bytes >= faults.pull_after:
-            faults.pull_after = None
+        if faults.pulls and self.written_bytes >= faults.pulls[0]:
+            del faults.pulls[0]
             raise Pulled
         if faults.hang_after is not None and self.written_bytes >= faults.hang_after:
             faults.silent = True
