@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a signed release takes to one board, through the shipped gateway, from the plan to the confirmed build.
 
-``python benchmarks/updates.py serial|lora|bin [delta]`` prints one JSON object. On a serial line: processes, in this
-computer's time. By LoRa: in stepped time, so that the seconds are those of the air: to a lamp (class C), and to a waste
-bin in deep sleep that sends a reading each half an hour (class A). Without ``delta`` the bundle has all files of the
-node, with it those of which one is new.
+``python benchmarks/updates.py serial|lora|bin [delta] [flash=KIB]`` prints one JSON object. On a serial line:
+processes, in this computer's time. By LoRa: in stepped time, so that the seconds are those of the air: to a lamp (class
+C), and to a waste bin in deep sleep that sends a reading each half an hour (class A). Without ``delta`` the bundle has
+all files of the node, with it those of which one is new. With ``flash`` the board by LoRa has so much room for files,
+not that of its file: 2048 is a LilyGO T3-S3's.
 """
 
 import json
@@ -21,6 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from boards.schema import load_board  # noqa: E402
 from boards.virtual import stepped  # noqa: E402
 from provisioning.bench.package import Package, Purpose, package_for  # noqa: E402
 from provisioning.updates import release, rollout  # noqa: E402
@@ -65,13 +67,18 @@ def by_line(folder: Path, delta: bool) -> dict[str, Any]:
         }
 
 
-def by_air(folder: Path, which: str, delta: bool) -> dict[str, Any]:
+def by_air(folder: Path, which: str, delta: bool, flash_kib: int | None) -> dict[str, Any]:
     """By LoRa, in stepped time."""
     old, new = packages(which)
-    found: dict[str, Any] = {}
+    hardware = load_board(old.board)
+    if flash_kib is not None:
+        flash = hardware.flash.model_copy(update={"bytes": 1024 * flash_kib})
+        hardware = hardware.model_copy(update={"flash": flash})
+    found: dict[str, Any] = {"flash_bytes": hardware.flash.bytes}
 
     async def live() -> None:
-        street = SteppedStreet(folder, old, random.Random(1), interval_s=1800 if which == "bin" else 60)
+        interval_s = 1800 if which == "bin" else 60
+        street = SteppedStreet(folder, old, random.Random(1), interval_s=interval_s, hardware=hardware)
         base = release.Base.of(old) if delta else None
         made = release.make(new, 1, street.key, base=base, health_s=7200)
         found["bundle_bytes"] = len(made.bundle)
@@ -95,10 +102,11 @@ def by_air(folder: Path, which: str, delta: bool) -> dict[str, Any]:
 def main() -> None:
     """One of them."""
     which, delta = sys.argv[1], "delta" in sys.argv[2:]
+    flash_kib = next((int(each[6:]) for each in sys.argv[2:] if each.startswith("flash=")), None)
     begun_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        found = by_line(place, delta) if which == "serial" else by_air(place, which, delta)
+        found = by_line(place, delta) if which == "serial" else by_air(place, which, delta, flash_kib)
     here = {"took_s": round(time.monotonic() - begun_s), "load_average": round(os.getloadavg()[0], 1)}
     print(json.dumps({"by": which, "files": "changed" if delta else "all", **found, **here}))
 

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from boards.schema import BoardFile, load_board
 from boards.virtual.air.frames import Fate, Frame, Radio
 from boards.virtual.air.link_budget import PathLoss
 from boards.virtual.air.medium import Medium
@@ -75,7 +76,8 @@ class SteppedClock:
 
 
 class SteppedStreet:
-    """One board that runs *node*. ``medium`` counts what was lost, and who broke the duty cycle."""
+    """One board that runs *node*, on *hardware* or its own. ``medium`` counts what was lost, and who broke the duty
+    cycle."""
 
     def __init__(
         self,
@@ -85,8 +87,10 @@ class SteppedStreet:
         loss: float = 0.0,
         interval_s: int = 60,
         lost_from_bytes: int = LONG_BYTES,
+        hardware: BoardFile | None = None,
     ) -> None:
-        self.folder, self._hardware = folder, node.board
+        self.folder = folder
+        self._hardware = load_board(node.board) if hardware is None else hardware
         self.city = create_city(folder / "city", "Teststad")
         keys.create(self.city)
         self.key = keys.signing(self.city)
@@ -95,7 +99,7 @@ class SteppedStreet:
         self.device = self.registry.register_device(node.made_for.kind, name="board 1")
         told = identity_map(self.registry, self.device, node.board, link="lora", interval_ms=1000 * interval_s)
         files = identity_files(told | {"queue_bytes": 8192, "receipt_every": 4})
-        self._image = board_image(folder / "board", node, files, node.board, self.key)
+        self._image = board_image(folder / "board", node, files, self._hardware, self.key)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             self._server = probe.getsockname()

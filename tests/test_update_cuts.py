@@ -51,7 +51,7 @@ async def interrupted(image: Path, micropython: Path, rng: random.Random, faults
                 undone += 1
                 continue
             here, other, updates = other, here, updates + 1
-            assert await rig.runs() == complete(here)
+            assert await rig.runs() in complete(here)
         await troubled
         print(f"{dict(trouble.count)} in {updates} updates; {undone} trials undone")
         assert not rig.server.conflicts
@@ -95,7 +95,8 @@ class Vandal:
         if kind == "power":
             street.board(number, "power_cut", after_flash_operations=self._rng.randrange(1, 90))
             wait_until(lambda: not street.board(number, "state")["powered"], "the cut", 120)
-            assert booted(street.image(number), self._micropython) in [complete(each) for each in may_run]
+            found = booted(street.image(number), self._micropython)
+            assert any(found in complete(each) for each in may_run)
             street.board(number, "power_on")
         elif kind == "cable":
             street.board(number, "unplug")

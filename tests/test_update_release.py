@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from firmware.wire import update
 from firmware.wire.errors import Malformed
+from provisioning.bench import slot_file
 from provisioning.bench.package import Purpose
 from provisioning.cli import main
 from provisioning.errors import BoardError, PkiError
@@ -175,16 +176,35 @@ def test_a_release_that_has_no_room_is_refused_before_it_is_sent(micropython: Pa
 
 @pytest.mark.apart
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("delta", "step"), [(False, 9), (True, 13)])
-def test_power_cuts_leave_a_complete_build(micropython: Path, tmp_path: Path, delta: bool, step: int) -> None:
-    update_rig.on_disk(tmp_path, package(1), made(base=release.Base.of(package(1)) if delta else None))
-    _micropython(micropython, "update_flash.py", tmp_path, step)
+@pytest.mark.parametrize(
+    ("delta", "step", "form"), [(False, 9, "tree"), (True, 13, "tree"), (False, 11, "file"), (True, 11, "file")]
+)
+def test_power_cuts_leave_a_complete_build(
+    micropython: Path, tmp_path: Path, delta: bool, step: int, form: str
+) -> None:
+    new = made(base=release.Base.of(package(1)) if delta else None)
+    update_rig.on_disk(tmp_path, package(1), new, package(2))
+    _micropython(micropython, "update_flash.py", tmp_path, step, form)
+
+
+def test_a_release_of_before_is_refused_by_a_board_that_could_not_go_back(
+    micropython: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update_rig.on_disk(tmp_path, package(1), made())
+    monkeypatch.setattr(slot_file, "READER", 'def show(slot):\n sys.path.insert(0, "/" + slot)\n')
+    before = made()
+    (tmp_path / "offer").write_bytes(before.signed)
+    (tmp_path / "bundle").write_bytes(before.bundle)
+    (tmp_path / "slot.b").write_bytes(b"")
+    _micropython(micropython, "update_flash.py", tmp_path, 0, "file")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("form", ["tree", "file"])
 @pytest.mark.parametrize("delta", [False, True])
-def test_a_power_cut_at_every_flash_operation(micropython: Path, tmp_path: Path, delta: bool) -> None:
-    update_rig.on_disk(tmp_path, package(1), made(base=release.Base.of(package(1)) if delta else None))
-    told = _micropython(micropython, "update_flash.py", tmp_path, 1)
+def test_a_power_cut_at_every_flash_operation(micropython: Path, tmp_path: Path, delta: bool, form: str) -> None:
+    new = made(base=release.Base.of(package(1)) if delta else None)
+    update_rig.on_disk(tmp_path, package(1), new, package(2))
+    told = _micropython(micropython, "update_flash.py", tmp_path, 1, form)
     print([line for line in told if line.endswith(("True", "False"))])

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from boards.schema import BoardFile
 from boards.virtual.image import make_image
 from firmware.node import slots
-from firmware.wire import cbor
+from firmware.wire import cbor, update
 from provisioning.bench.package import Package
-from provisioning.updates import release
+from provisioning.updates import bundle, release
 
 KEY = ec.derive_private_key(0x6C796B7461, ec.SECP256R1())
 
@@ -27,12 +28,16 @@ def package(version: int, files: int = 3) -> Package:
     return Package("virtual", content, boot, b"print('runs')\n")
 
 
-def on_disk(folder: Path, old: Package, new: release.Release) -> Path:
-    """The folder that tests/upy/update_flash.py reads."""
+def on_disk(folder: Path, old: Package, new: release.Release, installed: Package | None = None) -> Path:
+    """The folder that tests/upy/update_flash.py reads; *installed*: what is in *new*."""
     folder.mkdir(exist_ok=True)
     (folder / "offer").write_bytes(new.signed)
     (folder / "bundle").write_bytes(new.bundle)
     (folder / "vendor").write_bytes(release.public_bytes(KEY.public_key()))
+    (folder / "slot.a").write_bytes(old.slot_file)
+    (folder / "main.a").write_bytes(bundle.launcher(old).replace(update.SLOT, b"a"))
+    if installed is not None:
+        (folder / "slot.b").write_bytes(installed.slot_file)
     files = {**old.content, "manifest": old.manifest, "/boot.py": old.boot, "/main.py": old.launcher("a")}
     for path, data in files.items():
         (folder / ("old." + path.replace("/", "!"))).write_bytes(data)
@@ -43,7 +48,7 @@ def board_image(
     folder: Path,
     node: Package,
     identity: dict[str, bytes],
-    board: str = "virtual",
+    board: str | BoardFile = "virtual",
     key: ec.EllipticCurvePrivateKey = KEY,
 ) -> Path:
     """A virtual board whose slot a holds a node, as `lykta enroll` leaves it, with the key of the releases."""

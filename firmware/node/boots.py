@@ -62,23 +62,31 @@ def _reason() -> int:
 
 
 def code_hash(root: str) -> int:
-    """Return the first four bytes of a SHA-256 over the code below *root*.
+    """Return the first four bytes of a SHA-256 over the code below *root*, or of the slot that is one file.
 
     That of each file goes into it behind the file's path and a zero byte, sorted by path, folders where their names
     stand. 0 on a board whose code is frozen into the interpreter: there is no folder.
     """
     whole = hashlib.sha256()
-    found = False
-    for path in _walk(root):
+    found = _hash(whole, root[: root.rfind("/")] + ".lyk")
+    for path in [] if found else _walk(root):
         part = hashlib.sha256()
-        with open(path, "rb") as file:
-            chunk = file.read(_CHUNK_BYTES)
-            while chunk:
-                part.update(chunk)
-                chunk = file.read(_CHUNK_BYTES)
+        _hash(part, path)
         whole.update(path[len(root) :].encode() + b"\0" + part.digest())
         found = True
     return struct.unpack(">I", whole.digest()[:4])[0] if found else 0
+
+
+def _hash(whole, path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            chunk = file.read(_CHUNK_BYTES)
+            while chunk:
+                whole.update(chunk)
+                chunk = file.read(_CHUNK_BYTES)
+    except OSError:
+        return False
+    return True
 
 
 def _walk(folder: str) -> list[str]:

@@ -26,7 +26,7 @@ def text(at: int):
     """Return the text that begins at this byte of the file."""
     try:
         with open(_PATH, "rb") as file:
-            file.seek(at)
+            file.seek(at, 1)  # from where the texts begin: a slot that is one file has others before them
             return file.readline()[:-1].decode()
     except OSError:  # whoever has something to say has trouble enough
         return Lost(at)

@@ -5,12 +5,12 @@
 The record holds the highest sequence number that was confirmed, beside how the last update went, so that both change
 together. ``/data/offer`` is there while a manifest was found good; the length of ``/data/bundle`` is the progress.
 
-Filling the slot that does not run is safe at every flash operation: each file is written to the side, read back, and
-renamed when its SHA-256 is right; the slot's own manifest comes last. What is there already stays: after a power cut
-the same call goes on. Nothing that runs is touched but ``/main.py``, by one rename. *root* is "" on a board; tests have
-another.
+Filling the slot that does not run is safe at every flash operation: all of it becomes one file, written to the side,
+read back, and renamed when each SHA-256 in it is right. Nothing that runs is touched but ``/main.py``, by one rename. A
+slot that came by cable is a tree of files. *root* is "" on a board; tests have another.
 """
 
+import binascii
 import errno
 import hashlib
 import os
@@ -31,6 +31,12 @@ _SIDE = ".new"
 # full and more: three eighths is what a node's folders come to.
 SMALL = 8
 NAME_BYTES = 16
+# A slot as one file: MAGIC, the bytes of the index (2, big-endian); the index: for each path the CRC-32 of it with a
+# slash in front, and where it begins (3), 0 for a folder; the manifest; all others. /main.py shows it as a folder.
+SLOT_FILE = ".lyk"
+MAGIC = b"LyS1"
+ROW_BYTES = 8
+_INDEX_BYTES = 7
 
 
 class Record:
@@ -68,7 +74,10 @@ def running() -> str:
 
 def describes(root: str, slot: str) -> tuple:
     """Return build, board, kind and links of a slot, as the first line of its manifest says. Raises OSError."""
-    with open("%s/%s/manifest" % (root, slot), "rb") as file:
+    file = opened(root, slot, "manifest")
+    if file is None:
+        raise OSError(errno.ENOENT)
+    with file:
         words = file.readline().decode().split()
     if len(words) not in (3, 5) or words[0] != "lykta":
         raise OSError(5)
@@ -97,31 +106,37 @@ def clear(files) -> None:
 
 
 def room(root: str, runs: str) -> int:
-    """Return the bytes that are free once the other slot holds as much as the one that runs; negative: it cannot.
+    """Return the bytes that are free once the other slot is a file of what runs; negative: it cannot be.
 
-    MicroPython names the two blocks of each folder twice, in what holds it and in the chain of all folders, so that two
-    copies of a node cost some 40 blocks that are free; below zero its count is one of 32 bits.
+    MicroPython names the two blocks of each folder twice, in what holds it and in the chain of all folders, so that a
+    copy of a node in folders costs some 20 blocks that are free; below zero its count is one of 32 bits.
     """
     there = os.statvfs(root or "/")
-    held = {}
     folders = 0
+    held = {}
     for slot in ("a", "b"):
-        within, held[slot] = _weigh(root + "/" + slot, there[0])
+        within, blocks, size = _weigh(root + "/" + slot, there[0])
         folders += within
+        held[slot] = (blocks, (size + there[0] - 1) // there[0])
     free = there[3] + 2 * folders & 0xFFFFFFFF
     if free > there[2]:
         free = 0
-    grows = held[runs] - held["b" if runs == "a" else "a"] if runs in held else 0
+    grows = held[runs][1] - held["b" if runs == "a" else "a"][0] if runs in held else 0
     return (free - max(0, grows)) * there[0]
 
 
 def _weigh(folder: str, block_bytes: int) -> tuple:
-    """Return how many folders there are, this one too, and the blocks of all: see NAME_BYTES."""
+    """Return how many folders there are, this one too, the blocks of all (see NAME_BYTES), and the bytes in them."""
+    try:
+        size = os.stat(folder + SLOT_FILE)[6]
+        return 0, (size + block_bytes - 1) // block_bytes, size
+    except OSError:
+        pass
     try:
         names = os.listdir(folder)
     except OSError:
-        return 0, 0
-    folders, blocks, beside = 1, 0, 1
+        return 0, 0, 0
+    folders, blocks, beside, size = 1, 0, 1, 0
     for name in names:
         path = folder + "/" + name
         found = os.stat(path)
@@ -130,12 +145,15 @@ def _weigh(folder: str, block_bytes: int) -> tuple:
             within = _weigh(path, block_bytes)
             folders += within[0]
             blocks += within[1]
-        elif found[6] > block_bytes // SMALL:
+            size += within[2]
+            continue
+        size += found[6] + ROW_BYTES
+        if found[6] > block_bytes // SMALL:
             blocks += (found[6] + block_bytes - 1) // block_bytes
         else:
             beside += found[6]
     full = block_bytes * 3 // 8
-    return folders, blocks + 2 * ((beside + full - 1) // full)
+    return folders, blocks + 2 * ((beside + full - 1) // full), size
 
 
 def is_whole(files, size: int, digest: bytes) -> bool:
@@ -161,55 +179,135 @@ def entries(files):
         at += length if source == update.HERE else 0
 
 
-def pieces(files, at: int, size: int):
-    """Yield *size* bytes of the bundle from *at* on, in pieces."""
-    for offset in range(0, size, _CHUNK_BYTES):
-        yield files.read_at(BUNDLE, at + offset, min(_CHUNK_BYTES, size - offset))
-
-
 async def fill(files, root: str, slot: str, other: str, breathe) -> int:
     """Make *slot* what the bundle says; return NONE, or the problem. Raises OSError."""
-    paths = set()
-    for path, _, _, _, _ in entries(files):
+    places = 0  # in the index
+    for path, folders, _, _, _, _ in _placed(files):
         if len(path) > update.MAX_PATH or ".." in path or (path[:1] == "/") != (path in update.ROOT):
             return update.MALFORMED
-        paths.add(path)
-    if "manifest" not in paths or not paths.issuperset(update.ROOT):
-        return update.MALFORMED
-    top = "%s/%s" % (root, slot)
+        places += 1 + len(folders)
+        await breathe()
+    if SLOT_FILE.encode() not in template(files, "/trial"):
+        return update.MALFORMED  # it would not find a slot that is one file, and not what runs now
+    top = root + "/" + slot
     remove(top + "/manifest")  # a slot that is not complete says so
+    await clear_slot(top, breathe)
+    with open(top + SLOT_FILE + _SIDE, "wb") as file:  # noqa: ASYNC230  a board has no other way
+        file.write(struct.pack(">4sH", MAGIC, _INDEX_BYTES * places))
+        at = 6 + _INDEX_BYTES * places
+        for path, folders, size, _, _, _ in _placed(files):
+            for folder in folders:
+                file.write(_row(folder, 0))
+            file.write(_row(path, at))
+            at += size
+            await breathe()
+        for entry in _placed(files):
+            if not await _copy(files, root, other, entry, file, breathe):
+                return update.DAMAGED
+    if not await _is_good(files, top + SLOT_FILE + _SIDE, 6 + _INDEX_BYTES * places, breathe):
+        return update.DAMAGED
+    os.rename(top + SLOT_FILE + _SIDE, top + SLOT_FILE)
+    return update.NONE
+
+
+def _placed(files):
+    """Yield path, folders that were not told yet, size, SHA-256, source and place in the bundle of what lies in a slot:
+    the manifest, then all others as the bundle has them. Raises OSError."""
+    for first in (True, False):
+        told = ""
+        for path, size, digest, source, at in entries(files):
+            if path[:1] == "/" or (path == "manifest") != first:
+                continue
+            folder = path[: path.rfind("/")] if "/" in path else ""
+            folders = []
+            while folder and not (told + "/").startswith(folder + "/"):
+                folders.append(folder)
+                folder = folder[: folder.rfind("/")] if "/" in folder else ""
+            told = path
+            yield path, folders, size, digest, source, at
+
+
+def _row(path: str, at: int) -> bytes:
+    return _key(path) + at.to_bytes(3, "big")
+
+
+def _key(path: str) -> bytes:
+    return binascii.crc32(b"/" + path.encode()).to_bytes(4, "big")
+
+
+async def _copy(files, root: str, other: str, entry: tuple, file, breathe) -> bool:
+    path, _, size, digest, source, at = entry
+    whole = hashlib.sha256()
+    if source == update.COPY:
+        origin = opened(root, other, path)
+        if origin is None:
+            return False
+    for offset in range(0, size, _CHUNK_BYTES):
+        length = min(_CHUNK_BYTES, size - offset)
+        piece = origin.read(length) if source == update.COPY else files.read_at(BUNDLE, at + offset, length)
+        whole.update(piece)
+        file.write(piece)
+        await breathe()
+    if source == update.COPY:
+        origin.close()
+    return whole.digest() == digest
+
+
+async def _is_good(files, path: str, at: int, breathe) -> bool:
+    """Read all of it back."""
+    with open(path, "rb") as file:  # noqa: ASYNC230
+        file.seek(at)
+        for _, _, size, digest, _, _ in _placed(files):
+            whole = hashlib.sha256()
+            for offset in range(0, size, _CHUNK_BYTES):
+                whole.update(file.read(min(_CHUNK_BYTES, size - offset)))
+                await breathe()
+            if whole.digest() != digest:
+                return False
+    return True
+
+
+def opened(root: str, slot: str, path: str):
+    """Return a file of a slot at its first byte, None when there is none. In a slot that is one file others follow."""
+    top = root + "/" + slot
+    try:
+        file = open(top + SLOT_FILE, "rb")  # noqa: SIM115  who asked closes it
+    except OSError:
+        try:
+            return open(top + "/" + path, "rb")
+        except OSError:
+            return None
+    magic, size = struct.unpack(">4sH", file.read(6))
+    if magic == MAGIC:
+        key = _key(path)
+        for _ in range(0, size, _INDEX_BYTES):
+            row = file.read(_INDEX_BYTES)
+            if row[:4] == key:
+                file.seek(int.from_bytes(row[4:], "big"))
+                return file
+    file.close()
+    return None
+
+
+async def clear_slot(top: str, breathe) -> None:
+    """Remove what lies in a slot, in either form."""
+    remove(top + SLOT_FILE)
+    remove(top + SLOT_FILE + _SIDE)
     for path in _walk(top, ""):
         await breathe()
-        if path not in paths:
-            os.remove(top + "/" + path)
-    last = None
-    for entry in entries(files):
-        await breathe()
-        if entry[0] == "manifest":
-            last = entry
-        elif entry[0][0] != "/" and not await _file(files, root, slot, other, entry, breathe):
-            return update.DAMAGED
-    return update.NONE if last and await _file(files, root, slot, other, last, breathe) else update.DAMAGED
+        os.remove(top + "/" + path)
+    _prune(top)
 
 
-async def _file(files, root: str, slot: str, other: str, entry: tuple, breathe) -> bool:
-    path, size, digest, source, at = entry
-    target = "%s/%s/%s" % (root, slot, path)
-    if await sha256(target, breathe) == digest:
-        return True
-    origin = "%s/%s/%s" % (root, other, path)
-    if source == update.COPY and await sha256(origin, breathe) != digest:
-        return False
-    _folders(root, slot + "/" + path)
-    side = target + _SIDE
-    with open(side, "wb") as file:  # noqa: ASYNC230  a board has no other way
-        for piece in _content(origin) if source == update.COPY else pieces(files, at, size):
-            file.write(piece)
-            await breathe()
-    if await sha256(side, breathe) != digest:
-        return False
-    os.rename(side, target)
-    return True
+def _prune(top: str) -> None:
+    """Remove empty folders: each takes two blocks."""
+    try:
+        names = os.listdir(top)
+    except OSError:
+        return
+    for name in names:
+        _prune(top + "/" + name)
+    os.rmdir(top)
 
 
 def start_trial(files, root: str, slot: str, other: str) -> None:
@@ -248,43 +346,12 @@ def remove(path: str) -> None:
             raise
 
 
-async def sha256(path: str, breathe) -> bytes:
-    """Return the digest of a file, b"" when there is none."""
-    digest = hashlib.sha256()
-    try:
-        for piece in _content(path):
-            digest.update(piece)
-            await breathe()
-    except OSError:  # none there, or unreadable: it is written anew
-        return b""
-    return digest.digest()
-
-
 def _same(path: str, data: bytes) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read() == data
     except OSError:
         return False
-
-
-def _content(path: str):
-    with open(path, "rb") as file:
-        piece = file.read(_CHUNK_BYTES)
-        while piece:
-            yield piece
-            piece = file.read(_CHUNK_BYTES)
-
-
-def _folders(root: str, path: str) -> None:
-    at = path.find("/")
-    while at >= 0:
-        try:
-            os.mkdir("%s/%s" % (root, path[:at]))
-        except OSError as error:
-            if error.args[0] != errno.EEXIST:
-                raise
-        at = path.find("/", at + 1)
 
 
 def _walk(top: str, folder: str) -> list:

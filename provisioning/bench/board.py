@@ -11,8 +11,9 @@ from typing import Final
 
 from provisioning.bench import onboard, transfer
 from provisioning.bench.errors import BoardRaised, DamagedTransfer, NoRoom
-from provisioning.bench.package import MANIFEST, Launcher, Purpose, parse_launcher, parse_manifest
+from provisioning.bench.package import Launcher, Purpose, parse_launcher, parse_manifest
 from provisioning.bench.repl import EXEC_TIMEOUT_S, RawRepl
+from provisioning.bench.slot_file import SUFFIX
 
 CHUNK_BYTES: Final = 2048
 PART: Final = "/~lykta.part"
@@ -95,8 +96,7 @@ class Board:
         slot = launcher.otherwise or launcher.slot
         if slot not in ("a", "b"):
             return None
-        code = f"try:\n print(open('/{slot}/{MANIFEST}').readline())\nexcept OSError:\n pass"
-        return parse_manifest(self._repl.run(code))
+        return parse_manifest(self._repl.run(onboard.FIRST_LINE.format(slot=slot)))
 
     def keep_fed(self, watchdog_ms: int) -> None:
         """Keep a watchdog that a foreign program has started from ending the work; its time-out must be known."""
@@ -107,6 +107,10 @@ class Board:
         printed = self._run(f"_lt({folder!r},'')").decode()
         pairs = (line.split(" ", 1) for line in printed.splitlines())
         return {path: digest for digest, path in pairs}
+
+    def one_file(self, slot: str) -> str | None:
+        """SHA-256 of a slot that is one file, as a release from afar leaves it; None: it is none."""
+        return self._run(f"try:\n print(_lh('/{slot}{SUFFIX}'))\nexcept OSError:\n pass").decode().strip() or None
 
     def room(self, folder: str, kept: str, block_bytes: int) -> Room:
         """What is free now, the sizes of the files below `folder`, and what those below `kept` take."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from provisioning.bench.errors import BenchError, NoPrompt, Shadowed
 from provisioning.bench.finding import Finding
 from provisioning.bench.line import BAUD, Line
 from provisioning.bench.repl import RawRepl
+from provisioning.bench.slot_file import SUFFIX
 from provisioning.bench.symptoms import SYMPTOMS, Symptom, find
 
 LISTEN_S: Final = 6.0
@@ -172,8 +174,7 @@ def _node(board: Board, facts: Facts, name: str | None) -> list[Finding]:
     if slot == "/" or name is None:
         return found
     whole = package.package_for(name, facts.purpose)
-    there = board.tree(f"/{slot}")
-    wrong = [path for path, digest in whole.hashes.items() if there.get(f"/{path}") != digest]
+    wrong = _wrong(board, slot, whole)
     if facts.launcher.build != whole.build:
         text = f"The board runs build {facts.launcher.build}; this toolkit has {whole.build}."
         found.append(Finding("other_build", "warning", text, "", "lykta install PORT, or lykta update"))
@@ -183,6 +184,15 @@ def _node(board: Board, facts: Facts, name: str | None) -> list[Finding]:
     else:
         found.append(Finding("node", "ok", f"build {whole.build} is complete in slot {slot}"))
     return found
+
+
+def _wrong(board: Board, slot: str, whole: package.Package) -> list[str]:
+    """Which files are not those of this toolkit."""
+    one_file = board.one_file(slot)
+    if one_file is not None:
+        return [] if one_file == hashlib.sha256(whole.slot_file).hexdigest() else [slot + SUFFIX]
+    there = board.tree(f"/{slot}")
+    return [path for path, digest in whole.hashes.items() if there.get(f"/{path}") != digest]
 
 
 def _started(heard: bytes) -> list[Finding]:

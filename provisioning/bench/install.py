@@ -19,6 +19,7 @@ from boards.errors import BoardsError
 from provisioning.bench.board import CHUNK_BYTES, Board, Facts
 from provisioning.bench.errors import NoRoom, Shadowed, WrongBoard, WrongBytecode
 from provisioning.bench.package import MANIFEST, TRIAL, Package
+from provisioning.bench.slot_file import SUFFIX
 
 _ROOM_TO_SPARE_BYTES: Final = 40_000
 """For readings, sessions and the directory itself; what of them is there already counts."""
@@ -127,10 +128,13 @@ class Installer:
         launcher = facts.launcher
         package = self._package
         running = launcher.otherwise or launcher.slot
+        slot = "b" if running == "a" else "a"
         if launcher.otherwise is None and launcher.build == package.build and running in ("a", "b"):
-            slot = running
-        else:
-            slot = "b" if running == "a" else "a"
+            one_file = self._board.one_file(running)
+            if one_file == _digest(package.slot_file):
+                return self._nothing_to_do(running, begun_s)
+            if one_file is None:  # else it is damaged, and what runs is not overwritten
+                slot = running
         other = {"a": "b", "b": "a"}[slot]
         self._fill(facts, slot, other if running == other else ("" if running == "/" else other))
         self._commit(slot, running, trial and running is not None and running != slot)
@@ -145,8 +149,15 @@ class Installer:
             trial=trial and running is not None and running != slot,
         )
 
+    def _nothing_to_do(self, slot: str, begun_s: float) -> Installed:
+        """It came with a release, and is whole."""
+        self._board.remove(TRIAL)
+        files = len(self._package.content)
+        return Installed(slot, self._package.build, 0, 0, files, (), time.monotonic() - begun_s)
+
     def _fill(self, facts: Facts, slot: str, other: str) -> None:
         board, package = self._board, self._package
+        board.remove(f"/{slot}{SUFFIX}", f"/{slot}{SUFFIX}.new")  # a slot is a tree or a file
         there = board.tree(f"/{slot}")
         wanted = {f"/{path}": digest for path, digest in package.hashes.items()}
         wrong = {path: digest for path, digest in wanted.items() if there.get(path) != digest}

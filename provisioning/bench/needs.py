@@ -24,7 +24,7 @@ _ROOTS: Final = ("firmware.", "firmware.node.", "firmware.node.sensors.")
 
 _ON_AIR = frozenset({"lora", "lora_ble"})
 _FOR_FRAGMENTS = frozenset({"firmware.node.update_fragments", "firmware.node.defragmenter", "firmware.wire.fragments"})
-"""By which releases come by radio; on a line they come in blocks, and two copies of a node are tight in 1 MB."""
+"""By which releases come by radio; on a line they come in blocks, and two trees of a node are tight in 1 MB."""
 
 
 def needed(board: BoardFile, kind: str, links: frozenset[str]) -> frozenset[str]:

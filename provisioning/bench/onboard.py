@@ -151,6 +151,19 @@ def _ls(p,q):
    print(os.stat(p+n)[6],p+n)
 """
 """Prints size and path of all files below a folder."""
+FIRST_LINE: Final = """
+try:
+ try:
+  f=open('/{slot}.lyk','rb')
+  h=f.read(6)
+  f.seek(6+(h[4]<<8|h[5]))
+ except OSError:
+  f=open('/{slot}/manifest','rb')
+ print(f.readline().decode())
+except OSError:
+ pass
+"""
+"""Prints the first line of a slot's manifest, in either form of a slot."""
 FREE: Final = f"{_ROOM}\nprint(_lr(os.statvfs('/')))"
 
 FEED: Final = """

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is put on a board: the node's files compiled for it, and the launcher that chooses between two slots.
 
-The board keeps two copies of the node, in the folders /a and /b. /main.py puts one of them into sys.path; replacing
+The board keeps two copies of the node, in the folders /a and /b; one that came from afar is a file
+(`provisioning.bench.slot_file`). /main.py puts one of them into sys.path; replacing
 main.py is one rename, so that a board boots into the complete old node or the complete new one, whenever power fails.
 """
 
@@ -21,11 +22,12 @@ from typing import Final
 from boards.build import ROOT_FILES, build_tree
 from boards.errors import BoardsError
 from boards.schema import load_board
+from provisioning.bench import slot_file
 from provisioning.bench.needs import needed
+from provisioning.bench.slot_file import MANIFEST as MANIFEST
 from provisioning.errors import BoardError
 
 SLOTS: Final = ("a", "b")
-MANIFEST: Final = "manifest"
 ENTRY: Final = "lykta_main.py"
 _ENTRY_MODULE: Final = "lykta_main"
 TRIAL: Final = "/trial"
@@ -83,8 +85,13 @@ class Package:
         lines += [f"{digest} {path}" for path, digest in sorted(self.hashes.items())]
         return ("\n".join(lines) + "\n").encode()
 
+    @property
+    def slot_file(self) -> bytes:
+        """A slot as one file: what a board makes of a release."""
+        return slot_file.made(self.content, self.manifest)
+
     def launcher(self, slot: str) -> bytes:
-        """/main.py that runs this slot."""
+        """/main.py that runs this slot, which is a tree."""
         text = f'# Lykta: slot {slot}, build {self.build}\nimport sys\n\nsys.path.insert(0, "/{slot}")\n'
         return f"{text}import {_ENTRY_MODULE}\n".encode()
 
@@ -95,11 +102,12 @@ class Package:
         """
         other = "" if otherwise == "/" else f"/{otherwise}"
         old = f"import {_ENTRY_MODULE}" if otherwise != "/" else "from firmware.node import start\n\n    start.main()"
+        shown = f'show("{otherwise}")' if other else 'sys.path.insert(0, "")'
         text = f"""# Lykta: slot {slot} on trial, else {otherwise}, build {self.build}
 import os
 import sys
 
-try:
+{slot_file.READER if other else ""}try:
     os.remove("{TRIAL}")
     tried = True
 except OSError:
@@ -108,7 +116,7 @@ if tried:
     sys.path.insert(0, "/{slot}")
     import {_ENTRY_MODULE}
 else:
-    sys.path.insert(0, "{other}")
+    {shown}
     {old}
 """
         return text.encode()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from firmware.wire import update
+from provisioning.bench import slot_file
 from provisioning.bench.package import ENTRY, MANIFEST, TRIAL, Package
 from provisioning.errors import BoardError
 
@@ -19,13 +20,14 @@ _TRIES: Final = 3
 
 def pack(package: Package, base: Mapping[str, str] | None = None) -> bytes:
     """All files of a package; those that `base` has as well (SHA-256 by path) are copied there. Raises BoardError."""
+    slot_file.check(package.content)
     known = set() if base is None else set(base.items())
     entries = []
     for path, data in sorted(package.content.items()):
         source = update.COPY if (path, package.hashes[path]) in known else update.HERE
         entries.append(_entry(path, data, source))
     entries.append(_entry(MANIFEST, package.manifest, update.HERE))
-    roots = (package.boot, package.launcher(update.SLOT.decode()), _trial_launcher(package))
+    roots = (package.boot, launcher(package), _trial_launcher(package))
     entries += [_entry(path, data, update.HERE) for path, data in zip(update.ROOT, roots, strict=True)]
     whole = update.MAGIC + struct.pack(">H", len(entries)) + b"".join(entries)
     if len(whole) > update.MAX_BUNDLE:
@@ -60,6 +62,13 @@ def _entry(path: str, data: bytes, source: int) -> bytes:
     return bytes([len(name)]) + name + tail + (data if source == update.HERE else b"")
 
 
+def launcher(package: Package) -> bytes:
+    """/main.py that runs a slot that came with a release; a board puts the slot's letter in."""
+    slot = update.SLOT.decode()
+    head = f"# Lykta: slot {slot}, build {package.build}\nimport sys\n"
+    return f'{head}{slot_file.READER}show("{slot}")\nimport {_MODULE}\n'.encode()
+
+
 def _trial_launcher(package: Package) -> bytes:
     """/main.py of a trial that nobody watches: what ends the new build has the start after it run the old one.
 
@@ -71,7 +80,7 @@ def _trial_launcher(package: Package) -> bytes:
 import machine
 import os
 import sys
-
+{slot_file.READER}
 TOKEN = "{TRIAL}"
 try:
     with open(TOKEN) as file:
@@ -94,13 +103,13 @@ if not noted:
     except OSError:
         turn = 0
 if turn:
-    sys.path.insert(0, "/{slot}")
+    show("{slot}")
     try:
         import {_MODULE}
     except Exception as error:
         sys.print_exception(error)
         machine.reset()
 else:
-    sys.path.insert(0, "/{other}")
+    show("{other}")
     import {_MODULE}
 """.encode()

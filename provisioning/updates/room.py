@@ -1,8 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a board's file system has room for two copies of a node, and a release and readings beside them.
+"""Whether a board's file system has room for a node and a release of it, and what comes with that and readings beside.
 
-The board counts in the same way (``firmware/node/update_stage.py``), and refuses a release before it is sent.
+What came by cable is a tree of files; the slot that a release fills is one file (`provisioning.bench.slot_file`). The
+first release after a cable is the one that has least room. The board counts in the same way
+(``firmware/node/update_stage.py``), and refuses a release before it is sent.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from boards.schema import BoardFile
     from provisioning.bench.package import Package
 
-ROOT_BLOCKS: Final = 2
+ROOT_BLOCKS: Final = 3
+"""The root's two, and /main.py."""
 SMALL: Final = 8
 """Files of at most so small a part of a block stand beside their names."""
 NAME_BYTES: Final = 16
@@ -27,10 +30,12 @@ SPARE_BYTES: Final = 8192
 
 
 class Room(NamedTuple):
-    """In blocks. `left`: beside two copies, below zero when they do not fit; `needed`: for readings and the release."""
+    """In blocks. `tree`, `file`: what a slot takes in either form. `left`: beside one of each, below zero when they do
+    not fit; `needed`: for readings and the release."""
 
     flash: int
-    copy: int
+    tree: int
+    file: int
     left: int
     needed: int
 
@@ -42,20 +47,21 @@ class Room(NamedTuple):
     def __str__(self) -> str:
         beside = f"{self.left} are left beside both" if self.left >= 0 else f"{-self.left} too few for both"
         return (
-            f"two copies of {self.copy} of {self.flash} blocks: {beside}, readings and release need up to {self.needed}"
+            f"{self.tree} of {self.flash} blocks for the node, {self.file} for the next: {beside}, "
+            f"readings and release need up to {self.needed}"
         )
 
 
 def room(board: BoardFile, package: Package, release_bytes: int) -> Room:
     """What a board has; some blocks more or less than littlefs really leaves."""
     block = board.flash.block_bytes
-    flash, copy = board.flash.bytes // block, copy_blocks(package, block)
+    flash, tree, file = board.flash.bytes // block, tree_blocks(package, block), -(-len(package.slot_file) // block)
     needed = sum(-(-size // block) for size in (READINGS_BYTES, release_bytes, SPARE_BYTES))
-    return Room(flash, copy, flash - ROOT_BLOCKS - 2 * copy, needed)
+    return Room(flash, tree, file, flash - ROOT_BLOCKS - tree - file, needed)
 
 
-def copy_blocks(package: Package, block_bytes: int) -> int:
-    """How many blocks of littlefs a slot takes; small files stand beside their names, in pairs of blocks."""
+def tree_blocks(package: Package, block_bytes: int) -> int:
+    """Blocks of littlefs that a slot takes which came by cable; small files stand beside their names, in pairs."""
     blocks = 0
     beside: Counter[str] = Counter()
     for path, data in {**package.content, MANIFEST: package.manifest}.items():

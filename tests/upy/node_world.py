@@ -3,6 +3,7 @@
 """What surrounds a node in its tests under MicroPython: flash in memory, a pipe that loses frames, a small network."""
 
 import asyncio
+import os
 
 import vfs
 
@@ -81,6 +82,17 @@ def mount(flash, form=True, at="/data", folder=""):
         vfs.VfsLfs2.mkfs(flash)
     vfs.mount(vfs.VfsLfs2(flash, progsize=256, readsize=256), at)
     return Files(at + folder)
+
+
+def folders(path):
+    """Make the folders above a path."""
+    at = path.find("/", 1)
+    while at >= 0:
+        try:
+            os.mkdir(path[:at])
+        except OSError:  # it is there
+            pass
+        at = path.find("/", at + 1)
 
 
 def settings(**changed):

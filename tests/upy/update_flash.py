@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A signed update on the real littlefs: the power goes at every single flash operation, one after the other.
 
-micropython tests/upy/update_flash.py FOLDER STEP      each STEP-th operation; prints how many cuts, then "ok"
+micropython tests/upy/update_flash.py FOLDER STEP tree|file      each STEP-th operation; prints how many cuts, then "ok"
+micropython tests/upy/update_flash.py FOLDER 0 tree|file         such a release is refused; prints "ok"
 
+What runs before lies in slot a as a tree, as it comes by cable, or as a file, as an update leaves it.
 FOLDER has ``offer``, ``bundle``, ``vendor`` and ``old.<path>`` files of the build that runs. After each cut the board
 boots into the complete old build or the complete new one, and the update goes on to its end.
 """
@@ -14,18 +16,30 @@ import hashlib
 import os
 import sys
 
+import vfs
+
 from firmware.node import update_desk as desk
 from firmware.node import update_stage as stage
 from firmware.node import update_trial as trial
 from firmware.node.store import Slots
 from firmware.wire import cbor, update
-from tests.upy.node_world import RamFlash, mount
+from tests.upy.node_world import RamFlash, folders, mount
 
 POWER_ON, BUTTON, WATCHDOG = 1, 2, 3
 BLOCKS = 64
 BLOCK_BYTES = 700
 ROOT = "/flash"
-FOLDER, STEP = sys.argv[1], int(sys.argv[2])
+SHOWN = "/shown"
+FOLDER, STEP, FORM = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+
+
+class Mounts:
+    """The module by which a launcher mounts a slot: here beside the flash, of which MicroPython looks at no part."""
+
+    def mount(self, shown, where):
+        assert where in (ROOT + "/a", ROOT + "/b"), where
+        vfs.mount(shown, SHOWN)
+        sys.path.insert(0, SHOWN)
 
 
 class Machine:
@@ -45,7 +59,7 @@ def read(name):
         return file.read()
 
 
-OFFER, BUNDLE, VENDOR = read("offer"), read("bundle"), read("vendor")
+OFFER, BUNDLE, VENDOR, WHOLE = read("offer"), read("bundle"), read("vendor"), read("slot.b")
 OLD = {name[4:].replace("!", "/"): read(name) for name in os.listdir(FOLDER) if name.startswith("old.")}
 SESSION = hashlib.sha256(OFFER).digest()[:2]
 
@@ -61,10 +75,16 @@ async def breathe():
 def fresh(flash):
     files = on_flash(flash, True)
     for path, data in OLD.items():
+        if FORM == "file" and path != "/boot.py":
+            continue
         where = ROOT + path if path[0] == "/" else ROOT + "/a/" + path
-        stage._folders(ROOT, where[len(ROOT) + 1 :])
+        folders(where)
         with open(where, "wb") as file:
             file.write(data)
+    if FORM == "file":
+        for name, path in (("slot.a", "/a.lyk"), ("main.a", "/main.py")):
+            with open(ROOT + path, "wb") as file:
+                file.write(read(name))
     Slots(files, "vendor").write(cbor.dumps([VENDOR]))
     return files
 
@@ -79,28 +99,37 @@ def content(path):
 
 def boots_into(cause):
     """Let the flash's own /main.py decide which slot runs at this start, for which there was such a cause."""
-    sys.modules["machine"] = Machine(cause)
+    sys.modules["machine"], sys.modules["vfs"] = Machine(cause), Mounts()
     code = content(ROOT + "/main.py").decode()
     before = list(sys.path)
     try:
         exec(code.replace('"/', '"%s/' % ROOT), {"open": open})
         return sys.path[0][-1:]
     finally:
+        if SHOWN in sys.path:
+            shown = [os.stat(SHOWN + path)[0] for path in ("/firmware", "/firmware/node", "/firmware/node/changed.mpy")]
+            assert shown == [0x4000, 0x4000, 0x8000]
+            vfs.umount(SHOWN)
         sys.path[:] = before
         sys.modules.pop("lykta_main", None)
 
 
 def expect_whole(files, slot):
     """The slot holds one complete build."""
+    if slot == "a" and FORM == "file":
+        assert content(ROOT + "/a.lyk") == read("slot.a")
+        return
     if slot == "a":
         for path, data in OLD.items():
             if path[0] != "/":
                 assert content(ROOT + "/a/" + path) == data, path
         return
-    names = [path for path in NEW if path[0] != "/"]
-    for path in names:
-        assert hashlib.sha256(content("%s/b/%s" % (ROOT, path)) or b"").digest() == NEW[path], path
-    assert sorted(stage._walk(ROOT + "/b", "")) == sorted(names)
+    assert content(ROOT + "/b.lyk") == WHOLE
+    assert content(ROOT + "/b/manifest") is None
+    for path, digest in NEW.items():
+        if path[0] != "/":
+            with stage.opened(ROOT, "b", path) as file:
+                assert hashlib.sha256(file.read(SIZES[path])).digest() == digest, path
 
 
 async def send(files, runs):
@@ -152,12 +181,16 @@ def life(files, healthy, flash, cause):
     raise AssertionError("never settled")
 
 
-def one(flash, cut, healthy):
-    """Return whether the cut came after the end."""
+def erased(flash):
     for i in range(0, len(flash.content), 4096):
         flash.content[i : i + 4096] = b"\xff" * 4096
     flash.cut = None
-    files = fresh(flash)
+    return flash
+
+
+def one(flash, cut, healthy):
+    """Return whether the cut came after the end."""
+    files = fresh(erased(flash))
     flash.writes = 0
     flash.cut = cut
     try:
@@ -183,7 +216,7 @@ def one(flash, cut, healthy):
 
 def after(*causes):
     """Which slots run at the starts after an installation, for these causes; the last is settled by the old build."""
-    files = fresh(RamFlash(BLOCKS))
+    files = fresh(erased(FLASH))
     assert asyncio.run(send(files, "a"))[update.S_PHASE] == update.TRIAL
     runs = [boots_into(cause) for cause in causes]
     assert trial.begin(files, ROOT, runs[-1]) is None or runs[-1] == "b"
@@ -203,9 +236,8 @@ def tries():
 def main():
     tries()
     for healthy in (True, False):
-        flash = RamFlash(BLOCKS)
         cut = 0
-        while not one(flash, cut, healthy):
+        while not one(FLASH, cut, healthy):
             gc.collect()
             cut += STEP
         print("%d operations, healthy: %s" % (cut, healthy))
@@ -213,8 +245,24 @@ def main():
     print("ok")
 
 
-files = fresh(RamFlash(BLOCKS))
+def refuses():
+    """A release whose launcher knows no slot that is one file: neither it nor what runs now would be found."""
+    files = fresh(FLASH)
+    main = content(ROOT + "/main.py")
+    told = asyncio.run(send(files, "a"))
+    assert told[update.S_PROBLEM] == update.MALFORMED, told
+    assert content(ROOT + "/main.py") == main and content(ROOT + "/b.lyk") is None and stage.have(files) == 0
+    expect_whole(files, boots_into(POWER_ON))
+    print("ok")
+
+
+FLASH = RamFlash(BLOCKS)  # there is no second piece of that size
+files = fresh(FLASH)
 with open(ROOT + "/data/bundle", "wb") as file:
     file.write(BUNDLE)
 NEW = {path: digest for path, _, digest, _, _ in stage.entries(files)}
-main()
+SIZES = {path: size for path, size, _, _, _ in stage.entries(files)}
+if STEP:
+    main()
+else:
+    refuses()

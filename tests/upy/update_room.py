@@ -3,8 +3,8 @@
 """Whether a release has room on a small littlefs is told before it is sent, and what is taken is also installed.
 
 micropython tests/upy/update_room.py FOLDER      FOLDER as for update_flash.py; prints "ok" at the end
-micropython tests/upy/update_room.py FOLDER BLOCKS BLOCK_BYTES      FOLDER is a slot; prints the blocks that are free
-beside one copy of it and beside two, "full" when there is no room for the second
+micropython tests/upy/update_room.py FOLDER BLOCKS BLOCK_BYTES      FOLDER is a slot, FOLDER.lyk the same as one file;
+prints the blocks that are free beside the one and beside both, "full" when there is no room for the file
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from firmware.node import update_desk as desk
 from firmware.node import update_stage as stage
 from firmware.node.store import Slots
 from firmware.wire import cbor, update
-from tests.upy.node_world import RamFlash, mount
+from tests.upy.node_world import RamFlash, folders, mount
 
 ROOT = "/flash"
 FOLDER = sys.argv[1]
@@ -24,6 +24,7 @@ BLOCK_BYTES = 4096
 NEAR_BLOCKS = 4  # a file that grows needs a block more, and the folder's own two
 PIECE_BYTES = 700
 MOST_BLOCKS = 128
+SIZES = (1500, 900, 500, 400, 100)
 
 
 def flash(blocks):
@@ -63,32 +64,39 @@ def copy(source, target):
 
 def copies(blocks, block_bytes):
     mount(RamFlash(blocks, block_bytes), True, ROOT)
-    for slot in "ab":
-        try:
-            copy(FOLDER, ROOT + "/" + slot)
-            print(left(block_bytes))
-        except OSError:
-            print("full")
+    copy(FOLDER, ROOT + "/a")
+    print(left(block_bytes))
+    try:
+        with open(FOLDER + ".lyk", "rb") as file, open(ROOT + "/b.lyk", "wb") as out:
+            out.write(file.read())
+        print(left(block_bytes))
+    except OSError:
+        print("full")
 
 
-def put(slot, folders):
-    for n in range(folders):
-        stage._folders(ROOT, "%s/part%d/x" % (slot, n))
-        for size in (1500, 900, 500, 400, 100):
+def put(slot, parts):
+    for n in range(parts):
+        folders("%s/%s/part%d/x" % (ROOT, slot, n))
+        for size in SIZES:
             with open("%s/%s/part%d/of_%d_bytes" % (ROOT, slot, n, size), "wb") as file:
                 file.write(bytes(size))
 
 
 def expect_what_is_left():
-    for folders in (0, 3, 12):
+    for parts in (0, 3, 12):
         mount(flash(MOST_BLOCKS), True, ROOT)
-        put("a", folders)
+        put("a", parts)
         free, alone = left(), stage.room(ROOT, "a") // BLOCK_BYTES
-        assert free - NEAR_BLOCKS <= stage.room(ROOT, "") // BLOCK_BYTES <= free + NEAR_BLOCKS, (folders, free)
-        put("b", folders)
+        assert free - NEAR_BLOCKS <= stage.room(ROOT, "") // BLOCK_BYTES <= free + NEAR_BLOCKS, (parts, free)
+        with open(ROOT + "/b.lyk", "wb") as file:
+            file.write(bytes(parts * sum(size + 30 for size in SIZES)))
         free, both = left(), stage.room(ROOT, "a") // BLOCK_BYTES
-        assert free - NEAR_BLOCKS <= both <= free + NEAR_BLOCKS, (folders, free, both)
-        assert both - NEAR_BLOCKS <= alone <= both + NEAR_BLOCKS, "the second copy was counted before it was there"
+        assert free - NEAR_BLOCKS <= both <= free + NEAR_BLOCKS, (parts, free, both)
+        assert both - NEAR_BLOCKS <= alone <= both + NEAR_BLOCKS, "the file was counted before it was there"
+        os.remove(ROOT + "/b.lyk")
+        put("b", parts)
+        free, both = left(), stage.room(ROOT, "a") // BLOCK_BYTES
+        assert free - NEAR_BLOCKS <= both <= free + NEAR_BLOCKS, (parts, free, both)
     there = os.statvfs(ROOT)
     assert not 0 <= there[3] <= free, "MicroPython's own count is below zero here: %d" % there[3]
 
@@ -118,7 +126,7 @@ def offered(blocks, second):
             path = name[4:].replace("!", "/")
             for slot in "ab" if second else "a":
                 where = path if path[0] == "/" else "/%s/%s" % (slot, path)
-                stage._folders(ROOT, where[1:])
+                folders(ROOT + where)
                 with open(ROOT + where, "wb") as file:
                     file.write(read(name))
     Slots(files, "vendor").write(cbor.dumps([read("vendor")]))

@@ -33,5 +33,7 @@ flash = RamFlash(content=bytearray(content(sys.argv[1])))
 mount(flash, False, ROOT, "/data")
 runs = boots_into()
 print(runs)
+if runs + ".lyk" in os.listdir(ROOT):
+    print(".lyk", hashlib.sha256(content(ROOT + "/" + runs + ".lyk")).digest().hex())
 for path in stage._walk(ROOT + "/" + runs, ""):
     print(path, hashlib.sha256(content(ROOT + "/" + runs + "/" + path)).digest().hex())
