@@ -16,12 +16,15 @@ from provisioning.bench.enrolment import Bench, Enrolled, Enrolment, Wanted
 from provisioning.bench.errors import CableLost, NotConfirmed, ProofFailed, WrongBoard
 from provisioning.bench.ledger import Ledger
 from provisioning.bench.line import Line
+from provisioning.bench.package import Package
 from provisioning.bench.proof import BenchNetwork, Proof, prove
 from provisioning.bench.rehearsal import VirtualBoard, virtual_boards
 from provisioning.bench.session import Session
 from provisioning.city import City, create_city
 from provisioning.cli import main
+from provisioning.cli.enroll import _show
 from provisioning.errors import PkiError, ProvisioningError, UnknownDevice
+from provisioning.updates.room import Room, room_in
 from tests.bench_rig import control, one_board
 
 pytestmark = pytest.mark.apart
@@ -90,6 +93,7 @@ def test_a_blank_board_leaves_with_identity_proof_record_and_label(
         assert (state["misuses"], state["crashes"], state["watchdog_bites"]) == (0, 0, 0)
     (facts,) = record.stored(bench.registry, city.ca_certificate(), dev_eui.hex())
     assert (facts["board"], facts["unique_id"], facts["build"]) == ("virtual", state["unique_id"], done.build)
+    assert facts["room_for_releases"] is True
     with Image.open(bench.labels / f"{dev_eui.hex()}.png") as image:
         assert zxingcpp.read_barcodes(image.convert("L"))[0].text == done.label.code
     kept = b"".join(path.read_bytes() for path in (city.home / "bench").rglob("*") if path.is_file())
@@ -99,13 +103,27 @@ def test_a_blank_board_leaves_with_identity_proof_record_and_label(
         assert form not in said
 
 
-def test_a_board_on_the_radio_still_answers_on_its_cable(bench: Bench, tmp_path: Path) -> None:
+def test_a_board_on_the_radio_still_answers_on_its_cable_and_who_enrols_hears_of_its_room(
+    bench: Bench, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+
+    def too_small(size: int, block: int, package: Package) -> Room:
+        asked.append(size)
+        return room_in(size // 2, block, package)
+
+    monkeypatch.setattr(enrolment, "room_in", too_small)
     with one_board(tmp_path) as board:
         done = enroll(bench, board, link="lora")
         facts = Session(board.port).do(lambda at, _repl: at.facts())
         assert (facts.launcher.build, facts.board) == (done.build, "virtual")
         assert facts.purpose is not None
         assert facts.purpose.links == {"serial", "lora"}
+    assert asked == [facts.size_bytes]
+    _show([batch.Row(board.port, done, None)], False)
+    assert "done; no room for a release from afar" in capsys.readouterr().out
+    (kept,) = record.stored(bench.registry, city.ca_certificate(), done.device.dev_eui.hex())
+    assert kept["room_for_releases"] is False
 
 
 @pytest.mark.parametrize("stop_at", ["install", "prove", "record"])

@@ -30,6 +30,7 @@ from provisioning.errors import NotInstalled, UnknownDevice
 from provisioning.images import DEFAULT_INTERVAL_MS, identity_map
 from provisioning.registry import Device, Registry
 from provisioning.updates import keys
+from provisioning.updates.room import Room, room_in
 
 BENCH_INTERVAL_MS: Final = 1000
 _HEALTH_S: Final = 30.0
@@ -76,6 +77,8 @@ class Enrolled:
     interruptions: int
     heard: Heard | None = None
     """How a gateway heard it, where one was asked."""
+    room: Room | None = None
+    """For a release from afar."""
 
 
 @dataclass(frozen=True)
@@ -133,18 +136,21 @@ class Enrolment:
         self._step("install", name)
         package = package_for(name, Purpose(device.kind, frozenset({"serial", self._wanted.link})))
         install.check_fit(facts, package, name)
+        space = room_in(facts.size_bytes, facts.block_bytes, package)
+        if not space.fits:
+            self._step("install", f"no room for a release from afar: {space}")
         installed = self._session.do(lambda board, repl: _install(board, package, report))
         self._note("installed", device, board=name, build=installed.build, slot=installed.slot)
         done = self._finish(device, name, ours and occupied)
         tag = self._tag(device)
         heard = self._heard(device, known)
-        self._record(device, name, facts, installed, done, heard)
+        self._record(device, name, facts, installed, done, heard, space)
         self._step("label", "")
         save_label(self._bench, tag, self._step)
         self._note("done", device)
         seconds = time.monotonic() - begun_s
         port, interruptions = self._port.path, self._session.interruptions
-        return Enrolled(port, device, name, installed.build, done, tag, seconds, interruptions, heard)
+        return Enrolled(port, device, name, installed.build, done, tag, seconds, interruptions, heard, space)
 
     def _device(self) -> tuple[Device, bool]:
         """The device that this board becomes, and whether the board had been given it before."""
@@ -240,6 +246,7 @@ class Enrolment:
         installed: install.Installed,
         proof: Proof,
         heard: Heard | None,
+        space: Room,
     ) -> None:
         self._step("record", "")
         facts_kept = {
@@ -252,6 +259,7 @@ class Enrolment:
             "self_test": proof.self_test,
             "joined_with_dev_nonce": proof.dev_nonce,
             "heard_by_gateway": None if heard is None else heard.as_json(),
+            "room_for_releases": space.fits,
         }
         keep_record(self._bench, device, facts_kept)
         self._note("recorded", device)

@@ -212,7 +212,8 @@ def _show(found: list[batch.Row[Enrolled]], as_json: bool, city: City) -> None:
         if row.done is not None:
             done = row.done
             took = f"{done.seconds:.0f} s"
-            table.append([names[row.port], done.device.dev_eui.hex(), done.board, done.build, took, "done"])
+            result = "done" if done.room is None or done.room.fits else "done; no room for a release from afar"
+            table.append([names[row.port], done.device.dev_eui.hex(), done.board, done.build, took, result])
         else:
             table.append([names[row.port], "", "", "", "", "FAILED"])
     say_table(["port", "DevEUI", "board", "build", "time", "result"], table)
@@ -251,4 +252,5 @@ def _as_json(row: batch.Row[Enrolled]) -> dict[str, object]:
         "seconds": round(done.seconds, 3),
         "interruptions": done.interruptions,
         "heard_by_gateway": None if done.heard is None else done.heard.as_json(),
+        "room_for_releases": None if done.room is None else done.room.fits,
     }

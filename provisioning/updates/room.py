@@ -25,6 +25,8 @@ SMALL: Final = 8
 """Files of at most so small a part of a block stand beside their names."""
 NAME_BYTES: Final = 16
 READINGS_BYTES: Final = 65_536
+RELEASE_BYTES: Final = 20_000
+"""Of a release upon what runs."""
 SPARE_BYTES: Final = 8192
 """For littlefs to move, and for the small records of a node."""
 
@@ -54,8 +56,12 @@ class Room(NamedTuple):
 
 def room(board: BoardFile, package: Package, release_bytes: int) -> Room:
     """What a board has; some blocks more or less than littlefs really leaves."""
-    block = board.flash.block_bytes
-    flash, tree, file = board.flash.bytes // block, tree_blocks(package, block), -(-len(package.slot_file) // block)
+    return room_in(board.flash.bytes, board.flash.block_bytes, package, release_bytes)
+
+
+def room_in(flash_bytes: int, block: int, package: Package, release_bytes: int = RELEASE_BYTES) -> Room:
+    """What a file system of this size has, in blocks of so many bytes."""
+    flash, tree, file = flash_bytes // block, tree_blocks(package, block), -(-len(package.slot_file) // block)
     needed = sum(-(-size // block) for size in (READINGS_BYTES, release_bytes, SPARE_BYTES))
     return Room(flash, tree, file, flash - ROOT_BLOCKS - tree - file, needed)
 
