@@ -21,8 +21,7 @@ class Files:
     def read(self, name: str) -> bytes | None:
         """Return the content, or None when there is no such file."""
         try:
-            with self._open(name, "rb") as file:
-                return file.read()
+            return self.read_at(name, 0, -1)
         except OSError as error:
             if error.args[0] == errno.ENOENT:
                 return None
@@ -32,7 +31,10 @@ class Files:
         """Return up to *size* bytes from *offset* on; none behind the end. Nothing stays open. Raises OSError."""
         with self._open(name, "rb") as file:
             file.seek(offset)
-            return file.read(size)
+            data = file.read(size)
+        del file
+        self._keep_spare()
+        return data
 
     def size(self, name: str) -> int:
         """Return the length in bytes. Raises OSError."""
@@ -52,6 +54,8 @@ class Files:
             file.seek(offset)
             file.write(data)
             file.flush()
+        del file
+        self._keep_spare()
 
     def remove(self, name: str) -> None:
         """Delete the file. That it is gone already is fine."""
