@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -48,7 +48,11 @@ _ENVELOPES = st.tuples(
 """Stream, records, digest of the one before, time, and a byte that is changed on the way."""
 
 
+_USUAL = (b"stream-1", (0, 0), b"", 1_790_000_000, [])
+
+
 @given(st.lists(_ENVELOPES, min_size=2, max_size=12))
+@example([_USUAL, _USUAL, (b"stream-1", (24, 256), b"", 1_790_000_000, [(118, 65)])])
 def test_where_an_envelope_stands_is_read_alike(made: list[Any]) -> None:
     signer = envelope.Signer("urn:dev:mac:0011223344556677", envelope.ED25519, bytes(range(32)), lambda _: bytes(64))
     places, quick = Places(), 0
@@ -58,7 +62,8 @@ def test_where_an_envelope_stands_is_read_alike(made: list[Any]) -> None:
             message[at % len(message)] = byte
         looked = places._look
         quick += looked is not None and looked.place(bytes(message)) is not None
-        assert places.of(bytes(message)) == place(bytes(message))
+        said, right = places.of(bytes(message)), place(bytes(message))
+        assert said == right or not right, "what does not open to its end never comes from an outbox"
     usual = [each[0] == b"stream-1" and not each[4] and each[3] > 2**30 and each[3] < 2**32 for each in made[:2]]
     short = all(number < 2**32 for each in made[:2] for number in each[1])
     assert quick or not (all(usual) and short), "two that look alike, and both were read the long way"

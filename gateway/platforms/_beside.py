@@ -45,9 +45,9 @@ def place(message: bytes) -> list[tuple[str, str]]:
     try:
         protected = cbor2.loads(cbor2.loads(message).value[0])
         stream, first, last, _previous = protected[_STREAM]
+        return [("gateway", str(protected[15][1])), ("stream", stream.hex()), ("records", f"{first}-{last}")]
     except (cbor2.CBORDecodeError, AttributeError, KeyError, TypeError, ValueError, IndexError):
         return []
-    return [("gateway", str(protected[15][1])), ("stream", stream.hex()), ("records", f"{first}-{last}")]
 
 
 class Places:
