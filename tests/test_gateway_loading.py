@@ -45,3 +45,16 @@ def test_a_gateway_that_has_done_its_work_has_loaded_no_more_than_that_needs(
     loaded = {name.partition(".")[0] for name in daemon.wait_for("loaded")["modules"]}
     assert {"gateway", "provisioning", "sqlite3"} <= loaded
     assert not loaded & NOT_LOADED
+
+
+def test_a_front_loads_nothing_of_a_worker() -> None:
+    program = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+from gateway.cli import main
+main(["front", "--help"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=True)
+    modules = set(done.stderr.split())
+    assert "gateway.front.service" in modules
+    assert not modules & {"gateway.daemon", "gateway.intake", "provisioning.reader"}

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from gateway.cli import ask, commands, divide, front, inspect, install, run
 from gateway.cli.output import EXIT_CONFIG, EXIT_FAILED, say_error
 from gateway.errors import GatewayError, IdentityError
 from provisioning.errors import ConfigError, ProvisioningError, SecretError
@@ -15,15 +16,19 @@ from provisioning.errors import ConfigError, ProvisioningError, SecretError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (run, front, divide, ask, inspect, commands, install)
+_MODULES: Final = ("run", "front", "divide", "ask", "inspect", "commands", "install")
+_ALONE: Final = {"run": "run", "front": "front"}
+"""What runs for ever loads its own module only: a front needs nothing of a worker."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0, 1 when it failed, 2 when the configuration is wrong."""
     parser = argparse.ArgumentParser(prog="lykta-gateway", description="Lykta's gateway daemon.")
     words = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in _COMMANDS:
-        module.add(words)
+    given = sys.argv[1:] if arguments is None else arguments
+    alone = _ALONE.get(given[0]) if given else None
+    for module in _MODULES if alone is None else (alone,):
+        import_module(f"gateway.cli.{module}").add(words)
     options = parser.parse_args(arguments)
     try:
         code: int = options.command(options)

@@ -10,8 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from gateway import config
-from gateway.cli.output import with_config
-from gateway.cli.run import with_logs
+from gateway.cli.output import with_config, with_logs
 from gateway.front.service import Front
 from gateway.operate import heap, logs
 

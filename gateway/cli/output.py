@@ -54,3 +54,16 @@ def with_json() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser
+
+
+def with_logs() -> argparse.ArgumentParser:
+    """Return the options of every command that runs on."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--log-format",
+        choices=["auto", "journal", "json", "text"],
+        default="auto",
+        help="auto: the journal under systemd, else one JSON object a line on stderr",
+    )
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    return parser

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import config, directory
-from gateway.cli.output import EXIT_FAILED, say, say_error, with_config
+from gateway.cli.output import EXIT_FAILED, say, say_error, with_config, with_logs
 from gateway.daemon import Daemon
 from gateway.dividing import divide
 from gateway.errors import GatewayError, OutputRefused
@@ -37,19 +37,6 @@ def add(commands: Any) -> None:
     run.set_defaults(command=_run)
     check = commands.add_parser("check-config", parents=[with_config()], help="read everything, start nothing")
     check.set_defaults(command=_check)
-
-
-def with_logs() -> argparse.ArgumentParser:
-    """Return the options of every command that runs on."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument(
-        "--log-format",
-        choices=["auto", "journal", "json", "text"],
-        default="auto",
-        help="auto: the journal under systemd, else one JSON object a line on stderr",
-    )
-    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
-    return parser
 
 
 def _run(options: argparse.Namespace) -> int:
