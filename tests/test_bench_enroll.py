@@ -120,8 +120,8 @@ def test_a_board_on_the_radio_still_answers_on_its_cable_and_who_enrols_hears_of
         assert facts.purpose is not None
         assert facts.purpose.links == {"serial", "lora"}
     assert asked == [facts.size_bytes]
-    _show([batch.Row(board.port, done, None)], False)
-    assert "done; no room for a release from afar" in capsys.readouterr().out
+    _show([batch.Row(board.port, done, None)], False, city)
+    assert f"{board.port}: no release from afar will fit" in "".join(capsys.readouterr())
     (kept,) = record.stored(bench.registry, city.ca_certificate(), done.device.dev_eui.hex())
     assert kept["room_for_releases"] is False
 

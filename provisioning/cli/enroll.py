@@ -212,8 +212,7 @@ def _show(found: list[batch.Row[Enrolled]], as_json: bool, city: City) -> None:
         if row.done is not None:
             done = row.done
             took = f"{done.seconds:.0f} s"
-            result = "done" if done.room is None or done.room.fits else "done; no room for a release from afar"
-            table.append([names[row.port], done.device.dev_eui.hex(), done.board, done.build, took, result])
+            table.append([names[row.port], done.device.dev_eui.hex(), done.board, done.build, took, "done"])
         else:
             table.append([names[row.port], "", "", "", "", "FAILED"])
     say_table(["port", "DevEUI", "board", "build", "time", "result"], table)
@@ -221,6 +220,8 @@ def _show(found: list[batch.Row[Enrolled]], as_json: bool, city: City) -> None:
         if row.error is not None:
             note(f"{row.port}:")
             complain(row.error)
+        elif row.done is not None and row.done.room is not None and not row.done.room.fits:
+            note(f"{row.port}: no release from afar will fit: {row.done.room}")
     devices = [row.done.device.dev_eui.hex() for row in found if row.done is not None]
     if devices:
         note(f"a label of each (PNG, ZPL) is in {city.home / record.FOLDER / 'labels'}")
