@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -37,5 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_CONFIG if isinstance(error, ConfigError | SecretError) else EXIT_FAILED
     except (GatewayError, OSError) as error:
         say_error(str(error))
+        if isinstance(error, PermissionError) and error.filename is not None and os.geteuid():
+            say_error("What the service keeps is for it and for root; next: the same command with sudo")
         return EXIT_CONFIG if isinstance(error, IdentityError) else EXIT_FAILED
     return code

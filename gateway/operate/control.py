@@ -135,7 +135,9 @@ def _ask(at: Path, word: str) -> dict[str, Any]:
             with opened.makefile("rb") as answers:
                 line = answers.readline(_MAX_ANSWER_BYTES)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-        raise NotRunning(f"no gateway runs on {directory}") from error
+        raise NotRunning(
+            f"no gateway runs on {directory}; next: systemctl status lykta-gateway (or start it: lykta-gateway run)"
+        ) from error
     except PermissionError as error:
         raise PermissionError(f"{at} is open to the gateway's own user and to root only; try sudo") from error
     if not line:
