@@ -8,10 +8,14 @@ import io
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, as_completed
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +23,7 @@ import pytest
 from rich import progress
 from rich.console import Console
 
+from provisioning.bench import batch
 from provisioning.bench.enrolment import REPLACE
 from provisioning.bench.install import Progress
 from provisioning.city import create_city
@@ -124,3 +129,37 @@ def test_a_kind_that_no_board_can_become_is_refused_before_a_board_is_looked_at(
     assert ended.returncode == 64, ended
     assert f"'{kind}' is none of: street_light, traffic, waste_bin" in ended.stderr
     assert "/dev/nowhere" not in ended.stderr
+
+
+def test_after_ctrl_c_no_board_begins_and_none_goes_a_step_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = rows.Rows()
+    begun: list[str] = []
+    refused: list[str] = []
+    stopped, all_handed_in = threading.Event(), threading.Event()
+
+    def waiting(futures: Iterable[Future[None]]) -> Iterator[Future[None]]:
+        all_handed_in.set()
+        return as_completed(futures)
+
+    def stopping() -> None:
+        shown.stop()
+        stopped.set()
+
+    def job(port: str) -> None:
+        begun.append(port)
+        assert all_handed_in.wait(30)
+        for _ in range(10):  # one that comes just before the main thread waits is seen with the next
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            if stopped.wait(3):
+                break
+        try:
+            shown.step(port, "prove", "")
+        except rows.Stopped as error:
+            refused.append(str(error.next_step))
+            raise
+
+    monkeypatch.setattr(batch, "as_completed", waiting)
+    with pytest.raises(KeyboardInterrupt):
+        batch.run(["a", "b", "c"], job, 1, stopping)
+    assert begun == ["a"]
+    assert refused == ["give the same command again; it goes on where it stopped"]

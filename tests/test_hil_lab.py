@@ -3,6 +3,7 @@
 """The lab of real boards, tried with a virtual one: its serial port, scripted hands, a forwarder; what is not run."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -148,6 +149,10 @@ def test_a_picture_shows_each_frame_and_who_was_right() -> None:
     assert pictures.radio(frames).count('r="3"') == 20
     drawn = pictures.accuracy([Accuracy("p", "temperature_c", 20, 20.3, 0.5), Accuracy("p", "voltage_v", 230, 240, 1)])
     assert (drawn.count('class="passed"'), drawn.count('class="failed"')) == (1, 1)
+    assert "p, temperature_c: read 20.3, true 20, allowed ± 0.5" in drawn
+    long = pictures.timeline([Result(f"a::test_{'long_' * 20}", "p", "passed", 0, 1)])
+    names = re.findall(r"text-anchor=\"end\">([^<]*)<", long)
+    assert [len(name) for name in names] == [51], "what is longer is cut off at the left edge"
     tests = [Result("a::test_<b>", "p", "passed", 0, 1), Result("a::test_c", "p", NOT, 1, 0)]
     assert "&lt;b&gt;" in pictures.timeline(tests)
     assert Results("lab", "virtual", tests=tests).count(NOT) == 1

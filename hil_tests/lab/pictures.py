@@ -11,7 +11,8 @@ from typing import Any
 from hil_tests.lab.results import Accuracy, Result
 
 WIDTH = 960
-_LEFT, _ROW, _PAD, _LONGEST = 360, 18, 64, 54
+_LEFT, _ROW, _PAD, _LONGEST = 360, 18, 64, 50
+_NARROW, _TALL = 480, 34
 _RADIO_HEIGHT = 190
 _RSSI_DBM, _SNR_DB = (-130.0, -20.0), (-20.0, 15.0)
 
@@ -41,20 +42,21 @@ def timeline(tests: Sequence[Result]) -> str:
 def accuracy(found: Sequence[Accuracy]) -> str:
     """How far each sensor was from the truth, in parts of what is allowed."""
     rows = []
-    middle, half = _LEFT + (WIDTH - _LEFT) / 2, (WIDTH - _LEFT) / 2 - 90
+    middle, half = _NARROW / 2, _NARROW / 2 / 1.3 - 8
     for number, each in enumerate(found):
-        y = number * _ROW
+        y = number * _TALL + 14
         part = max(-1.3, min(1.3, (each.read - each.truth) / each.within)) if each.within else 0.0
         style = "passed" if each.right else "failed"
-        label = escape(f"{each.place}: {each.field} {each.read:g} for {each.truth:g}")
+        label = escape(
+            f"{each.place}, {each.field}: read {each.read:g}, true {each.truth:g}, allowed ± {each.within:g}"
+        )
         rows.append(
-            f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{label}</text>'
+            f'<text x="0" y="{y - 2}">{label}</text>'
             f'<line x1="{middle - half:.1f}" x2="{middle + half:.1f}" y1="{y + 9}" y2="{y + 9}" class="axis"/>'
             f'<line x1="{middle:.1f}" x2="{middle:.1f}" y1="{y + 3}" y2="{y + 15}" class="axis"/>'
             f'<circle cx="{middle + half * part:.1f}" cy="{y + 9}" r="5" class="{style}"/>'
-            f'<text x="{WIDTH - 76}" y="{y + 13}" class="small">± {each.within:g}</text>'
         )
-    return _svg(len(found) * _ROW + 6, "Sensors against the truth", "".join(rows)) if rows else ""
+    return _svg(len(found) * _TALL + 2, "Sensors against the truth", "".join(rows), _NARROW) if rows else ""
 
 
 def radio(frames: Sequence[dict[str, Any]]) -> str:
@@ -93,8 +95,9 @@ def _y(value: float, low: float, high: float) -> float:
     return _RADIO_HEIGHT - 10 - (_RADIO_HEIGHT - 40) * part
 
 
-def _svg(height: int, title: str, body: str) -> str:
+def _svg(height: int, title: str, body: str, width: int = WIDTH) -> str:
+    style = ' class="narrow"' if width < WIDTH else ""
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}" '
+        f'<svg{style} viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" '
         f'xmlns="http://www.w3.org/2000/svg">{body}</svg>'
     )

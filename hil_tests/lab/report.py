@@ -26,6 +26,7 @@ table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .
 border-bottom:1px solid var(--line)}
 td{overflow-wrap:anywhere}.verdict{font-size:1.6rem;font-weight:600;margin:.2rem 0}.note{color:var(--off)}
 .n{white-space:nowrap;text-align:right}.wide{overflow-x:auto}.wide svg{min-width:720px}
+.wide svg.narrow{min-width:0;max-width:560px}
 svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--ink)}svg .small{fill:var(--off)}
 .passed{color:var(--ok);fill:var(--ok)}.failed{color:var(--bad);fill:var(--bad)}.not-run{color:var(--off)}
 .axis{stroke:var(--line)}.sf7{fill:#1b9e77}.sf8{fill:#66a61e}.sf9{fill:#e6ab02}.sf10{fill:#d95f02}.sf11{fill:#e7298a}

@@ -106,6 +106,10 @@ def _enrolled(
     with city.registry() as registry, rows(list(chosen)) as shown:
         bench = Bench.of(city, registry)
 
+        def stopping() -> None:
+            shown.stop()
+            note("stopping: each board ends the step in hand; the same command goes on from there")
+
         def job(path: str) -> Enrolled:
             work = Enrolment(
                 bench,
@@ -123,7 +127,7 @@ def _enrolled(
             shown.ended(path, f"is {done.device.dev_eui.hex()}")
             return done
 
-        return batch.run(list(chosen), job, jobs)
+        return batch.run(list(chosen), job, jobs, stopping)
 
 
 def enrolled(

@@ -23,6 +23,7 @@ from rich.progress import (
 
 from provisioning.bench import install
 from provisioning.cli.output import note
+from provisioning.errors import ProvisioningError
 
 _NAME_WIDTH = 16
 
@@ -39,23 +40,34 @@ def columns() -> tuple[ProgressColumn, ...]:
     return TextColumn("{task.description}"), BarColumn(12), TransferSpeedColumn(), TimeRemainingColumn()
 
 
+class Stopped(ProvisioningError):
+    """A person pressed Ctrl-C."""
+
+
 class Rows:
     """What jobs in their threads tell. Without a display each step is a line."""
 
     def __init__(self, display: Progress | None = None, ports: Sequence[str] = ()) -> None:
         self._display = display
         self._asking = threading.Lock()
+        self._stopped = threading.Event()
         self._tasks: dict[str, TaskID] = {}
         self._names = {port: escape(name) for port, name in short(ports).items()}
         if display is not None:
             self._tasks = {port: display.add_task(f"{self._names[port]} waits", total=None) for port in ports}
 
     def step(self, port: str, what: str, remark: str) -> None:
-        """A step of a job begins."""
+        """A step of a job begins. Raises Stopped once stop() was called."""
+        if self._stopped.is_set():
+            raise Stopped("Stopped by hand.", next_step="give the same command again; it goes on where it stopped")
         if self._display is None:
             note(f"{port}: {what} {remark}".rstrip())
         else:
             self._display.update(self._tasks[port], description=f"{self._names[port]} {what} {escape(remark)}".rstrip())
+
+    def stop(self) -> None:
+        """No job begins another step."""
+        self._stopped.set()
 
     def moved(self, port: str, at: install.Progress) -> None:
         """A job transfers a file."""
