@@ -74,7 +74,7 @@ update-cuts: ## 200 random cable pulls, power cuts and resets while a board is u
 
 update-times: ## how long a release takes, all of it or one changed file, by cable and by LoRa, to a lamp and to a bin in deep sleep: an hour of this computer
 	@tools/venv.sh run test
-	@for way in "serial" "serial delta" "lora delta" "bin delta" "bin"; do $(BIN)/python benchmarks/updates.py $$way || exit 1; done
+	@for way in "serial" "serial delta" "lora" "lora delta" "bin delta" "bin"; do $(BIN)/python benchmarks/updates.py $$way || exit 1; done
 
 cables: ## 200 random cable pulls, power cuts and resets during installs: the board always boots into a whole version; more while esptool writes
 	@tools/venv.sh run test esptool
