@@ -72,7 +72,7 @@ update-cuts: ## 200 random cable pulls, power cuts and resets while a board is u
 	@tools/venv.sh run test
 	@$(BIN)/python -m pytest -s -m slow --timeout 7200 tests/test_update_cuts.py tests/test_update_release.py $(ARGS)
 
-update-times: ## how long a release takes, all of it or one changed file, by cable and by LoRa, to a lamp and to a bin in deep sleep: an hour of this computer
+update-times: ## how long a release takes, all of it or one changed file, by cable and by LoRa, to a lamp and to a bin in deep sleep: some hours of this computer
 	@tools/venv.sh run test
 	@for way in "serial" "serial delta" "lora" "lora delta" "bin delta" "bin"; do $(BIN)/python benchmarks/updates.py $$way || exit 1; done
 
