@@ -115,7 +115,7 @@ def test_nobody_is_asked_where_nobody_can_answer() -> None:
 
 
 def test_the_last_words_of_a_board_are_whole() -> None:
-    said = repr("Traceback:\r\n  File 'x'\r\nImportError: no module named 'lamp'\r\nMicroPython 1.29")
+    said = repr("Traceback:\r\n  File \"x\"\r\nImportError: no module named 'lamp'\r\nMicroPython 1.29")
     assert life._last_words(f"It ends in a fault. Last words: {said}") == "ImportError: no module named 'lamp'"
     assert life._last_words(f"Last words: {'OSError: 5'!r}") == "OSError: 5"
     assert life._last_words("It  made no reading.") == "It made no reading."

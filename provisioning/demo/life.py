@@ -163,7 +163,7 @@ def _updated(session: Session, kind: str, story: Story, tell: Tell) -> None:
 
 def _last_words(said: str) -> str:
     """The name of the exception, where there was one."""
-    lines = said.replace("\\r", "").replace("\\n", "\n")  # they come as Python writes them
+    lines = said.replace("\\r", "").replace("\\n", "\n").replace("\\'", "'")  # they come as Python writes them
     found: list[str] = re.findall(r"\w+Error: .*", lines)
     if not found:
         return " ".join(lines.split())[-_LINE:]
