@@ -106,13 +106,14 @@ def test_a_board_that_resets_when_its_port_is_opened_is_worked_with_and_named(
 
 def test_wiring_that_holds_the_board_in_reset_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PTY has no such lines, so the driver's end of them is played: what is sent while RTS is on gets lost."""
-    monkeypatch.setattr("provisioning.bench.repl._PATIENCE_S", (0.3, 1.0))
-    original = serial.Serial.write
+    monkeypatch.setattr("provisioning.bench.repl._PATIENCE_S", (0.3, 3.0))
+    original = Line.write
 
-    def write(port: serial.Serial, data: bytes) -> int | None:
-        return len(data) if port.rts else original(port, data)
+    def write(line: Line, data: bytes) -> None:
+        if not line._port().rts:
+            original(line, data)
 
-    monkeypatch.setattr(serial.Serial, "write", write)
+    monkeypatch.setattr(Line, "write", write)
     monkeypatch.setattr(serial.Serial, "_update_rts_state", lambda _port: None)
     monkeypatch.setattr(serial.Serial, "_update_dtr_state", lambda _port: None)
     with one_board(tmp_path, "import time\nwhile True:\n    time.sleep(1)\n") as board:

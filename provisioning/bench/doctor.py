@@ -11,11 +11,11 @@ from collections import Counter
 from typing import Final
 
 from boards.build import MPY_VERSION
-from provisioning.bench import identity, install, package
+from provisioning.bench import identity, install, openings, package
 from provisioning.bench.board import Board, Facts
-from provisioning.bench.errors import BenchError, NoPrompt, Shadowed
+from provisioning.bench.errors import BenchError, NoPrompt, NoSuchPort, Shadowed
 from provisioning.bench.finding import Finding
-from provisioning.bench.line import BAUD, Line
+from provisioning.bench.line import BAUD, OPEN_TIMEOUT_S, Line
 from provisioning.bench.repl import RawRepl
 from provisioning.bench.slot_file import SUFFIX
 from provisioning.bench.symptoms import SYMPTOMS, Symptom, find
@@ -26,6 +26,7 @@ _START: Final = re.compile(rb"rst:0x\w+|ESP-ROM:\w+|MicroPython \S+ on \S+")
 _SAME: Final = 3
 _BREAKS: Final = 3
 _ENTER_AGAIN_S: Final = 4.0
+_REST_S: Final = 0.3
 _LINES: Final = ((True, True), (False, False), (True, False), (False, True))
 _JOINED: Final = re.compile(rb"joined as [0-9a-f]{8}")
 _JOINING: Final = re.compile(rb"joining, attempt (\d+)")
@@ -35,12 +36,15 @@ def examine(port: str, baud: int = BAUD, board: str | None = None, listen_s: flo
     """Look at one board; what runs on it is stopped, and started anew at the end."""
     found: list[Finding] = []
     line = Line(port, baud)
+    like = openings.names_like(port)
     try:
-        line.open(2.0)
+        line.open(OPEN_TIMEOUT_S)
     except BenchError as error:
-        return [_of(_NAMES.get(type(error).__name__, "port"), error)]
+        instead = openings.came_instead(port, like) if isinstance(error, NoSuchPort) else []
+        return [_of(_NAMES.get(type(error).__name__, "port"), error), *instead]
     try:
         found.append(Finding("port", "ok", f"{port} opens, and nobody else has it"))
+        found += openings.of(line)
         repl = RawRepl(line)
         before = _listened(line, 1.0)
         if not _entered(line, repl, found):
@@ -60,9 +64,15 @@ def examine(port: str, baud: int = BAUD, board: str | None = None, listen_s: flo
 
 
 def _entered(line: Line, repl: RawRepl, found: list[Finding]) -> bool:
+    begun_s = time.monotonic()
     try:
         repl.enter()
     except NoPrompt as error:
+        silent_s = time.monotonic() - begun_s
+        if not error.seen and _opened_again(line, repl):
+            word = f"no byte for {silent_s:.1f} s after the first opening; the second gave the prompt"
+            found.append(openings.opened_twice(word))
+            return True
         for dtr, rts in _LINES[1:]:
             line.set_lines(dtr, rts)
             if _tries(repl):
@@ -95,6 +105,14 @@ def _tries(repl: RawRepl) -> bool:
     except NoPrompt:
         return False
     return True
+
+
+def _opened_again(line: Line, repl: RawRepl) -> bool:
+    """Whether a port that gave nothing gives the prompt when it is closed and opened. Raises as Line.open."""
+    line.close()
+    time.sleep(_REST_S)
+    line.open(OPEN_TIMEOUT_S)
+    return _tries(repl)
 
 
 def _answer_to_break(line: Line) -> str:

@@ -37,19 +37,31 @@ class Line:
         self._baud = baud
         self._serial: serial.Serial | None = None
         self._held = bytearray()
+        self.late_s = 0.0
+        """How long the port was not there when it was to be opened; 0: it was there."""
+        self.lost_openings: list[str] = []
+        """What became of the openings before the one that held."""
 
     def open(self, timeout_s: float = OPEN_TIMEOUT_S) -> None:
         """Open the port, alone. Waits for one that is late, and opens again one that vanishes on the first open.
 
         Raises NoSuchPort, PortBusy, PortDenied.
         """
-        deadline = time.monotonic() + timeout_s
+        begun_s = time.monotonic()
+        deadline = begun_s + timeout_s
+        self.late_s, self.lost_openings = 0.0, []
+        awaited = not self._is_there()
         while True:
+            there = self._is_there()
+            if there and awaited:
+                self.late_s, awaited = time.monotonic() - begun_s, False
             try:
                 self._serial = _opened(self.port, self._baud)
                 self._settled()
-            except (NoSuchPort, CableLost):  # not there yet, or enumerating anew
+            except (NoSuchPort, CableLost) as error:  # not there yet, or enumerating anew
                 self.close()
+                if there:
+                    self.lost_openings.append(error.state)
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(_STEP_S)
@@ -103,7 +115,7 @@ class Line:
         try:  # pyserial sets the port up anew with each other time-out: its own stays 0, and the waiting is done here
             ready, _, _ = select.select([port.fileno()], [], [], max(0.0, timeout_s))
             if not ready:
-                if not os.path.exists(self.port):  # noqa: PTH110  a port is a name, not a path of ours
+                if not self._is_there():
                     raise _lost(self.port)
                 return b""
             data = os.read(port.fileno(), _MAX_READ_BYTES)
@@ -170,6 +182,9 @@ class Line:
         """Some boards enumerate on a path that vanishes when it is opened: it counts when it is still there."""
         data = self.read(_SETTLE_S)
         self._held += data
+
+    def _is_there(self) -> bool:
+        return os.path.exists(self.port)  # noqa: PTH110  a port is a name, not a path of ours
 
     def _port(self) -> serial.Serial:
         if self._serial is None:
