@@ -28,7 +28,13 @@ class Watch:
         self._loop.add_reader(self._descriptor, self._turn)
 
     def _turn(self) -> None:
-        again_s = self._look()
+        again_s = None
+        try:
+            again_s = self._look()
+        finally:
+            self._next(again_s)
+
+    def _next(self, again_s: float | None) -> None:
         if again_s is not None:
             if self._waits:
                 self._loop.remove_reader(self._descriptor)
