@@ -159,7 +159,12 @@ def test_after_ctrl_c_no_board_begins_and_none_goes_a_step_further(monkeypatch: 
             raise
 
     monkeypatch.setattr(batch, "as_completed", waiting)
-    with pytest.raises(KeyboardInterrupt):
-        batch.run(["a", "b", "c"], job, 1, stopping)
+    # Who starts the tests in the background has them ignore Ctrl-C, and Python then leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            batch.run(["a", "b", "c"], job, 1, stopping)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert begun == ["a"]
     assert refused == ["give the same command again; it goes on where it stopped"]
