@@ -102,6 +102,19 @@ def test_a_wrong_lab_ends_the_run_before_it_begins(tmp_path: Path) -> None:
         Run(str(lab_file(tmp_path, LAB.replace("serial", "serail"))), None)
 
 
+def test_a_board_of_another_kind_is_not_asked(tmp_path: Path) -> None:
+    run = Run(str(lab_file(tmp_path, LAB)), str(tmp_path / "kept"))
+    place = run.place("pole-1", tmp_path)
+    assert place.lacks("kind:street_light") is None
+    assert place.lacks("kind:traffic") == "pole-1 is a street_light, and this is for one of kind traffic"
+    assert run.names("traffic") == ["pole-1"], "it says so itself"
+    virtual = Run("virtual", str(tmp_path / "kept"))
+    for kind in ("street_light", "waste_bin", "traffic"):
+        (name,) = virtual.names(kind)
+        made = virtual.place(name, tmp_path)
+        assert (made.kind, made.lacks(f"kind:{kind}")) == (kind, None)
+
+
 def test_a_hand_that_fails_says_what_it_was_to_do() -> None:
     with pytest.raises(hands.HandsFailed, match=r"exit code 3"):
         hands.do(f"{sys.executable} -c 'raise SystemExit(3)'", "switch the power off")

@@ -12,7 +12,7 @@ import pytest
 
 from hil_tests.lab import bench as lab_bench
 from hil_tests.lab.bench import Talk
-from hil_tests.lab.place import Place, tapped
+from hil_tests.lab.place import KIND, Place, tapped
 from hil_tests.lab.results import Accuracy
 from hil_tests.lab.run import RUN
 from provisioning.bench.enrolment import Bench, Enrolled
@@ -24,9 +24,11 @@ Talking = Callable[..., AbstractContextManager[Talk]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each test runs on each board of the lab."""
+    """Each test runs on each board of the lab; a board of another kind than it needs says so."""
     if "place" in metafunc.fixturenames:
-        metafunc.parametrize("place", metafunc.config.stash[RUN].names(), indirect=True, scope="session")
+        needs = [need for mark in metafunc.definition.iter_markers("needs") for need in mark.args]
+        kind = next((need.removeprefix(KIND) for need in needs if need.startswith(KIND)), None)
+        metafunc.parametrize("place", metafunc.config.stash[RUN].names(kind), indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

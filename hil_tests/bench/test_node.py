@@ -45,13 +45,7 @@ def test_a_sensor_reads_what_is_there(
 ) -> None:
     with talking() as talk:
         truth = place.truth(field, wanted)
-        talk.next_reading()  # one that may have been made before
-        near = talk.next_reading(lambda each: not each.alarm and field in each.values)
-        for _ in range(5):  # filters take their time
-            if abs(near.values[field] - truth) <= within:
-                break
-            near = talk.next_reading(lambda each: not each.alarm and field in each.values)
-        accuracy(field, truth, near.values[field], within)
+        accuracy(field, truth, talk.settled(field, truth, within), within)
 
 
 def test_a_lamp_obeys_and_forgets_when_it_is_released(talking: Talking, place: Place) -> None:

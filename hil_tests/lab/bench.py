@@ -88,6 +88,17 @@ class Talk:
         assert reading is not None
         return reading
 
+    def settled(self, field: str, truth: float, within: float, wait_s: float = 0.0) -> float:
+        """What the board reads once filters and *wait_s* have had their time; the last if none is near *truth*."""
+        self.next_reading()  # one that may have been made before
+        tries, end_s = 1 if wait_s else 6, time.monotonic() + wait_s
+        while tries > 0 or time.monotonic() < end_s:
+            tries -= 1
+            near = self.next_reading(lambda each: not each.alarm and field in each.values, f"a reading with {field}")
+            if abs(near.values[field] - truth) <= within:
+                break
+        return float(near.values[field])
+
     def command(self, name: str, **arguments: object) -> dict[int, Any]:
         """Give a command; return its answer."""
         module = next(m for m in kinds.controls(self.network.kind) if name in [each[0] for each in m.COMMANDS])

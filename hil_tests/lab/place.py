@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from boards.virtual.models._bin import HEIGHT_MM, OFFSET_MM
 from hil_tests.lab import hands
 from hil_tests.lab.capture import Capture
 from hil_tests.lab.file import BoardTable, LabFile, Switch
@@ -23,9 +24,20 @@ from provisioning.bench.session import Session
 
 STIMULUS = "truth:"
 _CONTROL_S = 60
+KIND = "kind:"
 _WAIT_S = 60.0
-# What a virtual board is told, by the field of a reading that shows it.
-_STIMULI = {"voltage_v": "mains_voltage_v"}
+# What a virtual world is told, by the field of a reading that shows it.
+_STIMULI: dict[str, Callable[[float], dict[str, float]]] = {
+    "voltage_v": lambda volts: {"mains_voltage_v": volts},
+    "power_w": lambda watts: {"load_power_w": watts},
+    "energy_wh": lambda wh: {"load_energy_wh": wh},
+    "range_m": lambda metres: {"content_mm": HEIGHT_MM + OFFSET_MM - 1000 * metres},
+    "tilt_deg": lambda degrees: {"bin_tilt_deg": degrees},
+    "speed_mean_kmh": lambda kmh: {"traffic_flow": _BUSY, "all_drive_kmh": kmh},
+    "count_a": lambda count: {"traffic_flow": 0.0, "sent_a": count},
+    "count_b": lambda count: {"traffic_flow": 0.0, "sent_b": count},
+}
+_BUSY = 20.0
 
 
 class Place(Protocol):
@@ -53,6 +65,12 @@ class Place(Protocol):
     def truth(self, field: str, wanted: float) -> float:
         """Have the sensor of a field see *wanted*, or something else; return what it sees."""
 
+    def grow(self, field: str, wanted: float) -> None:
+        """Let a total grow to *wanted*, where the world is in our hand: a real one grows by itself."""
+
+    def let_go(self) -> None:
+        """Give the world back to itself."""
+
     def state(self) -> dict[str, Any]:
         """What only a virtual board knows of itself."""
 
@@ -72,6 +90,7 @@ class VirtualPlace:
         self.capture = Capture(captures, board)
         self._folder = folder
         self._number = 0
+        self._held: set[str] = set()
         self._stack = ExitStack()
         self._board: VirtualBoard | None = None
 
@@ -82,6 +101,8 @@ class VirtualPlace:
 
     def lacks(self, need: str) -> str | None:
         """Bluetooth and the radio are other suites' boards."""
+        if need.startswith(KIND):
+            return _other_kind(self, need)
         return "this rig has no Bluetooth adapter" if need == "bluetooth" else None
 
     def power(self, on: bool) -> None:
@@ -102,8 +123,20 @@ class VirtualPlace:
 
     def truth(self, field: str, wanted: float) -> float:
         """Exactly as wanted."""
-        self._control("stimulus", name=_STIMULI.get(field, field), value=wanted)
+        name = "bin_temperature_c" if (self.kind, field) == ("waste_bin", "temperature_c") else field
+        for what, value in _STIMULI.get(field, lambda value: {name: value})(wanted).items():
+            self._control("stimulus", name=what, value=value)
+            self._held.add(what)
         return wanted
+
+    def grow(self, field: str, wanted: float) -> None:
+        """At once, or as fast as vehicles can follow each other."""
+        self.truth(field, wanted)
+
+    def let_go(self) -> None:
+        """All that was held."""
+        while self._held:
+            self._control("stimulus", name=self._held.pop(), value=None)
 
     def state(self) -> dict[str, Any]:
         """Its counters."""
@@ -161,11 +194,14 @@ class RealPlace:
             "bluetooth": (self._lab.bluetooth, "has no Bluetooth adapter ([bluetooth])"),
             "state": (None, "is real: nobody sees into its chips"),
         }
+        if need.startswith(KIND):
+            return _other_kind(self, need)
         if need.startswith(STIMULUS):
             met[need] = (field in table.references, f"has no reference instrument for {field} ([boards.references])")
         if need not in met:
             raise ValueError(
-                f"a test asks for {need!r}, which no lab knows; there are: {', '.join(met)}, {STIMULUS}<field>"
+                f"a test asks for {need!r}, which no lab knows; there are: {', '.join(met)}, "
+                f"{STIMULUS}<field>, {KIND}<kind>"
             )
         there, why = met[need]
         return None if there else f"{self.name} {why}"
@@ -188,6 +224,12 @@ class RealPlace:
         """What the instrument beside the sensor reads; nobody can make it *wanted*."""
         return hands.measured(self._table.references[field], field)
 
+    def grow(self, field: str, wanted: float) -> None:
+        """By itself."""
+
+    def let_go(self) -> None:
+        """Nobody holds it."""
+
     def state(self) -> dict[str, Any]:
         """Nothing."""
         raise RuntimeError("a real board has no state to look at: mark the test with needs('state')")
@@ -203,6 +245,11 @@ class RealPlace:
         if table is None:
             raise RuntimeError(f"the lab's file names no such hand for {self.name}: mark the test with needs(...)")
         return table
+
+
+def _other_kind(place: Place, need: str) -> str | None:
+    kind = need.removeprefix(KIND)
+    return None if place.kind == kind else f"{place.name} is a {place.kind}, and this is for one of kind {kind}"
 
 
 def empty(board: Board) -> None:

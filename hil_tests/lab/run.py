@@ -18,6 +18,8 @@ from provisioning.errors import ConfigError
 
 RUN: pytest.StashKey[Run] = pytest.StashKey()
 VIRTUAL = "virtual"
+# The virtual rig's board of each kind; the tests of any kind run on the first.
+VIRTUAL_BOARDS = {"street_light": VIRTUAL, "waste_bin": "virtual_waste_bin", "traffic": "virtual_traffic"}
 
 
 class Run:
@@ -48,14 +50,17 @@ class Run:
         self._kept = tempfile.TemporaryDirectory(prefix="hil-")  # goes with this object
         return Path(self._kept.name)
 
-    def names(self) -> list[str]:
-        """The boards of the lab."""
-        return [VIRTUAL] if self.lab is None else [board.name for board in self.lab.boards]
+    def names(self, kind: str | None = None) -> list[str]:
+        """The boards of the lab, all of them; of virtual ones that of *kind*."""
+        if self.lab is None:
+            return [VIRTUAL if kind is None else VIRTUAL_BOARDS[kind]]
+        return [board.name for board in self.lab.boards]
 
     def place(self, name: str, folder: Path) -> Place:
         """Go to one board."""
         if self.lab is None:
-            place: Place = VirtualPlace(folder, self.folder)
+            kind = next(kind for kind, board in VIRTUAL_BOARDS.items() if board == name)
+            place: Place = VirtualPlace(folder, self.folder, name, kind)
         else:
             place = RealPlace(self.lab, next(each for each in self.lab.boards if each.name == name), self.folder)
         self._captures[place.capture.log.stem] = place.capture

@@ -3,12 +3,14 @@
 """A road with two directions: who drives past, when, how fast and how long. One for all detectors of a board.
 
 Vehicles come in real time, as many as the hour of the scenario, its events (busy, jam) and the value traffic_flow ask
-for: 1 is the scenario's own, 0 lets nobody in. The same seed gives the same vehicles.
+for: 1 is the scenario's own, 0 lets nobody in. The same seed gives the same vehicles. By hand besides: sent_a and
+sent_b, how many are sent past in all, whatever the flow; all_drive_kmh, which everybody drives then.
 """
 
 import math
 import random
 from dataclasses import dataclass
+from functools import partial
 
 from boards.virtual.environment import Environment
 from boards.virtual.scenario import DAY_S
@@ -19,6 +21,7 @@ _KEEP_S = 60.0
 _GAP_S = 1.3  # behind the one before, whatever its direction: the detectors see one lane
 _PIECE_M = 12.0  # of the road, that each has for itself
 _LIMIT_KMH = 50.0
+_SENT = {"sent_a": 1, "sent_b": -1}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Road:
         self._free_s = 0.0
         self._vehicles: list[Vehicle] = []
         self.counts: dict[str, int] = dict.fromkeys(("a", "b", "two_wheel", "car", "heavy"), 0)
-        environment.publish("traffic_flow", lambda: 1.0)
+        self._sent = dict.fromkeys(_SENT, 0)
+        for name, value in (("traffic_flow", 1.0), ("all_drive_kmh", 0.0), *((name, 0.0) for name in _SENT)):
+            environment.publish(name, partial(float, value))
 
     def around(self, from_s: float, until_s: float) -> list[Vehicle]:
         """The vehicles that are near in a span of time, in seconds after the start."""
@@ -73,15 +78,25 @@ class Road:
         flow = self._environment.get("traffic_flow") * (1 + 3 * self._scenario.event("busy", time_s))
         chance = _PER_HOUR / 3600.0 * day_shape(time_s) * flow * _SLOT_S
         at_s = max(slot_s + rng.random() * _SLOT_S, self._free_s)
-        if rng.random() >= chance or at_s > slot_s + 2 * _SLOT_S:
+        wanted = {name: round(self._environment.get(name)) for name in _SENT}
+        for name in _SENT:
+            if wanted[name] < self._sent[name]:  # let go: it begins anew
+                self._sent[name] = 0
+        sent = next((name for name in _SENT if self._sent[name] < wanted[name]), None)
+        if (rng.random() >= chance and sent is None) or at_s > slot_s + 2 * _SLOT_S:
             return
         jam = self._scenario.event("jam", time_s)
         speed = rng.gauss(0.95 * _LIMIT_KMH, 6.0) * (1 - 0.85 * jam) / 3.6
+        speed = self._environment.get("all_drive_kmh") / 3.6 or speed
         kind = rng.random()
         length = (
             rng.uniform(1.7, 2.3) if kind < 0.1 else rng.uniform(3.8, 5.2) if kind < 0.88 else rng.uniform(8.0, 16.0)
         )
-        vehicle = Vehicle(at_s, 1 if rng.random() < 0.55 else -1, max(1.0, speed), length)
+        way = 1 if rng.random() < 0.55 else -1
+        if sent is not None:
+            self._sent[sent] += 1
+            way = _SENT[sent]
+        vehicle = Vehicle(at_s, way, max(1.0, speed), length)
         self._free_s = at_s + _GAP_S + (length + _PIECE_M) / vehicle.speed_mps
         self._vehicles.append(vehicle)
         self.counts["a" if vehicle.way > 0 else "b"] += 1
