@@ -2,17 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a technician sees of `lykta enroll`: a row for each board on a terminal, plain lines elsewhere; and is asked."""
 
-import contextlib
-import fcntl
 import io
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, as_completed
@@ -29,6 +24,7 @@ from provisioning.bench.install import Progress
 from provisioning.city import create_city
 from provisioning.cli import rows
 from provisioning.demo import life
+from tests.terminal import shown
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
@@ -36,22 +32,7 @@ pytestmark = [pytest.mark.apart, pytest.mark.timeout(300)]
 
 def on_a_terminal(folder: Path, *words: str) -> str:
     """All that `lykta` wrote on a terminal of 160 columns, without its colours."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
-    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR", "CI")}
-    command = [sys.executable, "-m", "provisioning.cli", "-C", "city", *words]
-    environment = {**kept, "TERM": "xterm", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    said = bytearray()
-    with contextlib.suppress(OSError):  # EIO: the other end closed
-        while piece := os.read(ours, 65536):
-            said += piece
-    os.close(ours)
-    code = process.wait(60)
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
-    assert code == 0, text
-    return text
+    return shown(["-m", "provisioning.cli", "-C", "city", *words], folder, 160)
 
 
 def test_each_board_has_its_row_with_speed_and_time_left(tmp_path: Path) -> None:

@@ -2,20 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables that begin with a port: a person copies it, so it stays in one piece on a terminal of any width."""
 
-import contextlib
-import fcntl
-import os
-import pty
-import re
-import struct
-import subprocess
-import sys
-import termios
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.terminal import ROOT, shown
+
 PORTS = ["/dev/lykta-rehearsal-t9u2_h0k/board1.port", "/dev/lykta-rehearsal-t9u2_h0k/board2.port"]
 BOARDS = "virtual, virtual_ble and 6 more"
 SCRIPT = f"""
@@ -25,26 +15,14 @@ say_table(["port", "usb", "serial number", "answers", "MicroPython", "board", "r
 """
 
 
-def shown(width: int) -> list[str]:
+def table(width: int) -> list[str]:
     """The lines of a terminal so wide."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR", "CI")}
-    environment = {**kept, "TERM": "xterm", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stdin=theirs, stdout=theirs) as process:
-        os.close(theirs)
-        said = bytearray()
-        with contextlib.suppress(OSError):  # EIO: the other end closed
-            while piece := os.read(ours, 65536):
-                said += piece
-    os.close(ours)
-    assert process.returncode == 0
-    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode()).splitlines()]
+    return [line.rstrip() for line in shown(["-c", SCRIPT], ROOT, width).splitlines()]
 
 
 @pytest.mark.parametrize("width", [40, 60, 74, 80, 100, 120, 200])
 def test_a_port_stays_in_one_piece_and_nothing_is_lost(width: int) -> None:
-    lines = shown(width)
+    lines = table(width)
     assert all(len(line) <= max(width, len(PORTS[0])) for line in lines), lines
     for port in PORTS:
         assert sum(line.startswith(port) for line in lines) == 1, lines
@@ -55,7 +33,7 @@ def test_a_port_stays_in_one_piece_and_nothing_is_lost(width: int) -> None:
 
 
 def test_at_120_columns_each_board_has_one_line() -> None:
-    assert len(shown(120)) == 3
+    assert len(table(120)) == 3
 
 
 def test_for_a_program_every_column_stays(capsys: pytest.CaptureFixture[str]) -> None:
