@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 def counts(output: str) -> dict[str, int]:
     return {name: int(number) for name, number in re.findall(r"^([a-z0-9 ]+?) {2,}(\d+)$", output, re.MULTILINE)}
+
+
+def commands_of(pid: int) -> dict[int, list[str]]:
+    """Return what the processes that *pid* started are, by their ids; one that has just ended has no command."""
+    found = {}
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a zombie too
+            found[process.pid] = process.cmdline()
+    return found
 
 
 def processes_of(folder: Path) -> list[list[str]]:
@@ -150,8 +160,8 @@ def test_a_part_that_dies_ends_the_demo_with_its_log(tmp_path: Path) -> None:
     demo = start("--link", "serial", "--dir", str(tmp_path / "x"))
     try:
         output = read_until(demo, "waiting for the board")
-        (board,) = [p for p in psutil.Process(demo.pid).children(recursive=True) if "boards.virtual" in p.cmdline()]
-        board.kill()
+        (board,) = [pid for pid, command in commands_of(demo.pid).items() if "boards.virtual" in command]
+        os.kill(board, signal.SIGKILL)
         output += demo.communicate(timeout=LIMIT_S)[0]
     finally:
         end(demo)

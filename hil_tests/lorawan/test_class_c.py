@@ -8,7 +8,7 @@ import pytest
 
 from firmware.wire import macnetwork, region
 from firmware.wire.maccommands import RX_PARAM_SETUP
-from hil_tests.network import ALL_OK, FASTEST, Heard, Network
+from hil_tests.network import ALL_OK, FASTEST, TRIES, Heard, Network
 
 BETWEEN_WINDOWS_S = 0.4  # after the end of an uplink, before RX1
 AFTER_WINDOWS_S = 3.0
@@ -40,12 +40,17 @@ def test_it_is_reached_before_rx1(network: Network) -> None:
 
 
 def test_it_is_reached_between_two_uplinks(network: Network) -> None:
-    """Answered in RX1 the exchange is over; a frame comes a moment later, before the next uplink."""
-    heard = network.next_data()
-    network.answer(heard)
-    _send(network, heard, 1.25)
-    acks = [network.next_data().data.ack for _ in range(2)]
-    assert any(acks)
+    """Answered in RX1 the exchange is over; a frame comes a moment later, before the next uplink.
+
+    A virtual radio keeps real time: a device that waits for a processor may not listen again yet, so it has some tries.
+    """
+    for _ in range(TRIES):
+        heard = network.next_data()
+        network.answer(heard)
+        _send(network, heard, 1.25)
+        if any(network.next_data().data.ack for _ in range(2)):
+            return
+    raise AssertionError(f"the device heard none of {TRIES} frames between two of its own")
 
 
 def test_its_windows_work_as_in_class_a(network: Network) -> None:
