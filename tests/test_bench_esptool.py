@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,7 @@ import pytest
 
 from boards.virtual.esp_port import EspPort
 from boards.virtual.esp_rom import CHIPS, EspRom, Faults
-from provisioning.bench import esp, flash
+from provisioning.bench import esp, flash, logs
 from provisioning.bench.errors import FlashFailed, NoSuchPort, PortBusy
 from provisioning.bench.esp_worker import PIECE_BYTES
 from provisioning.bench.images import Image
@@ -31,6 +32,12 @@ from tests.test_bench_flash import bench, image
 pytest.importorskip("esptool", reason="esptool is not installed: make esptool")
 pytestmark = pytest.mark.apart
 FIRST_BYTES = 512  # the first image, in whose header esptool writes the size of the flash
+
+
+@pytest.fixture(autouse=True)
+def logs_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "lykta" / "logs"
 
 
 BLOCK_BYTES = 16_384  # what esptool sends at once; a last one that is shorter is filled up
@@ -257,6 +264,35 @@ def test_a_library_that_hangs_or_dies_takes_nothing_with_it(
     with board(tmp_path) as port, pytest.raises(FlashFailed, match=state):
         write(port, release(tmp_path))
     assert not [each for each in psutil.Process().children() if script in (each.as_dict(["cmdline"])["cmdline"] or [])]
+
+
+def test_of_a_failure_that_nobody_knows_all_that_was_printed_is_kept(tmp_path: Path, logs_folder: Path) -> None:
+    made = release(tmp_path, size_bytes=40_000)
+    with board(tmp_path) as port:
+        for _ in range(logs.KEPT + 1):
+            with pytest.raises(FlashFailed, match="esptool failed") as failed:
+                write(port, replace(made, sha256="00" * 32))  # as when the file changes after it was looked at
+        assert port.rom.written_bytes == 0
+    kept = sorted(logs_folder.iterdir())
+    assert failed.value.reason == f"All that esptool printed is in {kept[-1]}"
+    assert len(kept) == logs.KEPT
+    assert "ValueError: the image was changed" in kept[-1].read_text()
+    assert 'esp_worker.py", line' in kept[-1].read_text()
+    assert kept[-1].stat().st_mode & 0o077 == 0
+
+
+def test_a_failure_is_told_even_where_nothing_can_be_kept(tmp_path: Path, logs_folder: Path) -> None:
+    logs_folder.parent.mkdir(parents=True)
+    logs_folder.touch()
+    with board(tmp_path) as port, pytest.raises(FlashFailed, match="esptool failed") as failed:
+        write(port, replace(release(tmp_path, size_bytes=40_000), sha256="00" * 32))
+    assert failed.value.reason == ""
+
+
+def test_a_known_failure_leaves_no_log(tmp_path: Path, logs_folder: Path) -> None:
+    with board(tmp_path, "esp32") as port, pytest.raises(FlashFailed, match="processor is another one"):
+        write(port, release(tmp_path, size_bytes=40_000))
+    assert not logs_folder.exists()
 
 
 def test_the_worker_ends_when_nobody_waits_any_more(tmp_path: Path) -> None:

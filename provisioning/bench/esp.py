@@ -18,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Final
 
 from boards.bench import BenchTable
-from provisioning.bench import install
+from provisioning.bench import install, logs
 from provisioning.bench.errors import BenchError, FlashFailed
 from provisioning.bench.images import Image
 from provisioning.bench.line import Line
@@ -94,31 +96,35 @@ def library() -> bool:
         return False
 
 
-def flash(
-    port: str,
-    bench: BenchTable,
-    image: Image,
-    *,
-    erase: bool,
-    tell: Callable[[str], None],
-    report: install.Report,
-) -> None:
-    """Write an image to the board of a port, verify it and restart the board. Raises FlashFailed, NoSuchPort, PortBusy.
+@dataclass(frozen=True)
+class Job:
+    """An image for the board of a port. *tell* takes a line for a person, *report* how many bytes are written."""
+
+    port: str
+    bench: BenchTable
+    image: Image
+    erase: bool
+    tell: Callable[[str], None]
+    report: install.Report
+
+
+def flash(job: Job) -> None:
+    """Write the image, verify it and restart the board. Raises FlashFailed, NoSuchPort, PortBusy, PortDenied.
 
     A pulled cable or a board that stops in the middle is waited for, and gone on with.
     """
-    job = _Job(port, bench, image, erase, tell, report)
+    work = _Work(job)
     for attempt in range(1, ATTEMPTS + 1):
-        _await_port(port, WAIT_S if attempt > 1 else 8.0)
+        _await_port(job.port, WAIT_S if attempt > 1 else 8.0)
         try:
-            job.run()
+            work.run()
         except _Stopped as error:
             began = attempt > 1
             if error.kind == "silent" and began:
                 raise _failure("stopped", error.said) from error
             if error.kind not in _AGAIN or attempt == ATTEMPTS:
-                raise _failure(error.kind, error.said) from error
-            tell(f"{_failure(error.kind, '').state} Going on when it is there, attempt {attempt + 1} of {ATTEMPTS}")
+                raise _failure(error.kind, error.said, error.log) from error
+            job.tell(f"{_failure(error.kind, '').state} Going on when it is there, attempt {attempt + 1} of {ATTEMPTS}")
         else:
             return
 
@@ -129,37 +135,43 @@ class _Stopped(Exception):
     def __init__(self, kind: str, said: str) -> None:
         super().__init__(said)
         self.kind, self.said = kind, said
+        self.log: Path | None = None
 
 
-class _Job:
-    """What is to be written, and how far it is."""
+class _Work:
+    """A job, and how far it is."""
 
-    def __init__(
-        self,
-        port: str,
-        bench: BenchTable,
-        image: Image,
-        erase: bool,
-        tell: Callable[[str], None],
-        report: install.Report,
-    ) -> None:
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._request = {
-            "port": port,
-            "chip": bench.chip,
-            "offset": bench.offset,
-            "image": str(image.path),
-            "sha256": image.sha256,
+            "port": job.port,
+            "chip": job.bench.chip,
+            "offset": job.bench.offset,
+            "image": str(job.image.path),
+            "sha256": job.image.sha256,
             "baud": BAUD,
-            "erase": erase,
+            "erase": job.erase,
             "connects": CONNECTS,
         }
-        self._name, self._tell, self._report = image.path.name, tell, report
         self._step, self._kept_bytes, self._done_bytes = "start", 0, 0
 
     def run(self) -> None:
-        """Start a worker and follow it to its end. Raises _Stopped, FlashFailed."""
+        """Start a worker and follow it to its end; keep what esptool printed when nobody knows why it failed.
+
+        Raises _Stopped, FlashFailed.
+        """
         self._step, self._done_bytes, self._kept_bytes = "start", 0, 0
-        with _started(self._request) as (process, said_by_it):
+        with tempfile.TemporaryFile() as printed:
+            try:
+                self._follow(printed)
+            except _Stopped as error:
+                if error.kind not in _MEANING:
+                    printed.seek(0)
+                    error.log = logs.keep("esptool", printed.read())
+                raise
+
+    def _follow(self, printed: IO[bytes]) -> None:
+        with _started(self._request, printed) as (process, said_by_it):
             for line in self._lines(said_by_it.fileno()):
                 try:
                     said = json.loads(line)
@@ -192,31 +204,28 @@ class _Job:
         """True when that was all."""
         event, self._step = said.get("event"), said.get("step", self._step)
         if event == "found":
-            self._tell(f"found {said['chip']}, MAC {said['mac']}")
+            self._job.tell(f"found {said['chip']}, MAC {said['mac']}")
         elif event == "step" and self._step == "compare":
             self._request["erase"] = False  # not once more after an interruption: what was written since would be lost
         elif event == "step" and self._step in _TOLD:
-            self._tell(_TOLD[self._step])
+            self._job.tell(_TOLD[self._step])
         elif event == "progress":
             self._kept_bytes += said["done"] - self._done_bytes if said.get("kept") else 0
             self._done_bytes = said["done"]
-            self._report(install.Progress(said["done"], said["total"], self._name))
+            self._job.report(install.Progress(said["done"], said["total"], self._job.image.path.name))
         elif event == "failed":
             raise _Stopped(said["kind"], said["said"])
         elif event == "done":
             if self._kept_bytes:
-                self._tell(f"{self._kept_bytes} bytes were in the flash already")
+                self._job.tell(f"{self._kept_bytes} bytes were in the flash already")
             return True
         return False
 
 
 @contextlib.contextmanager
-def _started(request: Mapping[str, object]) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """The worker, which ends with the block however that ends. What esptool prints goes to a file that nobody keeps."""
-    with (
-        tempfile.TemporaryFile() as said,
-        subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said) as process,
-    ):
+def _started(request: Mapping[str, object], printed: IO[bytes]) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """The worker, which ends with the block however that ends. What esptool prints goes to a file."""
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=printed) as process:
         try:
             if process.stdin is None or process.stdout is None:
                 raise FlashFailed("The process of esptool has no pipes.")
@@ -241,8 +250,9 @@ def _await_port(port: str, wait_s: float) -> None:
         line.close()
 
 
-def _failure(kind: str, said: str) -> BenchError:
+def _failure(kind: str, said: str, log: Path | None = None) -> BenchError:
     if kind not in _MEANING:
-        return FlashFailed("esptool failed.", value=said, next_step="lykta doctor PORT")
+        where = "" if log is None else f"All that esptool printed is in {log}"
+        return FlashFailed("esptool failed.", value=said, reason=where, next_step="lykta doctor PORT")
     state, reason, next_step = _MEANING[kind]
     return FlashFailed(state, value=said, reason=reason, next_step=next_step)

@@ -18,6 +18,7 @@ import os
 import re
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any, Final
 
@@ -171,6 +172,7 @@ def main() -> int:
         logger.log.set_logger(type("Log", (_Log, logger.TemplateLogger), {"worker": worker})())
         worker.run()
     except Exception as error:  # noqa: BLE001  the top of this process: whatever it is, the one who waits is told
+        traceback.print_exc()  # to the log
         said = " ".join(str(error).split())
         worker.say("failed", kind=worker.kind_of(error), said=said or type(error).__name__)
         return 1

@@ -83,7 +83,7 @@ def flash(
     if bench.method == "esptool":
         esp_image.check(data, bench.offset, bench.chip)
         if esp.library():
-            esp.flash(port.path, bench, image, erase=erase, tell=tell, report=report)
+            esp.flash(esp.Job(port.path, bench, image, erase, tell, report))
         else:
             _esptool(port, bench, image, erase, tell)
     elif bench.method == "dfu":
