@@ -80,7 +80,8 @@ async def serve(board: VirtualBoard, path: Path) -> asyncio.Server:
         finally:
             os.umask(old_mask)
     except OSError as e:
-        raise PortError(f"cannot listen at the control socket {path}: {e.strerror}. Choose another --control.") from e
+        why = e.strerror or e
+        raise PortError(f"cannot listen at the control socket {path}: {why}. Choose another --control.") from e
     return server
 
 

@@ -19,6 +19,7 @@ from provisioning.bench import package, ports, rehearsal
 from provisioning.bench.board import Board
 from provisioning.bench.repl import RawRepl
 from provisioning.bench.session import Session
+from provisioning.cli.ending import as_by_ctrl_c
 from provisioning.cli.output import note, say, say_json, say_table
 
 PortArgument = Annotated[
@@ -108,11 +109,11 @@ def _install(
 
 @contextmanager
 def rehearsed(count: int, board: str = "virtual", folder: Path | None = None) -> Iterator[list[str]]:
-    """The ports of so many virtual boards, while the block lasts; none for 0."""
+    """The ports of so many virtual boards, while the block lasts; none for 0. They go, however the command ends."""
     if not count:
         yield []
         return
-    with rehearsal.virtual_boards(count, board, folder) as made:
+    with as_by_ctrl_c(), rehearsal.virtual_boards(count, board, folder) as made:
         yield [each.port for each in made]
 
 

@@ -21,6 +21,7 @@ from provisioning.bench.errors import NotConfirmed, WrongBoard
 from provisioning.bench.session import Session
 from provisioning.cli import rows
 from provisioning.cli.bench import BoardOption, JsonOption, VirtualOption, rehearsed, told_bar
+from provisioning.cli.ending import as_by_ctrl_c
 from provisioning.cli.output import complain, note, say, say_json, say_table
 from provisioning.errors import ProvisioningError
 
@@ -121,7 +122,7 @@ def _board(name: str) -> tuple[schema.BoardFile, BenchTable]:
 def _rehearse(count: int, name: str, image: Path | None, sha256: str | None) -> None:
     """Boards that wait in their loader get an image; then blank boards with MicroPython answer, as real ones would."""
     loaded, table = _board(name)
-    with tempfile.TemporaryDirectory(prefix="lykta-flash-") as folder:
+    with as_by_ctrl_c(), tempfile.TemporaryDirectory(prefix="lykta-flash-") as folder:
         made = images.find(name, table, image, sha256) if image else _made_up(Path(folder), loaded, table)
         for number in range(1, count + 1):
             _rehearse_one(Path(folder) / f"loader{number}", name, loaded, table, made)

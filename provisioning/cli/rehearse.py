@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from provisioning.cli.ending import as_by_ctrl_c
 from provisioning.cli.output import note, say, tell
 from provisioning.demo import life
 from provisioning.demo.plan import KINDS
@@ -27,17 +28,28 @@ def rehearse(
     """Show a board's life: blank, flashed, enrolled, reporting, updated, back from a bad update. Nothing is needed."""
     if kind not in KINDS:
         raise typer.BadParameter(f"{kind!r} is none of: {', '.join(KINDS)}")
-    home = Path(tempfile.mkdtemp(prefix="lykta-rehearsal-")) if folder is None else folder.absolute()
-    make_directory(home, 0o700)
-    if any(home.iterdir()):
-        raise AlreadyExists("The directory is not empty.", value=folder, next_step="choose another --dir")
+    with as_by_ctrl_c():
+        home = Path(tempfile.mkdtemp(prefix="lykta-rehearsal-")) if folder is None else folder.absolute()
+        make_directory(home, 0o700)
+        if any(home.iterdir()):
+            raise AlreadyExists("The directory is not empty.", value=folder, next_step="choose another --dir")
+        story = _lived(home, kind, keep=folder is not None)
+    say(f"done in {story.seconds:.0f} s: {len(story.seqs)} readings of {story.dev_eui} verified, none lost, none twice")
+    if folder is not None:
+        note(f"label: {story.label}; logs: {home / 'logs'}")
+
+
+def _lived(home: Path, kind: str, keep: bool) -> life.Story:
+    """Files that nobody asked for go, unless they may tell what went wrong."""
     try:
         story = life.live(home, kind, tell, note)
+    except KeyboardInterrupt:
+        if not keep:
+            shutil.rmtree(home, ignore_errors=True)
+        raise
     except BaseException:
         note(f"files and logs are in {home}")
         raise
-    say(f"done in {story.seconds:.0f} s: {len(story.seqs)} readings of {story.dev_eui} verified, none lost, none twice")
-    if folder is None:
+    if not keep:
         shutil.rmtree(home, ignore_errors=True)
-    else:
-        note(f"label: {story.label}; logs: {home / 'logs'}")
+    return story
