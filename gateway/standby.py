@@ -125,7 +125,7 @@ async def fed(work: Awaitable[_Result]) -> _Result:
     for _ in range(_LONGEST_OPEN_S // _FEED_S):
         if (await asyncio.wait({task}, timeout=_FEED_S))[0]:
             break
-        notify.notify("WATCHDOG=1")
+        notify.fed()
     return await task
 
 

@@ -42,5 +42,5 @@ async def watch(stages: Stages, probe: Callable[[], None]) -> None:
                 )
         told = {state.name for state in stuck}
         if not stuck:
-            notify.notify("WATCHDOG=1")
+            notify.fed()
         await asyncio.sleep(every_s)

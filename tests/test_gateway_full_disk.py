@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Mosquitto
-from tests.gateway_rig import ROOT, START_S, City, Daemon, Port, Subscriber, until
+from tests.gateway_rig import ROOT, START_S, City, Daemon, Device, Port, Subscriber, until
 from tests.systemd_rig import heard
 from tests.test_gateway_daemon import deliver, proven
 
@@ -25,9 +25,8 @@ def _arrived(city: City, subscriber: Subscriber) -> set[int]:
     return {reading.seq for message in list(subscriber.messages) for reading in verifier.check(message).readings}
 
 
-def test_what_is_stored_is_delivered_while_the_disk_takes_nothing_and_nothing_new_is_acknowledged(
-    city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
-) -> None:
+def _outage(city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]) -> tuple[Device, Subscriber, Daemon]:
+    """A gateway that holds readings 1 to 20 while its broker is away, and who listens there afterwards."""
     device = city.device()
     subscriber = Subscriber(mosquitto.port).start()
     daemon = Daemon(city.config(port.path, mosquitto.port)).ready()
@@ -35,6 +34,13 @@ def test_what_is_stored_is_delivered_while_the_disk_takes_nothing_and_nothing_ne
     port.join(device)
     mosquitto.stop()
     deliver(port, device, range(1, 21))
+    return device, subscriber, daemon
+
+
+def test_what_is_stored_is_delivered_while_the_disk_takes_nothing_and_nothing_new_is_acknowledged(
+    city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
+) -> None:
+    device, subscriber, daemon = _outage(city, port, mosquitto, daemons)
     assert subscriber.messages == []
     pid = daemon.process.pid
     limit = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -62,16 +68,9 @@ def _status(daemon: Daemon, *options: str) -> subprocess.CompletedProcess[str]:
 def test_a_start_on_a_disk_that_takes_nothing_delivers_what_is_stored_says_so_and_recovers(
     city: City, port: Port, mosquitto: Mosquitto, daemons: list[Daemon]
 ) -> None:
-    device = city.device()
-    subscriber = Subscriber(mosquitto.port).start()
-    config = city.config(port.path, mosquitto.port)
-    before = Daemon(config).ready()
-    daemons.append(before)
-    port.join(device)
-    mosquitto.stop()
-    deliver(port, device, range(1, 21))
+    device, subscriber, before = _outage(city, port, mosquitto, daemons)
     before.kill()  # what is stored is in the log beside the file
-    daemon = Daemon(config, under=("prlimit", "--fsize=0:unlimited"))
+    daemon = Daemon(before.config, under=("prlimit", "--fsize=0:unlimited"))
     daemons.append(daemon)
     daemon.wait_for("store_read_only", timeout_s=START_S)
     mosquitto.start()
@@ -133,19 +132,12 @@ def test_a_mount_that_a_service_sees_read_only_for_good_ends_it_so_that_systemd_
     tmp_path: Path,
     systemd: socket.socket,
 ) -> None:
-    device = city.device()
-    subscriber = Subscriber(mosquitto.port).start()
-    config = city.config(port.path, mosquitto.port)
-    before = Daemon(config).ready()
-    daemons.append(before)
-    port.join(device)
-    mosquitto.stop()
-    deliver(port, device, range(1, 21))
+    _, subscriber, before = _outage(city, port, mosquitto, daemons)
     before.kill()
     (shown := tmp_path / "shown").mkdir()
     os.mkfifo(again := tmp_path / "again")
     namespace = ("unshare", "-rm", "sh", "-c", _COPIED, "sh", str(shown), str(before.state_dir), str(again))
-    daemon = Daemon(config, under=namespace)
+    daemon = Daemon(before.config, under=namespace)
     daemons.append(daemon)
     daemon.wait_for("store_read_only", timeout_s=START_S)
     mosquitto.start()

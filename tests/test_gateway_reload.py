@@ -94,6 +94,9 @@ def test_what_is_wrong_is_refused_whole_and_said(
         assert done.returncode == 1
         assert said in done.stderr
         assert "goes on as it was" in done.stderr
+        shown = ask(daemon, "status", "--json")  # of the gateway that runs, whatever became of its file
+        assert (shown.returncode, json.loads(shown.stdout)["ready"]) == (2, True), shown
+        assert said in shown.stderr
     daemon.config.write_text(text.replace("net_id = 0x000001", "net_id = 0x000002"))
     done = ask(daemon, "reload")
     assert "network.net_id (1 -> 2) cannot change while the gateway runs" in done.stderr
@@ -111,6 +114,10 @@ def test_what_is_wrong_is_refused_whole_and_said(
     assert (done.returncode, done.stdout) == (0, "reloaded; links and platforms went on undisturbed\n"), done.stderr
     assert json.loads(ask(daemon, "status", "--json").stdout)["problems"] == []
     assert daemon.stop() == 0
+    daemon.config.write_text(text.replace("[network]", "[network"))
+    shown = ask(daemon, "status")
+    assert (shown.returncode, shown.stdout) == (2, ""), "nothing runs: only the file is left to talk of"
+    assert "TOML" in shown.stderr
 
 
 def test_renewed_certificates_drop_no_frame_and_are_published_before_anything_is_signed_with_them(

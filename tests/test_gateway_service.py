@@ -103,6 +103,23 @@ def test_nobody_listens_and_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> 
     assert not notify.notify("READY=1")
 
 
+def test_a_socket_that_nobody_reads_holds_up_nobody_and_is_told_later(systemd: socket.socket) -> None:
+    fillers = 0
+    while notify.notify(f"STATUS={fillers}"):  # one that waits would hang here
+        fillers += 1
+    for word in (notify.fed(), notify.reloading(), notify.fed(), notify.ready("done"), notify.fed()):
+        assert word is False
+    said = [systemd.recv(4096).decode() for _ in range(fillers)]
+    assert said == [f"STATUS={number}" for number in range(fillers)]
+    assert notify.fed()
+    assert [systemd.recv(4096).decode().partition("\n")[0] for _ in range(4)] == [
+        f"STATUS={fillers}",
+        "RELOADING=1",
+        "READY=1",
+        "WATCHDOG=1",
+    ]
+
+
 def entry_of(datagram: bytes) -> dict[str, str]:
     """Parse the journal's native format, as journald does."""
     fields = {}

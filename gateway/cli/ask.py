@@ -5,22 +5,26 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway import config, division
-from gateway.cli.output import EXIT_FAILED, say, say_error, with_config, with_json
+from gateway.cli.output import EXIT_CONFIG, EXIT_FAILED, say, say_error, with_config, with_json
 from gateway.errors import NotRunning
 from gateway.operate import control, words
 from provisioning.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gateway.config import Loaded
 
 EXIT_NOT_READY = 4
+_STATE_DIR: Final = re.compile(r'(?m)^\s*state_dir\s*=\s*"([^"\\]+)"')
 
 
 def add(commands: Any) -> None:
@@ -40,7 +44,10 @@ def add(commands: Any) -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
-    loaded = config.load(options.config, options.worker)
+    try:
+        loaded = config.load(options.config, options.worker)
+    except ConfigError as error:
+        return _status_despite(options, error)
     if loaded.config.workers.count > 1 and not options.worker:
         return _status_of_all(options, loaded)
     found = control.ask(loaded.state_dir, "status")
@@ -49,10 +56,14 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _status_of_all(options: argparse.Namespace, loaded: Loaded) -> int:
-    """Ask the front and every worker."""
     root, count = loaded.state_root, loaded.config.workers.count
+    return _show_all(options, root, [division.place(root, count, number) for number in range(1, count + 1)])
+
+
+def _show_all(options: argparse.Namespace, root: Path, workers: Sequence[Path]) -> int:
+    """Ask the front and every worker."""
     folders = {"front": root / division.FRONT}
-    folders |= {f"worker {number}": division.place(root, count, number) for number in range(1, count + 1)}
+    folders |= {f"worker {number}": folder for number, folder in enumerate(workers, 1)}
     found: dict[str, dict[str, Any] | None] = {}
     for name, folder in folders.items():
         try:
@@ -70,6 +81,24 @@ def _status_of_all(options: argparse.Namespace, loaded: Loaded) -> int:
     if None in found.values():
         return EXIT_FAILED
     return 0 if all(each and each["ready"] for each in found.values()) else EXIT_NOT_READY
+
+
+def _status_despite(options: argparse.Namespace, error: ConfigError) -> int:
+    """Show the gateway that runs with what the file said before. Raises *error* where none does."""
+    roots = division.sources(_root(options.config))
+    if len(roots) > 1 and not options.worker:
+        _show_all(options, _root(options.config), roots)
+    else:
+        try:
+            found = control.ask(_state_dir(options.config, options.worker), "status")
+        except NotRunning:
+            raise error from None
+        say(json.dumps(found) if options.json else "\n".join(words.describe(found, options.devices)))
+    say_error("\n".join(error.lines()))
+    say_error(
+        "above is the gateway that runs, with what that file said when it was right; do not restart it before it is"
+    )
+    return EXIT_CONFIG
 
 
 def _reload(options: argparse.Namespace) -> int:
@@ -113,8 +142,10 @@ def _state_dir(path: Path, worker: int) -> Path:
 
 def _root(path: Path) -> Path:
     """Return the state directory of all workers, also of a file that is refused."""
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8")).get("gateway", {}).get("state_dir")
-    except (OSError, ValueError, AttributeError):
-        told = None
+    told: object = None
+    with suppress(OSError, ValueError, AttributeError):
+        text = path.read_text(encoding="utf-8")
+        line = _STATE_DIR.search(text)
+        told = line[1] if line else None  # for a file that is no TOML at all
+        told = tomllib.loads(text).get("gateway", {}).get("state_dir", "state")
     return path.absolute().parent / (told if isinstance(told, str) else "state")

@@ -1,29 +1,53 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""What systemd is told: sd_notify(3), without libsystemd. Nothing happens where nobody listens."""
+"""What systemd is told: sd_notify(3), without libsystemd. Nothing happens where nobody listens.
+
+Nothing here waits, because the event loop would wait with it: what a full socket does not take is kept, and said before
+the next word.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
-from contextlib import suppress
+from collections import deque
+from typing import Final
 
 _MICROSECONDS = 1_000_000
+_WATCHDOG: Final = "WATCHDOG=1"
+_unsaid: Final[deque[str]] = deque(maxlen=8)
+"""What the socket had no room for, oldest first: whether a start, a reload or an end is complete."""
 
 
 def notify(*fields: str) -> bool:
-    """Send fields such as ``READY=1``; tell whether somebody was there to hear it."""
+    """Send fields such as ``READY=1``, after what was not taken before; tell whether somebody was there to hear it."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as opened:
-        opened.connect(address)
-        opened.sendall("\n".join(fields).encode())
-        return True
-    return False
+    _unsaid.append("\n".join(fields))
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as opened:
+            opened.setblocking(False)
+            opened.connect(address)
+            while _unsaid:
+                opened.send(_unsaid[0].encode())
+                _unsaid.popleft()
+    except BlockingIOError:
+        if _unsaid[-1] == _WATCHDOG:  # a later one says as much
+            _unsaid.pop()
+        return False
+    except OSError:  # nobody is there
+        _unsaid.clear()
+        return False
+    return True
+
+
+def fed() -> bool:
+    """Every stage made progress."""
+    return notify(_WATCHDOG)
 
 
 def ready(status: str) -> bool:
