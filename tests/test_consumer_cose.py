@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +150,9 @@ def test_label_in_both_headers_is_refused() -> None:
         ("f820", "simple value"),
         ("a1f900000000", "neither an integer nor a text"),
         ("a1410000", "neither an integer nor a text"),
-        ("62c328", "not valid CBOR"),
+        ("62c328", "not UTF-8"),
+        ("a162c32800", "not UTF-8"),
+        ("62eda0", "not UTF-8"),
         ("9b7fffffffffffffff", "cut off"),
         ("bb7fffffffffffffff", "cut off"),
         ("5b7fffffffffffffff00", "cut off"),
@@ -159,6 +163,21 @@ def test_label_in_both_headers_is_refused() -> None:
 def test_ambiguous_cbor_is_refused(hexadecimal: str, refused: str) -> None:
     with pytest.raises(Malformed, match=refused):
         strict_cbor.loads(bytes.fromhex(hexadecimal))
+
+
+def test_what_is_refused_leaves_nothing_in_memory() -> None:
+    """Anybody who reaches the broker may send it, as often as he likes."""
+    refused = [bytes.fromhex(each) for each in ("62c328", "a162c32800", "8261ff", "a20101", "c000")]
+
+    def objects() -> int:
+        for data in refused * 100:
+            with suppress(Malformed):
+                strict_cbor.loads(data)
+        gc.collect()
+        return len(gc.get_objects())
+
+    before = objects()
+    assert objects() - before < 100
 
 
 def test_long_input_is_refused_before_it_is_read() -> None:
