@@ -156,9 +156,11 @@ def test_a_radar_counts_who_drives_past(
     with talking() as talk:
         place.grow(field, 0.0)
         other = "count_b" if field == "count_a" else "count_a"
-        for _ in range(20):  # who was on the road before
+        calm = 0
+        for _ in range(MANY):  # who was on the road before, and may still be on the way to the radar
             reading = talk.next_reading(lambda each: field in each.values)
-            if not reading.values[field] and not reading.values[other]:
+            calm = 0 if reading.values[field] or reading.values[other] else calm + 1
+            if calm == CALM:
                 break
 
         def total() -> float:
