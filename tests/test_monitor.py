@@ -18,10 +18,13 @@ from typing import Any
 import pytest
 import typer
 
+from provisioning.bench.monitoring import Board, Frame
 from provisioning.cli.app import app
+from provisioning.cli.monitor_view import layout, picture
 from tests.conftest import Mosquitto
 from tests.mqtt_rig import Listener
 from tests.signing_gateway import DEVICE, City
+from tests.terminal import shown
 from tests.test_bench_gateway import RADIO, device, gateway
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,10 +42,10 @@ def environment() -> dict[str, str]:
     return {**kept, "TERM": "xterm", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
 
 
-def on_a_terminal(folder: Path, *words: str) -> str:
-    """What stands on a terminal of 160 columns in the end, the pictures before it above; the command must succeed."""
+def on_a_terminal(folder: Path, *words: str, columns: int = COLUMNS) -> str:
+    """What stands on a terminal in the end, the pictures before it above; the command must succeed."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
     errors = folder / "errors"
     with errors.open("wb") as stderr:
         process = subprocess.Popen(
@@ -85,12 +88,17 @@ def as_json(folder: Path, *words: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def frame(number: int, **values: Any) -> Frame:
+    measured = {"lamp_on": True, "power_w": 41.5, "energy_wh": 1200, "temperature_c": -12.5, "illuminance_lx": 12000}
+    return Frame(f"70b3d57ed00000{number:02x}", 1_800_000_000.0, "air", values=measured, **values)
+
+
 def test_verified_readings_in_a_live_table(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    shown = on_a_terminal(tmp_path, *published(mosquitto, tmp_path, [(DEVICE, seq) for seq in (1, 2, 3)], 3))
-    last = shown[shown.rindex("3 frames of 1 devices") :]
+    said = on_a_terminal(tmp_path, *published(mosquitto, tmp_path, [(DEVICE, seq) for seq in (1, 2, 3)], 3))
+    last = said[said.rindex("3 frames of 1 device") :]
     (row,) = [line for line in last.splitlines() if DEVICE in line]
     assert re.search(rf"{DEVICE}\W+3\W.*\b3 lamp_on.*power=41\.5", row), row
-    assert "0 frames of 0 devices" in shown, "the table stood there before anything came"
+    assert "0 frames of 0 devices" in said, "the picture stood there before anything came"
 
 
 def test_verified_readings_as_json_of_the_devices_that_were_asked_for(tmp_path: Path, mosquitto: Mosquitto) -> None:
@@ -110,10 +118,44 @@ def test_signal_and_data_rate_are_plotted(tmp_path: Path) -> None:
         [device(2, 9.0, seq=2, values={"dim": 1.0}, **{**RADIO, "rssi_dbm": -120.0, "snr_db": -9.5, "sf": 12})],
     ]
     with gateway(tmp_path, answers) as path:
-        shown = on_a_terminal(tmp_path, "--gateway", str(path), "--count", "2")
-    last = shown[shown.rindex("2 frames of 1 devices") :]
+        said = on_a_terminal(tmp_path, "--gateway", str(path), "--count", "2")
+    last = said[said.rindex("2 frames of 1 device") :]
     (row,) = [line for line in last.splitlines() if "lamp 7" in line]
-    assert re.search(r"lamp 7\W+2\W.*[▁-█]{2} -120\b.*[▁-█]{2} -9\.5\b.*[▁-█]{2} 12\b.*2 dim=1", row), row
+    assert re.search(r"lamp 7\W+2\W.*[▁-█]{2} -120\b.*[▁-█]{2}  -9\.5\b.*[▁-█]{2} 12\b.*2 dim=1", row), row
+
+
+@pytest.mark.parametrize("columns", [72, 80, 100, 120, 200])
+def test_nothing_but_the_reading_is_cut_however_narrow_the_terminal_is(columns: int) -> None:
+    board = Board()
+    for number in range(70):
+        for lamp in range(30):
+            board.take(frame(lamp, seq=number, rssi_dbm=-100.0 - lamp, snr_db=-19.5, sf=12))
+    lines = picture(board, columns, LINES).plain.splitlines()
+    made = layout(board, columns)
+    assert len(lines) < LINES
+    assert max(map(len, lines)) <= columns
+    assert [word for word in lines[1].split() if word != "dBm" and word != "dB"] == [
+        "device", "frames", "last", "RSSI", "SNR", "SF", *(["reading"] if made.reading else [])
+    ]  # fmt: skip
+    row = next(line for line in lines if line.startswith("70b3d57ed0000011"))
+    assert re.search(r"^70b3d57ed0000011 +70  \d\d:\d\d:\d\d +[▁-█]+ -117 +▁+ -19\.5 +█+ 12\b", row), row
+    reading = row if made.reading else lines[lines.index(row) + 1]
+    assert "69 lamp_on=on" in reading
+
+
+def test_devices_without_a_radio_have_no_plots_and_their_reading_stands_beside_them() -> None:
+    board = Board()
+    board.take(frame(1, seq=7))
+    assert picture(board, 80, LINES).plain.splitlines()[0] == "1 frame of 1 device"
+    titles, row = picture(board, 80, LINES).plain.splitlines()[1:]
+    assert titles.split() == ["device", "frames", "last", "reading"]
+    assert "7 lamp_on=on power_w=41.5" in row
+
+
+def test_what_is_said_about_the_work_stands_above_the_picture(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    words = published(mosquitto, tmp_path, [(DEVICE, 1)], 1)
+    said = shown(["-m", "provisioning.cli", "monitor", *words], tmp_path, 80)
+    assert "\rconnected to 127.0.0.1" in said, "not at the end of a line that is drawn anew"
 
 
 BROKER_OPTIONS = {

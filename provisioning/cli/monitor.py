@@ -5,35 +5,33 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from consumer.inbox import Inbox
 from consumer.report import VerifiedReading
 from provisioning.bench import monitoring
-from provisioning.bench.monitoring import RSSI_DBM, SF, SNR_DB, Board, Frame, GatewaySource
+from provisioning.bench.monitoring import Board, Frame, GatewaySource
 from provisioning.cli.broker_options import Line, line_if_any
+from provisioning.cli.monitor_view import picture
 from provisioning.cli.output import note, of, say, stop_signals
 from provisioning.cli.shared_options import sharing
 from provisioning.cli.verify import Ca, ForS, city_or_none
-from provisioning.errors import NotACity, UnknownDevice
+from provisioning.errors import NotACity, ProvisioningError, UnknownDevice
 from provisioning.identities import parse_eui
 from provisioning.verification import Verification, build_verifier, deadline
 
 _LOOK_S = 0.5
-_SHOWN = 20
-_PLOT = 24
-_VALUES = 60
 Show = Callable[[Frame], None]
 
 
@@ -60,16 +58,17 @@ def monitor(
     def ended() -> bool:
         return bool(stopped) or over() or (count is not None and board.frames >= count)
 
-    with _shown(board, as_json) as show:
+    with _shown(board, as_json) as (show, remark):
         if gateway is not None:
             _from_gateway(GatewaySource(gateway, only), show, ended)
         elif line is not None:
+            name = _names(ctx)
             verification = Verification(
                 Inbox(build_verifier(city_or_none(ctx), ca, from_start=False, accept_eddsa=False)),
-                lambda _gateway, reading: _verified(reading, only, show),
-                note,
+                lambda _gateway, reading: _verified(reading, only, name, show),
+                remark,
             )
-            line.subscriber(verification.handlers(note)).run(ended)
+            line.subscriber(verification.handlers(remark)).run(ended)
 
 
 def _from_gateway(source: GatewaySource, show: Show, ended: Callable[[], bool]) -> None:
@@ -79,10 +78,32 @@ def _from_gateway(source: GatewaySource, show: Show, ended: Callable[[], bool]) 
         time.sleep(_LOOK_S)
 
 
-def _verified(reading: VerifiedReading, only: set[str], show: Show) -> None:
+def _verified(reading: VerifiedReading, only: set[str], name: Callable[[str], str], show: Show) -> None:
     if only and reading.dev_eui not in only:
         return
-    show(Frame(reading.dev_eui, reading.time or time.time(), "verified", seq=reading.seq, values=dict(reading.values)))
+    show(
+        Frame(
+            reading.dev_eui,
+            reading.time or time.time(),
+            "verified",
+            name=name(reading.dev_eui),
+            seq=reading.seq,
+            values=dict(reading.values),
+        )
+    )
+
+
+def _names(ctx: typer.Context) -> Callable[[str], str]:
+    """Who says what a device is called; nothing where no register is at hand."""
+
+    @lru_cache(maxsize=monitoring.MAX_DEVICES)
+    def name(dev_eui: str) -> str:
+        with suppress(ProvisioningError), of(ctx).city().registry() as registry:
+            found = registry.device(bytes.fromhex(dev_eui))
+            return found.name if found is not None else ""
+        return ""
+
+    return name
 
 
 def _eui(ctx: typer.Context, text: str) -> str:
@@ -100,7 +121,8 @@ def _eui(ctx: typer.Context, text: str) -> str:
 
 
 @contextmanager
-def _shown(board: Board, as_json: bool) -> Iterator[Show]:
+def _shown(board: Board, as_json: bool) -> Iterator[tuple[Show, Callable[[str], None]]]:
+    """Yield who shows a frame, and who says a word about the work."""
     console = Console()
     if as_json or not console.is_terminal:
 
@@ -108,15 +130,18 @@ def _shown(board: Board, as_json: bool) -> Iterator[Show]:
             board.take(frame)
             say(json.dumps(frame.as_json(), ensure_ascii=False) if as_json else _line(frame))
 
-        yield in_lines
+        yield in_lines, note
         return
-    with Live(_table(board), console=console, auto_refresh=False) as live:
+    with Live(picture(board, *console.size), console=console, auto_refresh=False) as live:
 
         def refresh(frame: Frame) -> None:
             board.take(frame)
-            live.update(_table(board), refresh=True)
+            live.update(picture(board, *console.size), refresh=True)
 
-        yield refresh
+        def remark(text: str) -> None:
+            console.print(text, markup=False, highlight=False)  # above the picture
+
+        yield refresh, remark if sys.stderr.isatty() else note
 
 
 def _line(frame: Frame) -> str:
@@ -126,26 +151,3 @@ def _line(frame: Frame) -> str:
     parts = [at, frame.name or frame.dev_eui, frame.link, monitoring.numbers(frame)]
     values = monitoring.words(frame.values)
     return " ".join(part for part in parts if part) + seq + (f": {values}" if values else "") + more
-
-
-def _table(board: Board) -> Table:
-    table = Table(title=f"{board.frames} frames of {len(board.devices)} devices", title_justify="left", expand=True)
-    for name in ("device", "frames", "last", "RSSI dBm", "SNR dB", "SF", "reading"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for dev_eui, device in reversed(list(board.devices.items())[-_SHOWN:]):
-        last = device.last
-        table.add_row(
-            Text(last.name or dev_eui),
-            str(device.frames),
-            datetime.fromtimestamp(last.at_s).strftime("%H:%M:%S"),
-            _plotted(device.rssi_dbm, RSSI_DBM, ".0f"),
-            _plotted(device.snr_db, SNR_DB, "+.1f"),
-            _plotted(device.sf, SF, ".0f"),
-            Text(f"{last.seq or ''} {monitoring.words(last.values)}"[:_VALUES]),
-        )
-    return table
-
-
-def _plotted(values: Iterable[float], scale: tuple[float, float], form: str) -> Text:
-    found = list(values)
-    return Text(f"{monitoring.plot(found, *scale, _PLOT)} {found[-1]:{form}}" if found else "–")
