@@ -3,7 +3,7 @@
 """CBOR (RFC 8949) read strictly: what could mean two things to two readers is refused before it is decoded.
 
 Checked on the bytes: definite and shortest lengths, no tag, map keys that are integers or texts and not repeated,
-bounded depth, size and number of items, texts in UTF-8, nothing after the end. cbor2 then decodes what holds none.
+bounded depth, size and number of items, texts in UTF-8, nothing after the end. cbor2 decodes only such bytes.
 """
 
 from __future__ import annotations
