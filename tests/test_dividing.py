@@ -25,7 +25,7 @@ from gateway.network.keyring import Keyring
 from gateway.network.sessions import SessionStore
 from gateway.network.share import of_address, of_device
 from gateway.operate.lock import only_one
-from gateway.outbox.devices import INSERT, DeviceState
+from gateway.outbox.devices import INSERT, INSERT_PART, DeviceState
 from gateway.outbox.receipts import Held
 from gateway.outbox.schema import prepare
 from gateway.sqlite_files import open_database
@@ -80,7 +80,10 @@ def fill(root: Path, rng: random.Random) -> None:
             )  # fmt: skip
             store.put_downlink((dev_eui, 3, bytes([number]), 1, 70, None, 0))
             state = DeviceState(Held(), readings=number, session=bytes(8), fcnt_up=number + 7)
+            for seq in range(1, 300 * (number % 3), 2):  # of some so many gaps that they have rows of their own
+                state.held.add(seq)
             outbox.execute(INSERT, state.to_row(dev_eui))
+            outbox.executemany(INSERT_PART, [(dev_eui, *part) for part in state.held.parts()])
             outbox.execute("INSERT INTO unreadable VALUES (?, ?, x'00', 'why', 1.0)", (dev_eui, number))
         command = "room", bytes(16), bytes(32), "city", "dim", 1.0, 2.0, b"answer"
         store.write("INSERT INTO command VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *command)
@@ -120,7 +123,7 @@ def everything(folders: Sequence[Path]) -> dict[str, list[tuple[object, ...]]]:
             "SELECT dev_eui, fport, payload, confirmed, priority, expires_at, tries FROM downlink",
             "SELECT DISTINCT * FROM command", "SELECT platform, topic, message FROM command_answer",
         ],
-        "outbox.db": [f"SELECT * FROM {table}" for table in ("device", "unreadable", "stream", "envelope")],  # noqa: S608
+        "outbox.db": [f"SELECT * FROM {table}" for table in ("device", "gap", "unreadable", "stream", "envelope")],  # noqa: S608
     }  # fmt: skip
     found = {query: rows(folders, name, query) for name, asked in queries.items() for query in asked}
     once = "SELECT DISTINCT * FROM command"
@@ -133,7 +136,12 @@ def check_owners(root: Path, count: int) -> None:
     routes = division.routes(root)
     for index in range(count):
         folder = division.place(root, count, index + 1)
-        for name, table in (("sessions.db", "nonces"), ("sessions.db", "downlink"), ("outbox.db", "device")):
+        for name, table in (
+            ("sessions.db", "nonces"),
+            ("sessions.db", "downlink"),
+            ("outbox.db", "device"),
+            ("outbox.db", "gap"),
+        ):
             for (dev_eui,) in rows([folder], name, f"SELECT dev_eui FROM {table}"):  # noqa: S608 - constants
                 assert of_device(bytes(dev_eui), count) == index  # type: ignore[call-overload]
         for dev_eui, address in rows([folder], "sessions.db", "SELECT dev_eui, dev_addr FROM session"):

@@ -52,6 +52,33 @@ def test_the_stream_goes_on_after_a_restart(path: Path) -> None:
     assert stats.read(path).durable == 5
 
 
+def test_the_number_after_the_highest_writes_no_gap_and_another_no_more_than_it_changes(path: Path) -> None:
+    """A thousand gaps, and each reading costs its row: they came to 23 kB for each reading."""
+    gapped = list(range(1, 2001, 2))
+    with closing(open_outbox(path)) as outbox:
+        outbox.accept([arrival(1, *gapped)])
+    with closing(open_outbox(path)) as outbox:
+        said: list[str] = []
+        outbox._db.set_trace_callback(said.append)
+        outbox.accept([arrival(1, 2000)])
+        outbox.accept([arrival(1, 2001), arrival(1, 2002)])
+        assert not [each for each in said if " gap " in each and "SELECT" not in each]
+        assert len(outbox._db.execute("SELECT runs FROM device").fetchone()[0]) < 300
+        said.clear()
+        outbox.accept([arrival(1, 500)])
+        assert len([each for each in said if " gap " in each and "INSERT" in each]) == 1
+        said.clear()
+        outbox.accept([arrival(1, oldest=1001)])
+        assert len([each for each in said if " gap " in each and "INSERT" in each]) == 1
+        assert outbox.receipt(device(1)).above[:2] == [1003, 1005]
+        outbox._db.set_trace_callback(None)
+    with closing(open_outbox(path)) as outbox:
+        assert outbox.receipt(device(1)).contiguous == 1001
+        assert outbox.accept([arrival(1, *range(1, 2003))]).new == 499
+        assert outbox.receipt(device(1)).contiguous == 2002
+        assert outbox._db.execute("SELECT count(*) FROM gap").fetchone() == (0,)
+
+
 def test_a_device_that_lost_readings_gets_a_new_base_and_the_gap_is_counted(path: Path) -> None:
     with closing(open_outbox(path)) as outbox:
         outbox.accept([arrival(1, 1, 2, 8)])

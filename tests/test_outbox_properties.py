@@ -1,15 +1,20 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The outbox against a model that forgets nothing: random batches, duplicates, lost readings, restarts, publication."""
+"""The outbox against a model that forgets nothing: random batches, duplicates, lost readings, restarts, publication.
+
+Its parts of gaps have two each, and it remembers three gaps and two devices: all that many gaps do happens with few.
+"""
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gateway.outbox import stats
+from gateway.outbox import devices, gaps, stats
 from gateway.outbox.devices import Arrival
 from tests.outbox_rig import TestClock, arrival, device, open_outbox, published, took
 
@@ -23,7 +28,12 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.stack = ExitStack()
         self.folder = tempfile.TemporaryDirectory()
+        self.stack.enter_context(self.folder)
+        for module, name, value in ((gaps, "PART_GAPS", 2), (devices, "_MAX_REMEMBERED_GAPS", 3)):
+            self.stack.enter_context(patch.object(module, name, value))
+        self.stack.enter_context(patch.object(devices, "_MAX_REMEMBERED", 2))
         self.path = Path(self.folder.name) / "outbox.db"
         self.clock = TestClock()
         self.held: dict[int, set[int]] = {1: set(), 2: set(), 3: set()}
@@ -37,7 +47,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.outbox.close()
-        self.folder.cleanup()
+        self.stack.close()
 
     @rule(batches=_BATCHES)
     def accept(self, batches: list[tuple[int, list[int], int | None]]) -> None:
@@ -89,8 +99,19 @@ class OutboxMachine(RuleBasedStateMachine):
             assert (receipt.contiguous, receipt.above) == (contiguous, sorted(s for s in seqs if s > contiguous))
 
     @invariant()
+    def memory_is_bounded(self) -> None:
+        known = self.outbox._devices._remembered.values()
+        gaps_known = sum(state.held.gaps.count for state in known if state.held.gaps is not None)
+        assert self.outbox._devices._gaps == gaps_known <= 3
+        assert len(known) <= 2
+
+    @invariant()
     def statistics_agree(self) -> None:
         found = stats.read(self.path)
+        for number, seqs in self.held.items():
+            if (each := found.devices.get(device(number).hex())) is not None:
+                above = [seq for first, last in each.runs_above for seq in range(first, last + 1)]
+                assert above == sorted(seq for seq in seqs if seq > each.contiguous)
         assert found.durable == len(self.stream)
         assert sum(each.gone for each in found.devices.values()) == sum(self.gone.values())
         done, waiting = found.published.get("city", 0), found.waiting.get("city", found.durable)

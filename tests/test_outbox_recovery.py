@@ -11,7 +11,7 @@ import cbor2
 import pytest
 
 from gateway.errors import StoreCorrupt
-from gateway.outbox import stats
+from gateway.outbox import gaps, stats
 from gateway.outbox.recovery import recover
 from gateway.sqlite_files import condemn
 from tests.outbox_rig import PLATFORMS, arrival, device, open_outbox, published, took
@@ -123,13 +123,89 @@ def _everything(path: Path) -> tuple[set[bytes], set[int]]:
     raise AssertionError("damage was noticed again after it was repaired")
 
 
-def test_flipped_bits_anywhere_become_no_receipt_and_no_message(tmp_path: Path, rng: random.Random) -> None:
+def with_version_5(path: Path) -> None:
+    """Device 1 has 1, 2, 5, 6 and 9; device 2 lost 1 and has 4, 7, 10 up to 229; device 3 has 1 and 2."""
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((Path(__file__).parent / "vectors" / "outbox_v5.sql").read_text())
+
+
+def _holds_as_before(path: Path) -> None:
+    with closing(open_outbox(path)) as outbox:
+        receipts = [outbox.receipt(device(number)) for number in (1, 2, 3)]
+        assert [(each.contiguous, each.above) for each in receipts] == [
+            (2, [5, 6, 9]),
+            (1, list(range(4, 230, 3))),
+            (2, []),
+        ]
+        assert outbox.counter(device(1)) == (b"session", 7)
+        assert outbox.accept([arrival(1, 2, 3, 5), arrival(2, 5, 7, 230, 232), arrival(3, 3)]).new == 5
+
+
+def test_an_outbox_of_version_5_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
+    with_version_5(path)
+    assert recover(path, PLATFORMS) is None
+    _holds_as_before(path)
+    with closing(open_outbox(path)) as outbox:
+        assert outbox.receipt(device(1)).above == [5, 6, 9]
+        assert outbox.receipt(device(2)).above == sorted([5, *range(4, 230, 3), 230, 232])
+    assert stats.read(path).devices[device(2).hex()].gone == 1
+    assert recover(path, PLATFORMS) is None
+
+
+@pytest.mark.parametrize("taken_over", [False, True], ids=["as it was", "after it was taken over"])
+def test_of_a_damaged_outbox_of_version_5_no_device_is_lost(tmp_path: Path, taken_over: bool) -> None:
+    path = tmp_path / "outbox.db"
+    with_version_5(path)
+    if taken_over:
+        open_outbox(path).close()
+    condemn(path)
+    recovered = recover(path, PLATFORMS)
+    assert recovered is not None
+    assert recovered.devices == 3
+    _holds_as_before(path)
+
+
+def with_many_gaps(path: Path) -> None:
+    with closing(open_outbox(path)) as outbox:
+        outbox.accept([arrival(1, *range(1, 601, 2)), arrival(2, *range(1, 5)), arrival(3, *range(1, 901, 3))])
+
+
+@pytest.mark.parametrize(
+    "damage", ["DELETE FROM gap WHERE dev_eui = ? AND first > 300", "UPDATE gap SET data = x'0000' WHERE dev_eui = ?"]
+)
+def test_gaps_that_are_damaged_are_no_receipt_and_cost_their_device_only(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "outbox.db"
+    with_many_gaps(path)
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute(damage, (device(1),)).rowcount > 0
+        raw.commit()
+    with closing(open_outbox(path)) as outbox:
+        assert outbox.receipt(device(3)).above[:3] == [4, 7, 10]
+        with pytest.raises(StoreCorrupt, match="parts of the gaps"):
+            outbox.receipt(device(1))
+    recovered = recover(path, PLATFORMS)
+    assert recovered is not None
+    assert recovered.devices == 2
+    assert stats.read(path).devices[device(3).hex()].runs_above[-1] == [898, 898]
+    with closing(open_outbox(path)) as outbox:
+        assert outbox.receipt(device(1)).contiguous == 0
+        assert outbox.receipt(device(3)).above == list(range(4, 258, 3))
+        assert outbox.accept([arrival(3, 2, 3, 900)]).new == 3
+    assert recover(path, PLATFORMS) is None
+
+
+def test_flipped_bits_anywhere_become_no_receipt_and_no_message(
+    tmp_path: Path, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gaps, "PART_GAPS", 2)  # some have rows of their own
+    path = tmp_path / "outbox.db"
+    held = {*range(1, 60), *range(70, 90), 92, 95, 98, 107, 200, 220}
     with closing(open_outbox(path, max_batch=4)) as outbox:
-        outbox.accept([arrival(1, *range(1, 60), *range(70, 90), oldest=1)])
+        outbox.accept([arrival(1, *held, oldest=1)])
         took(outbox, 5, 20)
         messages = {row.message for row in outbox.read(0, 1000)}
-    sound, held = path.read_bytes(), {*range(1, 60), *range(70, 90)}
+    sound = path.read_bytes()
     noticed = 0
     for _ in range(40):
         data = bytearray(sound)

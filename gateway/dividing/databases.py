@@ -23,6 +23,7 @@ _BY_DEVICE = ("nonces", "random_nonce", "command_device")
 _PARTS = ("session_radio", "session_more")
 _DOWNLINK = "dev_eui, fport, payload, confirmed, priority, expires_at, tries"
 _SESSION = "dev_eui, dev_addr, keys, fcnt_up, fcnt_down, confirmed"
+_GAP = "dev_eui, first, data"
 _UNREADABLE = "dev_eui, seq, raw, why, at"
 
 
@@ -96,6 +97,11 @@ def share_outbox(path: Path, others: Sequence[Path], count: int, index: int) -> 
             for number in range(len(others)):
                 rows = f"SELECT {columns} FROM other{number}.{table} WHERE ours(dev_eui)"  # noqa: S608
                 database.execute(f"INSERT OR REPLACE INTO {table} ({columns}) {rows}")
+        database.execute("DELETE FROM gap WHERE NOT ours(dev_eui)")
+        for number in range(len(others)):  # the gaps of a device come from where its row comes from, and no others
+            database.execute(f"DELETE FROM gap WHERE dev_eui IN (SELECT dev_eui FROM other{number}.device)")  # noqa: S608
+            rows = f"SELECT {_GAP} FROM other{number}.gap WHERE ours(dev_eui)"  # noqa: S608 - constants
+            database.execute(f"INSERT INTO gap ({_GAP}) {rows}")
 
 
 def addresses(path: Path) -> list[int]:

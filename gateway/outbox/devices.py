@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the outbox knows of each device: read from its row, kept in memory, changed on copies.
 
-The row has the frame counter too: what a frame brought and that it came are on disk in one commit.
+The row has the frame counter too: what a frame brought and that it came are on disk in one commit. Of a device with
+many gaps all but the newest of them have rows of their own, by parts (``gaps.Gaps``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import cbor2
 
-from gateway.outbox.receipts import Held, Verdict
+from gateway.outbox.receipts import NO_GAPS, Held, Verdict
 from gateway.quick_record import record
 from gateway.sqlite_files import damaged
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from gateway.outbox.gaps import Part
     from gateway.records.reading import Payload, Reading, Unreadable
 
 COLUMNS = "dev_eui, contiguous, runs, readings, gone, unreadable, session, fcnt_up, crc"
@@ -32,7 +34,12 @@ INSERT = f"INSERT OR REPLACE INTO device ({COLUMNS}) VALUES {_ROW}"  # noqa: S60
 _MANY = [(count, f"{INSERT}{f', {_ROW}' * (count - 1)}") for count in (64, 16, 4, 1)]
 """Rows that go in one statement. For each statement Python hands its lock to the event loop, and waits for it again."""
 _pack_numbers = struct.Struct("<5q").pack
+INSERT_PART = "INSERT OR REPLACE INTO gap (dev_eui, first, data) VALUES (?, ?, ?)"
+PARTS = "SELECT first, data FROM gap WHERE dev_eui = ? ORDER BY first"
+_DELETE_PART = "DELETE FROM gap WHERE dev_eui = ? AND first = ?"
 _MAX_REMEMBERED = 20000
+_MAX_REMEMBERED_GAPS = 1_000_000
+"""Of all these devices: some bytes each, 10 MB at most. Who was heard longest ago is read from disk again."""
 _MAX_UNREADABLE = 1000
 """Unreadable readings kept of one device; above that they are not acknowledged any more."""
 
@@ -69,18 +76,18 @@ class DeviceState:
         """Return the row, in the order of its columns."""
         runs, contiguous, session, fcnt_up = self.held.to_bytes(), self.held.contiguous, self.session, self.fcnt_up
         readings, gone, unreadable = self.readings, self.gone, self.unreadable
-        if session:
+        if session:  # as in _crc: to call it takes a twentieth of the row's time
             crc = zlib.crc32(_pack_numbers(contiguous, readings, gone, unreadable, fcnt_up) + dev_eui + session + runs)
         else:
-            crc = _crc((dev_eui, contiguous, runs, readings, gone, unreadable))
+            crc = _crc(dev_eui, contiguous, runs, readings, gone, unreadable, session, fcnt_up)
         return (dev_eui, contiguous, runs, readings, gone, unreadable, session, fcnt_up, crc)
 
     @classmethod
-    def from_row(cls, row: Sequence[Any]) -> DeviceState:
-        """Return what ``to_row`` gave. Raises ValueError when a bit of it changed."""
+    def from_row(cls, row: Sequence[Any], parts: Sequence[tuple[int, bytes]] = ()) -> DeviceState:
+        """Return what ``to_row`` and ``held.parts`` gave. Raises ValueError when a bit of it changed."""
         try:
-            found = cls(Held.from_row(row[1], row[2]), row[3], row[4], row[5], bytes(row[6]), row[7])
-            wrong = row[8] is not None and row[8] != found.to_row(row[0])[8]
+            found = cls(Held.from_row(row[1], row[2], parts), row[3], row[4], row[5], bytes(row[6]), row[7])
+            wrong = row[8] is not None and row[8] != _crc(*row[:8])
         except (TypeError, ValueError, struct.error, cbor2.CBORDecodeError) as error:
             raise ValueError(f"the row of a device is not readable: {error}") from error
         if wrong:
@@ -88,8 +95,12 @@ class DeviceState:
         return found
 
 
-def _crc(row: Sequence[Any]) -> int:
-    return zlib.crc32(repr(tuple(row)).encode())
+def _crc(
+    dev_eui: bytes, contiguous: int, runs: bytes, readings: int, gone: int, unreadable: int, session: bytes, fcnt: int
+) -> int:
+    if session:
+        return zlib.crc32(_pack_numbers(contiguous, readings, gone, unreadable, fcnt) + dev_eui + session + runs)
+    return zlib.crc32(repr((dev_eui, contiguous, runs, readings, gone, unreadable)).encode())
 
 
 @dataclass
@@ -97,6 +108,8 @@ class Draft:
     """What a batch would change; nothing has changed yet."""
 
     devices: dict[bytes, DeviceState] = field(default_factory=dict)
+    parts: dict[bytes, tuple[Part, ...]] = field(default_factory=dict)
+    """Of devices whose gaps may change: the parts that have rows now."""
     fresh: list[Reading] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     duplicates: int = 0
@@ -110,6 +123,8 @@ class Devices:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._remembered: OrderedDict[bytes, DeviceState] = OrderedDict()
+        self._gaps = 0
+        """Of all that are remembered."""
 
     def draft(self, arrivals: Sequence[Arrival]) -> Draft:
         """Sort the readings of a batch into new ones and those that are held already."""
@@ -119,7 +134,7 @@ class Devices:
             dev_eui, payload = arrival.dev_eui, arrival.payload
             state = devices.get(dev_eui)
             if state is None:
-                state = devices[dev_eui] = self.state(dev_eui).copy()
+                state = devices[dev_eui] = self._known(dev_eui).copy()
             if arrival.session:
                 state.session, state.fcnt_up = arrival.session, arrival.fcnt_up
             readings = payload.readings
@@ -128,20 +143,27 @@ class Devices:
                 fresh.append(readings[0])
                 state.readings += 1
             else:
+                draft.parts.setdefault(dev_eui, state.held.parts())
                 _add(draft, state, payload)
         return draft
 
     def state(self, dev_eui: bytes) -> DeviceState:
         """Return what is held of a device; do not change it."""
+        state = self._known(dev_eui)
+        self._forget()
+        return state
+
+    def _known(self, dev_eui: bytes) -> DeviceState:
         state = self._remembered.get(dev_eui)
         if state is None:
             row = self._db.execute(f"SELECT {COLUMNS} FROM device WHERE dev_eui = ?", (dev_eui,)).fetchone()  # noqa: S608
+            parts = self._db.execute(PARTS, (dev_eui,)).fetchall() if row and row[2] != NO_GAPS else []
             try:
-                state = DeviceState.from_row(row) if row else DeviceState(Held())
+                state = DeviceState.from_row(row, parts) if row else DeviceState(Held())
             except ValueError as error:
                 raise damaged(self._db, str(error)) from error
             self._remembered[dev_eui] = state
-            self._forget()
+            self._gaps += _gaps_of(state)
         else:
             self._remembered.move_to_end(dev_eui)
         return state
@@ -153,6 +175,11 @@ class Devices:
             while at + count <= len(rows):
                 self._db.execute(statement, list(chain.from_iterable(rows[at : at + count])))
                 at += count
+        for dev_eui, before in draft.parts.items():
+            now = draft.devices[dev_eui].held.parts()
+            if now != before:
+                self._db.executemany(_DELETE_PART, [(dev_eui, part.first) for part in before if part not in now])
+                self._db.executemany(INSERT_PART, [(dev_eui, *part) for part in now if part not in before])
         if not draft.unreadable:
             return
         self._db.executemany(
@@ -162,15 +189,26 @@ class Devices:
 
     def keep(self, draft: Draft) -> None:
         """The draft is on disk: it is the truth now."""
+        for dev_eui in draft.parts:
+            self._gaps += _gaps_of(draft.devices[dev_eui]) - _gaps_of(self._remembered[dev_eui])
         self._remembered.update(draft.devices)
         self._forget()
 
     def _forget(self) -> None:
-        while len(self._remembered) > _MAX_REMEMBERED:
-            self._remembered.popitem(last=False)
+        """Never between ``draft`` and ``keep``: what a draft began with is remembered until then."""
+        while len(self._remembered) > _MAX_REMEMBERED or self._gaps > _MAX_REMEMBERED_GAPS:
+            self._gaps -= _gaps_of(self._remembered.popitem(last=False)[1])
+
+
+def _gaps_of(state: DeviceState) -> int:
+    return state.held.gaps.count if state.held.gaps is not None else 0
 
 
 def _add(draft: Draft, state: DeviceState, payload: Payload) -> None:
+    oldest = payload.oldest
+    numbers = [each.seq for each in payload.readings] + [each.seq for each in payload.unreadable]
+    if oldest is not None and oldest > state.held.highest and min(numbers, default=oldest) >= oldest:
+        _move_base(draft, state, oldest, payload.numbered)  # others' devices: no gap first, which takes 10 us
     for reading in payload.readings:
         if _count(draft, state.held.add(reading.seq)):
             draft.fresh.append(reading)
@@ -179,11 +217,15 @@ def _add(draft: Draft, state: DeviceState, payload: Payload) -> None:
         if state.unreadable < _MAX_UNREADABLE and _count(draft, state.held.add(unreadable.seq)):
             draft.unreadable.append(unreadable)
             state.unreadable += 1
-    if payload.oldest is not None:
-        gone = state.held.move_base(payload.oldest)
-        gone = gone if payload.numbered else 0  # numbers that no reading ever had
-        state.gone += gone
-        draft.gone += gone
+    if oldest is not None:
+        _move_base(draft, state, oldest, payload.numbered)
+
+
+def _move_base(draft: Draft, state: DeviceState, oldest: int, numbered: bool) -> None:
+    gone = state.held.move_base(oldest)
+    gone = gone if numbered else 0  # numbers that no reading ever had
+    state.gone += gone
+    draft.gone += gone
 
 
 def _count(draft: Draft, verdict: Verdict) -> bool:

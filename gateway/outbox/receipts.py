@@ -1,27 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""What is held of one device: everything up to ``contiguous``, and some runs above it. Pure."""
+"""What is held of one device: everything up to ``highest`` but for some gaps. Pure."""
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
 from enum import Enum
-from itertools import chain
-from typing import TYPE_CHECKING, Final
+from itertools import chain, takewhile
+from typing import TYPE_CHECKING
 
 import cbor2
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from gateway.outbox.gaps import Gaps
 
-MAX_RUNS = 1024
-"""Above that many separate runs a device's new gaps wait: a device that skips numbers does not get our memory."""
-_NO_RUNS = cbor2.dumps([])
-_CODE: Final = "Q"
-"""Of arrays: eight bytes each. Numbers that the gateway gives to readings of others' devices have more than 32 bits."""
-_NO_EDGES: Final = array(_CODE)
-"""One for all that have no gap; nobody changes it."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gateway.outbox.gaps import Gap, Part
+
+MAX_GAPS = 1024
+"""Above that many a device's new gaps wait: a device that skips numbers does not get our memory."""
+NO_GAPS = cbor2.dumps([])
+_GAPS = b"\x01"
+"""Begins what a row says of gaps. Up to version 5 a row had the runs above ``contiguous``, a CBOR array of pairs."""
 RECEIPT_SPAN = 256
 """How far above ``contiguous`` a receipt can speak: 32 bytes of bitmap."""
 
@@ -35,55 +35,48 @@ class Verdict(Enum):
 
 
 class Held:
-    """The sequence numbers held of one device. Numbers start at 1."""
+    """The sequence numbers held of one device. Numbers start at 1 and have less than 64 bits."""
 
-    __slots__ = ("_edges", "contiguous")
+    __slots__ = ("contiguous", "gaps", "highest")
 
-    def __init__(self, contiguous: int = 0, edges: array[int] = _NO_EDGES) -> None:
+    def __init__(self, contiguous: int = 0, highest: int = 0, gaps: Gaps | None = None) -> None:
         self.contiguous = contiguous
-        self._edges = edges
-        """First and last of each run above ``contiguous + 1``, sorted, with a gap before each run. Sixteen bytes a run,
-        where a list of lists takes 150: an overloaded gateway has gaps of every device until they are sent again."""
+        """Everything up to it is held."""
+        self.highest = highest or contiguous
+        self.gaps = gaps
+        """Which numbers between the two are not. Others' devices are numbered here, with more than 32 bits."""
 
     def copy(self) -> Held:
         """Return one that can change without this one."""
-        return Held(self.contiguous, self._edges[:] if self._edges else _NO_EDGES)
+        return Held(self.contiguous, self.highest, self.gaps)
 
     def add_next(self, seq: int) -> bool:
-        """Hold one more number where it is the one that comes next, as it nearly always is; else change nothing."""
-        if self._edges or seq != self.contiguous + 1:
+        """Hold one more number where it is the one after the highest, as it nearly always is; else change nothing."""
+        if seq != self.highest + 1:
             return False
-        self.contiguous = seq
+        self.highest = seq
+        if self.gaps is None:
+            self.contiguous = seq
         return True
 
     def add(self, seq: int) -> Verdict:
-        """Hold one more number, below 2**64."""
+        """Hold one more number."""
         if seq <= self.contiguous:
             return Verdict.DUPLICATE
         if self.add_next(seq):
             return Verdict.NEW
-        edges = self._edges
-        at = bisect_right(edges, seq)  # odd: within a run
-        before = edges[at - 1] if at else 0
-        if at % 2 or before == seq:
-            return Verdict.DUPLICATE
-        joins_before = at > 0 and before == seq - 1
-        joins_next = at < len(edges) and edges[at] == seq + 1
-        if joins_before and joins_next:
-            del edges[at - 1 : at + 1]
-        elif joins_before:
-            edges[at - 1] = seq
-        elif joins_next:
-            edges[at] = seq
-        elif seq == self.contiguous + 1:
-            self.contiguous = seq
-        elif len(edges) >= 2 * MAX_RUNS:
-            return Verdict.TOO_SPARSE
-        elif edges:
-            edges[at:at] = array(_CODE, (seq, seq))
+        gaps = self.gaps
+        if seq > self.highest:
+            gap = self.highest + 1, seq - 1
+            left = Gaps.of([gap]) if gaps is None else gaps.after(*gap)
         else:
-            self._edges = array(_CODE, (seq, seq))
-        self._absorb()
+            left = gaps and gaps.without(seq)
+            if left is gaps:
+                return Verdict.DUPLICATE
+        if left is not None and left.count > MAX_GAPS:
+            return Verdict.TOO_SPARSE
+        self.highest = max(self.highest, seq)
+        self._lacks(left)
         return Verdict.NEW
 
     def move_base(self, oldest: int) -> int:
@@ -91,47 +84,75 @@ class Held:
         base = oldest - 1
         if base <= self.contiguous:
             return 0
-        runs = self.runs()
-        held = sum(min(last, base) - first + 1 for first, last in runs if first <= base)
-        gone = base - self.contiguous - held
-        self._edges = _edges_of([max(first, oldest), last] for first, last in runs if last >= oldest)
-        self.contiguous = base
-        self._absorb()
+        gone = max(base - self.highest, 0)
+        self.highest = max(self.highest, base)
+        if self.gaps is not None:
+            near = takewhile(lambda gap: gap[0] <= base, self.gaps)
+            gone += sum(min(last, base) - first + 1 for first, last in near)
+            self._lacks(self.gaps.above(base))
+        else:
+            self._lacks(None)
         return gone
 
     def above(self, span: int = RECEIPT_SPAN) -> list[int]:
         """Return the numbers held above ``contiguous``, as far as a receipt reaches."""
         end = self.contiguous + span
-        near = self._edges[: 2 * span]  # each run has a number of its own at least
-        runs = (range(first, min(last, end) + 1) for first, last in _pairs(near) if first <= end)
-        return list(chain.from_iterable(runs))
+        near = takewhile(lambda run: run[0] <= end, self._runs())
+        return list(chain.from_iterable(range(first, min(last, end) + 1) for first, last in near))
 
     def runs(self) -> list[list[int]]:
-        """Return the runs above ``contiguous``, for people."""
-        return _pairs(self._edges)
+        """Return the first and last number of each run above ``contiguous``, for people."""
+        return [list(run) for run in self._runs()]
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return the parts of the gaps that the device's row does not have."""
+        return self.gaps.stored if self.gaps is not None else ()
 
     def to_bytes(self) -> bytes:
-        """Return the runs as CBOR, for the device's row."""
-        data: bytes = cbor2.dumps(self.runs()) if self._edges else _NO_RUNS
-        return data
+        """Return what the device's row says beside ``contiguous``."""
+        if self.gaps is None:
+            return NO_GAPS
+        ahead = self.highest - self.contiguous
+        return _GAPS + ahead.to_bytes(8, "big") + self.gaps.to_row()
 
     @classmethod
-    def from_row(cls, contiguous: int, runs: bytes) -> Held:
-        """Return what ``contiguous`` and ``to_bytes`` were stored as. Raises ValueError, TypeError for what was not."""
-        try:
-            return cls(contiguous, _edges_of(cbor2.loads(runs)))
-        except OverflowError as error:
-            raise ValueError(f"a sequence number is out of range: {error}") from error
+    def from_row(cls, contiguous: int, data: bytes, parts: Sequence[tuple[int, bytes]] = ()) -> Held:
+        """Return what ``contiguous``, ``to_bytes`` and ``parts`` were stored as.
 
-    def _absorb(self) -> None:
-        if self._edges and self._edges[0] == self.contiguous + 1:
-            self.contiguous = self._edges[1]
-            del self._edges[:2]
+        Raises ValueError, TypeError, cbor2.CBORDecodeError for what was not.
+        """
+        if data == NO_GAPS:
+            return cls(contiguous)
+        if data[:1] == _GAPS:
+            found = cls(contiguous, contiguous + int.from_bytes(data[1:9], "big"), Gaps.from_row(data[9:], parts))
+        else:
+            found = _of_runs(contiguous, cbor2.loads(data))
+        if found.gaps is not None and not contiguous + 1 == found.gaps.first <= found.gaps.last < found.highest:
+            raise ValueError(f"the gaps are not between {contiguous} and {found.highest}")
+        return found
+
+    def _lacks(self, gaps: Gaps | None) -> None:
+        self.gaps = gaps
+        self.contiguous = self.highest if gaps is None else gaps.first - 1
+
+    def _runs(self) -> Iterator[Gap]:
+        """Yield what is held between the gaps, and after them."""
+        if self.gaps is None:
+            return
+        first = 0
+        for begin, end in self.gaps:
+            if first:
+                yield first, begin - 1
+            first = end + 1
+        yield first, self.highest
 
 
-def _edges_of(runs: Iterable[Sequence[int]]) -> array[int]:
-    return array(_CODE, [edge for first, last in runs for edge in (first, last)]) or _NO_EDGES
-
-
-def _pairs(edges: array[int]) -> list[list[int]]:
-    return [list(pair) for pair in zip(edges[::2], edges[1::2], strict=True)]
+def _of_runs(contiguous: int, runs: Sequence[Sequence[int]]) -> Held:
+    """Return what a row of version 5 says."""
+    gaps, highest = list[tuple[int, int]](), contiguous
+    for first, last in runs:
+        if not highest + 1 < first <= last:
+            raise ValueError(f"the run {first} to {last} does not follow {highest}")
+        gaps.append((highest + 1, first - 1))
+        highest = last
+    return Held(contiguous, highest, Gaps.of(gaps))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import StoreCorrupt
 from gateway.outbox import endings
-from gateway.outbox.devices import COLUMNS, INSERT, DeviceState
+from gateway.outbox.devices import COLUMNS, INSERT, INSERT_PART, PARTS, DeviceState
 from gateway.outbox.lanes import END, Lanes
 from gateway.outbox.schema import LOSS, prepare
 from gateway.outbox.stream import begin
@@ -142,10 +142,11 @@ def _copy_devices(old: sqlite3.Connection, sound: sqlite3.Connection) -> int:
         columns = columns.replace("session, fcnt_up", "x'', 0")
     for row in _rows(old, f"SELECT {columns} FROM device"):  # noqa: S608 - constants
         try:
-            state = DeviceState.from_row(row)
+            state = DeviceState.from_row(row, list(_rows(old, PARTS, row[0])))  # type: ignore[arg-type]
         except ValueError:
             continue
         sound.execute(INSERT, state.to_row(row[0]))  # type: ignore[arg-type]
+        sound.executemany(INSERT_PART, [(row[0], *part) for part in state.held.parts()])
         copied += 1
     return copied
 

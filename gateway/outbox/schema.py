@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 5
+VERSION = 6
 LOSS = 9
 """The rank of a notice of a loss: nothing is given up after it."""
 ENDED = 10
@@ -38,13 +38,19 @@ CREATE TABLE IF NOT EXISTS envelope (
 CREATE TABLE IF NOT EXISTS device (
     dev_eui BLOB PRIMARY KEY,
     contiguous INTEGER NOT NULL,
-    runs BLOB NOT NULL,
+    runs BLOB NOT NULL,                -- what is held above it (receipts.Held.to_bytes); version 5: CBOR, all of it
     readings INTEGER NOT NULL,         -- held, ever
     gone INTEGER NOT NULL,             -- numbers that the device lost before we had them
     unreadable INTEGER NOT NULL,
     crc INTEGER,                       -- of this row: a flipped bit must not become a receipt; NULL: an older version's
     session BLOB NOT NULL DEFAULT x'',  -- tells the LoRaWAN session of its last frame from others; empty: none
     fcnt_up INTEGER NOT NULL DEFAULT 0 -- the counter expected after that frame; the sessions' own file may be behind
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gap (        -- of devices with many gaps: all but the newest, by parts (gaps.Part)
+    dev_eui BLOB NOT NULL,
+    first INTEGER NOT NULL,            -- the first number that is missing
+    data BLOB NOT NULL,                -- the device's row has a checksum of all its parts
+    PRIMARY KEY (dev_eui, first)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unreadable (
     dev_eui BLOB NOT NULL,

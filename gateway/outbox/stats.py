@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections import defaultdict
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from gateway.outbox.receipts import Held
 from gateway.outbox.schema import LOSS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -53,6 +54,18 @@ class Stats:
 
 def read(path: Path) -> Stats:
     """Read the outbox at *path*. Raises StoreUnavailable."""
+    with _opened(path) as connection:
+        return _read(connection)
+
+
+def held(path: Path) -> dict[bytes, Held]:
+    """Return what the outbox at *path* holds of each device. Raises StoreUnavailable."""
+    with _opened(path) as connection:
+        return {dev_eui: found for dev_eui, found, *_ in _devices(connection)}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise StoreUnavailable(f"there is no outbox at {path}; the gateway has not run yet")
     try:
@@ -62,8 +75,8 @@ def read(path: Path) -> Stats:
             if not connection.execute("PRAGMA user_version").fetchone()[0]:
                 raise StoreUnavailable(f"the outbox at {path} holds no tables yet; if the gateway starts, ask again")
             connection.execute("BEGIN")  # one moment for all queries
-            return _read(connection)
-    except sqlite3.Error as error:
+            yield connection
+    except (sqlite3.Error, ValueError, TypeError) as error:
         raise StoreUnavailable(f"{path} cannot be read: {error}") from error
 
 
@@ -82,17 +95,31 @@ def _read(connection: sqlite3.Connection) -> Stats:
         dropped={name: dropped for name, (_, _, dropped) in lanes.items()},
         late={name: _readings(connection, spans.behind()) for name, (spans, _, _) in lanes.items()},
         devices={
-            dev_eui.hex(): DeviceStats(contiguous, Held.from_row(contiguous, runs).runs(), readings, gone, unreadable)
-            for dev_eui, contiguous, runs, readings, gone, unreadable in connection.execute(
-                "SELECT dev_eui, contiguous, runs, readings, gone, unreadable FROM device ORDER BY dev_eui"
-            )
+            dev_eui.hex(): DeviceStats(held.contiguous, held.runs(), readings, gone, unreadable)
+            for dev_eui, held, readings, gone, unreadable in _devices(connection)
         },
     )
 
 
+def _devices(connection: sqlite3.Connection) -> Iterator[tuple[bytes, Held, int, int, int]]:
+    parts = defaultdict[bytes, list[tuple[int, bytes]]](list)
+    if _is_there(connection, "gap"):
+        for dev_eui, first, data in connection.execute("SELECT dev_eui, first, data FROM gap ORDER BY dev_eui, first"):
+            parts[dev_eui].append((first, data))
+    for dev_eui, contiguous, runs, *counts in connection.execute(
+        "SELECT dev_eui, contiguous, runs, readings, gone, unreadable FROM device ORDER BY dev_eui"
+    ):
+        yield dev_eui, Held.from_row(contiguous, runs, parts[dev_eui]), *counts
+
+
+def _is_there(connection: sqlite3.Connection, table: str) -> bool:
+    """Tell whether a file, of an older version perhaps, has a table."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
+
+
 def _notices(connection: sqlite3.Connection) -> int:
-    """Return how many records say that a stream ended. Also of a file that an older version made."""
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ended'").fetchone() is None:
+    """Return how many records say that a stream ended."""
+    if not _is_there(connection, "ended"):
         return 0
     return int(connection.execute("SELECT coalesce(sum(records), 0) FROM ended").fetchone()[0])
 
