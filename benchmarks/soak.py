@@ -3,8 +3,10 @@
 """Hours of a city in less: 200 readings a second, and the broker out for ten minutes of every hour.
 
 ``python benchmarks/soak.py HOURS SPEED``: at SPEED 5 an hour takes twelve minutes, at 1000 readings a second. Nothing
-that was stored may be lost or come twice; memory must not grow, and the disk must stay within its bound. Prints what
-it saw; the exit code says whether it was so. SIGINT or SIGTERM ends it sooner: what was until then is judged.
+that was stored may be lost or come twice; memory must not grow, and the disk must stay within its bound. Where the
+computer does not keep up and datagrams are dropped, the devices send them again, as they do until they are told that a
+reading is on disk: in the end all are there, and no gap is left. Prints what it saw; the exit code says whether it was
+so. SIGINT or SIGTERM ends it sooner: what was until then is judged.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.load.rig import Gateway, Load, datagrams, free_port, make_city, mosquitto, pin, send  # noqa: E402
+from benchmarks.load.rig import Gateway, Load, datagrams, dropped, free_port, make_city, mosquitto, pin, send  # noqa: E402
+from benchmarks.load.unheard import Unheard  # noqa: E402
 from consumer.certificates import load_authorities  # noqa: E402
 from consumer.verify import Verifier  # noqa: E402
+from gateway.outbox import stats  # noqa: E402
 from tests.gateway_rig import until  # noqa: E402
 
 PER_S = 200
@@ -36,6 +40,10 @@ MAX_BYTES = 256 << 20
 DEVICES = 200
 MOST_GROWTH_MB = 5.0
 """In the second half of a run: less is what allocators and page caches do."""
+SETTLE_S = 600.0
+"""Within so long, at the end, all that was dropped is sent again."""
+_AGAIN_SHARE = 4
+"""One frame for so many new ones may bring a reading again."""
 _STEPS = 60
 """Parts of an hour: the broker is out for ten of them."""
 
@@ -118,7 +126,8 @@ def live(
     load: Load, gateway: Gateway, broker: Broker, hours: float, speed: float, enough: threading.Event
 ) -> tuple[list[tuple[float, float]], int]:
     """Send for so many hours, or until it is *enough*; return memory over time, and the largest size of the outbox."""
-    step_s = HOUR_S / _STEPS / speed
+    count = round(PER_S * HOUR_S / _STEPS)
+    unheard, made = Unheard(load), 0
     samples, largest = [], 0
     for step in range(round(hours * _STEPS)):
         if enough.is_set():
@@ -128,12 +137,20 @@ def live(
             broker.stop()
         if minute == 20 + OUTAGE_S / HOUR_S * _STEPS:
             broker.start()
-        send(load, datagrams(load, round(PER_S * speed * step_s)), PER_S * speed)
+        again = []
+        if step % 2:  # what was new in the step before is on its way perhaps
+            again, made = unheard.frames(made, count // _AGAIN_SHARE), load.made
+        send(load, datagrams(load, count) + again, PER_S * speed)
         samples.append((time.monotonic(), gateway.rss_mb))
         largest = max(largest, sum(each.stat().st_size for each in load.outbox.parent.glob("outbox.db*")))
         if minute == _STEPS - 1:
-            print(f"{(step + 1) // _STEPS} h: {gateway.stored()} stored, {samples[-1][1]:.1f} MB", flush=True)
+            print(
+                f"{(step + 1) // _STEPS} h: {load.made} made, {gateway.stored()} stored, {load.again} sent again, "
+                f"{samples[-1][1]:.1f} MB",
+                flush=True,
+            )
     broker.start()
+    unheard.settle(PER_S * speed / 2, SETTLE_S)
     return samples, largest
 
 
@@ -159,7 +176,8 @@ def main() -> int:
             samples, largest = live(load, gateway, broker, hours, speed, enough)
             until(lambda: gateway.published() >= gateway.stored(), "everything published", 300)
             until(lambda: platform.arrived >= gateway.stored(), "everything at the platform", 300)
-            stored, written = gateway.stored(), written_bytes(gateway)
+            stored, written, lost = gateway.stored(), written_bytes(gateway), dropped(load.udp_port)
+            gaps = sum(len(each.runs()) for each in stats.held(load.outbox).values())
         finally:
             gateway.stop()
             platform.client.loop_stop()
@@ -167,13 +185,14 @@ def main() -> int:
     report = platform.verifier.report()
     growth = growth_mb(samples)
     print(
-        f"{len(samples) / _STEPS:.2g} h at {PER_S}/s, {speed:g} times as fast: {load.made} sent, {stored} stored, "
+        f"{len(samples) / _STEPS:.2g} h at {PER_S}/s, {speed:g} times as fast: {load.made} sent, "
+        f"{lost} datagrams dropped by the system, {load.again} sent again, {stored} stored, {gaps} gaps, "
         f"{platform.arrived} arrived, {platform.twice} twice, {report.missing} missing, {report.lost} given up, "
         f"{len(platform.refused)} refused; "
         f"memory {samples[0][1]:.1f} to {samples[-1][1]:.1f} MB, {growth:+.1f} MB in the second half; "
         f"outbox at most {largest / 1e6:.1f} MB, {written / max(1, stored):.0f} bytes written to disk for each reading"
     )
-    sound = stored == platform.arrived and not (platform.twice or report.missing or platform.refused)
+    sound = load.made == stored == platform.arrived and not (platform.twice or report.missing or platform.refused)
     return 0 if sound and growth <= MOST_GROWTH_MB and largest <= MAX_BYTES + (32 << 20) else 1
 
 

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +45,14 @@ class Load:
 
     folder: Path
     udp_port: int
+    devices: list[bytes]
+    """The DevEUI of each."""
     sessions: list[Session]
     config: Path
     made: int = 0
     """Readings so far."""
+    again: int = 0
+    """Frames that brought one of them again."""
 
     @property
     def outbox(self) -> Path:
@@ -93,17 +97,18 @@ eui = "{FORWARDER.hex()}"
     store = SessionStore(state / "sessions.db", Keyring(config_file.load(config).secret("file:kek")))
     rng = random.Random(1)
     agreed = RadioState(rx2_dr=DEFAULT_RX2_DR)
-    sessions = []
+    sessions, made = [], []
     for number in range(devices):
         device = city.device(number + 1)
         keys = rng.randbytes(16), rng.randbytes(16)
         store.add(device.dev_eui, address_of(number), keys, 1, agreed, _plan())
         sessions.append(Session(ecb, address_of(number), *keys))
+        made.append(device.dev_eui)
     store.commit()
     store.close()
     (folder / "ca.pem").write_bytes(certificate_pem(city.ca))
     city.registry.close()
-    return Load(folder, udp_port, sessions, config)
+    return Load(folder, udp_port, made, sessions, config)
 
 
 def address_of(number: int) -> int:
@@ -116,21 +121,30 @@ def datagrams(load: Load, count: int, confirmed_every: int = 0) -> list[bytes]:
 
     Frames whose index *confirmed_every* divides ask for an acknowledgement; 0: none does.
     """
-    made = []
     first, load.made = load.made, load.made + count
-    for index in range(first, first + count):
-        session = load.sessions[index % len(load.sessions)]
-        seq = index // len(load.sessions) + 1
-        values = {"lamp_on": True, "power_w": 41.5, "dim_pct": 80, "energy_wh": 1000 + seq}
-        item = readings.encode_reading(_KIND, seq, values, time_s=1_790_000_000 + index)
-        phy = session.seal_uplink(1, item, confirmed=bool(confirmed_every) and index % confirmed_every == 0)
-        data = base64.b64encode(phy).decode()
-        body = (
-            f'{{"rxpk":[{{"tmst":{(index * 1000) & 0xFFFFFFFF},"freq":868.1,"chan":0,"rfch":1,"stat":1,"modu":"LORA",'
-            f'"datr":"SF7BW125","codr":"4/5","rssi":-35,"lsnr":5.1,"size":{len(phy)},"data":"{data}"}}]}}'
-        )
-        made.append(b"\x02" + (index & 0xFFFF).to_bytes(2, "big") + b"\x00" + FORWARDER + body.encode())
+    every = confirmed_every
+    return [_datagram(load, index, every > 0 and index % every == 0) for index in range(first, first + count)]
+
+
+def datagrams_again(load: Load, indices: Iterable[int]) -> list[bytes]:
+    """Readings that were made before, by index, in new frames."""
+    made = [_datagram(load, index) for index in indices]
+    load.again += len(made)
     return made
+
+
+def _datagram(load: Load, index: int, confirmed: bool = False) -> bytes:
+    session = load.sessions[index % len(load.sessions)]
+    seq = index // len(load.sessions) + 1
+    values = {"lamp_on": True, "power_w": 41.5, "dim_pct": 80, "energy_wh": 1000 + seq}
+    item = readings.encode_reading(_KIND, seq, values, time_s=1_790_000_000 + index)
+    phy = session.seal_uplink(1, item, confirmed=confirmed)
+    data = base64.b64encode(phy).decode()
+    body = (
+        f'{{"rxpk":[{{"tmst":{(index * 1000) & 0xFFFFFFFF},"freq":868.1,"chan":0,"rfch":1,"stat":1,"modu":"LORA",'
+        f'"datr":"SF7BW125","codr":"4/5","rssi":-35,"lsnr":5.1,"size":{len(phy)},"data":"{data}"}}]}}'
+    )
+    return b"\x02" + (index & 0xFFFF).to_bytes(2, "big") + b"\x00" + FORWARDER + body.encode()
 
 
 @contextmanager
@@ -175,6 +189,12 @@ def cpu_s(pid: int) -> float:
     """User and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def dropped(port: int) -> int:
+    """Return how many datagrams for a loopback port the system dropped, because its reader did not come to them."""
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return sum(int(line.split()[-1]) for line in lines if line.split()[1].endswith(f":{port:04X}"))
 
 
 def rss_mb(pid: int) -> float:
@@ -246,4 +266,15 @@ def index_of(datagram: bytes) -> int:
     return int(datagram.split(b'"tmst":', 1)[1].split(b",", 1)[0]) // 1000
 
 
-__all__ = ["FORWARDER", "GATEWAY_EUI", "Gateway", "Load", "broker", "datagrams", "make_city", "pin", "send"]
+__all__ = [
+    "FORWARDER",
+    "GATEWAY_EUI",
+    "Gateway",
+    "Load",
+    "broker",
+    "datagrams",
+    "datagrams_again",
+    "make_city",
+    "pin",
+    "send",
+]
