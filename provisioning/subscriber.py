@@ -88,6 +88,7 @@ class Subscriber:
         self._answered = False  # by this connection
         self._refusal = ""
         self._pause_s = _FIRST_PAUSE_S
+        self._trouble = ""  # said already
         self._unacknowledged: list[int] = []
         self.subscribed = False
 
@@ -108,7 +109,7 @@ class Subscriber:
                     next_step="name the authority of the broker with --broker-ca FILE",
                 ) from error
             except OSError as error:  # TimeoutError and name resolution too
-                self._handlers.status(f"broker {self._broker} cannot be reached ({error}); trying again")
+                self._say_once(f"broker {self._broker} cannot be reached ({error}); trying again")
                 self._wait(until)
                 continue
             done = self._serve(client, until)
@@ -121,6 +122,12 @@ class Subscriber:
             if done:
                 return
             self._wait(until)
+
+    def _say_once(self, trouble: str) -> None:
+        """For each reason once, however often it is tried, until a connection stands."""
+        if trouble != self._trouble:
+            self._handlers.status(trouble)
+        self._trouble = trouble
 
     def _serve(self, client: Client, until: Callable[[], bool]) -> bool:
         """Receive on this connection for as long as it lasts; true when `until` said that it is enough."""
@@ -138,7 +145,7 @@ class Subscriber:
             self.subscribed = False
             client.disconnect()  # sent at once
         if not done and not self._answered:
-            self._handlers.status(f"broker {self._broker} ended the connection before it answered; trying again")
+            self._say_once(f"broker {self._broker} ended the connection before it answered; trying again")
             self._change_protocol()  # some brokers answer a version that they do not know with silence
         return done
 
@@ -226,7 +233,7 @@ class Subscriber:
             elif reason.value != _UNSUPPORTED_VERSION:
                 self._refusal = str(reason)
             return
-        self._pause_s = _FIRST_PAUSE_S
+        self._pause_s, self._trouble = _FIRST_PAUSE_S, ""
         # Certificates first: they are retained and let the records that follow be checked at once.
         topics = [
             (f"{self._prefix}/+/{name}", _AT_LEAST_ONCE) for name in (*self._handlers.topics, self._handlers.wanted)

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from provisioning.cli.output import Context, complain
+from provisioning.cli.output import Context, complain, typed_home
 from provisioning.cli.table import Commands
 from provisioning.errors import ProvisioningError
 from provisioning.guidelines.findings import EXIT_USAGE
@@ -82,6 +82,8 @@ def options(
 ) -> None:
     """Options of every command."""
     ctx.obj = Context(home=home)
+    typed = ctx.get_parameter_source("home")
+    typed_home.set(str(home) if typed is not None and typed.name == "COMMANDLINE" else "")
     if debug:
         os.environ["LYKTA_DEBUG"] = "1"
 
@@ -95,9 +97,20 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         complain(error)
         return 1
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader of our output went away
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        if error.filename is None or os.environ.get("LYKTA_DEBUG") == "1":
+            raise
+        complain(
+            ProvisioningError(
+                f"A file or folder cannot be used: {error.strerror}.",
+                value=os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename,
+                next_step="check the path, that its folder is there, and who may read and write it",
+            )
+        )
+        return 1
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BrokenPipeError:  # the reader of our output went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return 0

@@ -32,6 +32,7 @@ from provisioning.identities import parse_eui
 from provisioning.verification import Verification, build_verifier, deadline
 
 _LOOK_S = 0.5
+_EUI_DIGITS = 16
 Show = Callable[[Frame], None]
 
 
@@ -112,11 +113,13 @@ def _eui(ctx: typer.Context, text: str) -> str:
         with of(ctx).city().registry() as registry:
             named = [each for each in registry.devices() if each.name == text]
     except NotACity:
-        named = []
+        return parse_eui(text).hex()
     if len(named) == 1:
         return named[0].dev_eui.hex()
     if len(named) > 1:
         raise UnknownDevice("Several devices have this name.", value=text, next_step="give its DevEUI: lykta devices")
+    if len(text) != _EUI_DIGITS:
+        raise UnknownDevice("No device has this name.", value=text, next_step="lykta devices lists names and DevEUIs")
     return parse_eui(text).hex()
 
 

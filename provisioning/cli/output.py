@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import signal
 import sys
 import textwrap
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -48,7 +51,14 @@ def say(text: str) -> None:
 
 def note(text: str) -> None:
     """A line about the work, for people; never part of a result."""
-    typer.echo(text, err=True)
+    before, mark, after = text.partition(_NEXT)
+    typer.echo(before + mark + _with_city(after), err=True)
+
+
+def _with_city(text: str) -> str:
+    """The commands in a text, with the city's directory where whoever asked had to name it with -C."""
+    home = typed_home.get()
+    return _COMMAND.sub(lambda _found: f"lykta -C {shlex.quote(home)} ", text) if home else text
 
 
 def say_json(value: Any) -> None:
@@ -57,6 +67,10 @@ def say_json(value: Any) -> None:
 
 
 _WHOLE: Final = 16
+_NEXT: Final = "next: "
+_COMMAND: Final = re.compile(r"\blykta (?=[a-z])")
+typed_home: Final[ContextVar[str]] = ContextVar("typed_home", default="")
+"""The city's directory as it was typed after -C; empty where it was not."""
 
 
 def say_table(columns: list[str], rows: list[list[str]], *, ports: bool = False) -> None:
