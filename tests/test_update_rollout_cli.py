@@ -5,6 +5,9 @@
 import asyncio
 import json
 import re
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +24,9 @@ from provisioning.city import City, create_city
 from provisioning.cli import main
 from provisioning.errors import RegisterError
 from provisioning.register import log, rollouts
-from provisioning.updates import keys, release, rollout
+from provisioning.updates import keys, picture, release, rollout
 from provisioning.updates.rollout import BoardState
+from tests.terminal import ROOT, shown
 from tests.update_rig import KEY, package
 
 
@@ -66,6 +70,39 @@ def noted(city: City, name: str, states: dict[int, str], problem: str = "") -> N
         rollouts.note(registry, name, notes)
 
 
+def test_whoever_watches_sees_one_picture_on_a_terminal_and_what_changes_in_a_pipe(
+    city: City, file: Path, lykta: Any, tmp_path: Path
+) -> None:
+    lykta("plan", file)
+    lykta("start", "spring")
+    noted(city, "spring", {0: rollout.SENDING})
+    words = ["-m", "provisioning.cli", "-C", str(city.home), "update", "status", "spring", "--watch"]
+    with subprocess.Popen([sys.executable, *words], cwd=ROOT, stderr=subprocess.PIPE, text=True) as piped:
+        assert piped.stderr is not None
+        assert "1 sending, 11 waiting" in piped.stderr.readline()
+        noted(city, "spring", {0: rollout.CONFIRMED})
+        assert "1 confirmed, 11 waiting" in piped.stderr.readline(), "the next line is the next change"
+        said: list[str] = []
+        drawn = threading.Thread(target=lambda: said.append(shown(words, tmp_path, 80)))
+        drawn.start()
+        noted(city, "spring", {1: rollout.SENDING})
+        assert "1 confirmed, 1 sending" in piped.stderr.readline()
+        noted(city, "spring", dict.fromkeys(range(12), rollout.CONFIRMED))
+        drawn.join(60)
+        piped.communicate(timeout=60)
+        assert piped.returncode == 0
+    assert max(map(len, re.split(r"[\r\n]+", said[0]))) <= 80
+    assert "wave 3   ██████" in said[0]
+
+
+def test_a_board_that_takes_nothing_is_asked_about() -> None:
+    boards = [BoardState("70b3d57ed0000001", 1, rollout.SENDING, have=0, changed_at_s=1000)]
+    found = rollouts.Rollout("spring", rollout.STARTED, rollout.Gates(), {"bytes": 100}, 1000)
+    now = rollout.standing(rollout.STARTED, found.gates, boards, 1030)
+    assert picture.text(found, boards, now, {}, 1030)[-1].endswith("sending 0 %")
+    assert "sending 0 %, nothing came of it for 5 min: is it in reach" in picture.text(found, boards, now, {}, 1300)[-1]
+
+
 def test_a_roll_out_from_its_plan_to_its_stop(city: City, file: Path, lykta: Any, tmp_path: Path) -> None:
     assert "waves of 1, 2, 9" in lykta("plan", file, "--waves", "1,10%", "--max-failed", 1)
     assert "is planned already" in lykta("plan", file, code=1)
@@ -79,12 +116,12 @@ def test_a_roll_out_from_its_plan_to_its_stop(city: City, file: Path, lykta: Any
         "running", 2, {"confirmed": 1, "failed": 1, "sending": 1, "waiting": 9},
     )  # fmt: skip
     noted(city, "spring", {3: rollout.FAILED})
-    picture = tmp_path / "spring.svg"
-    told = lykta("status", "spring", "--svg", picture, code=1)
+    drawing = tmp_path / "spring.svg"
+    told = lykta("status", "spring", "--svg", drawing, code=1)
     assert "stopped, wave 2 of 3" in told
     assert "(2 failed, 1 may)" in told
     assert "failed: unhealthy" in told
-    bars = re.findall("<title>(.*?)</title>", picture.read_text())
+    bars = re.findall("<title>(.*?)</title>", drawing.read_text())
     assert bars == ["1 confirmed", "1 sending", "1 failed", "8 waiting", "1 failed"]
     lykta("abort", "spring")
     with city.registry() as registry, registry.reading() as connection:

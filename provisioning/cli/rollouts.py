@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from firmware.wire import update
 from provisioning.cli.output import note, of, say, say_json
@@ -24,6 +28,7 @@ from provisioning.updates.rollout import BoardState, Gates, Standing
 
 EXIT_STOPPED = 1
 _LOOK_S = 2.0
+Looked = tuple[rollouts.Rollout, list[BoardState], Standing]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the roll-out.")]
 
 
@@ -87,12 +92,8 @@ def status(
         if name is None:
             _list(registry, as_json)
             return
-        found, boards, standing = _look(registry, name)
-        while watch and standing.state in (rollout.PLANNED, rollout.RUNNING):
-            note(picture.line(name, boards, standing))
-            time.sleep(_LOOK_S)
-            found, boards, standing = _look(registry, name)
         named = {each.dev_eui.hex(): each.name for each in registry.devices()}
+        found, boards, standing = _watched(registry, name, named) if watch else _look(registry, name)
     if svg is not None:
         try:
             svg.write_text(picture.svg(found, boards, standing), "utf-8")
@@ -101,16 +102,38 @@ def status(
     if as_json:
         say_json(_as_json(found, boards, standing))
     else:
-        say("\n".join(picture.text(found, boards, standing, named)))
+        say("\n".join(picture.text(found, boards, standing, named, time.time())))
     if standing.state == rollout.STOPPED:
         raise typer.Exit(EXIT_STOPPED)
 
 
-def _look(registry: Registry, name: str) -> tuple[rollouts.Rollout, list[BoardState], Standing]:
+def _look(registry: Registry, name: str) -> Looked:
     with registry.reading() as connection:
         found = rollouts.known(connection, name)
         boards = rollouts.boards(connection, name)
     return found, boards, rollout.standing(found.state, found.gates, boards, time.time())
+
+
+def _watched(registry: Registry, name: str, named: Mapping[str, str]) -> Looked:
+    """Look until it is over: a picture drawn anew on a terminal, elsewhere a line whenever something changed."""
+    console, told = Console(stderr=True), ""
+    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+    looked = _look(registry, name)
+    with suppress(KeyboardInterrupt), live or nullcontext():  # what was seen last is told as without --watch
+        while (looked := _look(registry, name))[2].state in (rollout.PLANNED, rollout.RUNNING):
+            if live is not None:
+                live.update(_coloured(picture.text(*looked, named, time.time(), console.width)), refresh=True)
+            elif (said := picture.line(name, looked[1], looked[2])) != told:
+                note(told := said)
+            time.sleep(_LOOK_S)
+    return looked
+
+
+def _coloured(lines: Sequence[str]) -> Text:
+    shown = Text("\n".join([*lines, "Ctrl-C ends the watching, not the roll-out"]))
+    for sign, style in (("█+", "green"), ("▓+", "yellow"), ("▒+", "cyan"), ("xx+|x(?=  )", "red")):
+        shown.highlight_regex(sign, style)
+    return shown
 
 
 def _list(registry: Registry, as_json: bool) -> None:

@@ -15,7 +15,11 @@ from provisioning.updates.rollout import BoardState, Standing
 if TYPE_CHECKING:
     from provisioning.register.rollouts import Rollout
 
+_WIDTH: Final = 80
 _BAR: Final = 40
+_WORDS: Final = 40
+"""Columns for the wave's number, and the states of its boards in words."""
+_SILENT_MIN: Final = 2
 _SIGN: Final = {
     rollout.CONFIRMED: "█",
     rollout.TRIAL: "▓",
@@ -46,16 +50,29 @@ def line(name: str, boards: Sequence[BoardState], standing: Standing) -> str:
     return f"{name}: {standing.state}, wave {standing.wave} of {waves}, {_counted(standing.tally)}{why}"
 
 
-def text(found: Rollout, boards: Sequence[BoardState], standing: Standing, named: Mapping[str, str]) -> list[str]:
-    """A bar for each wave, and the boards that are neither waiting nor confirmed."""
+def text(
+    found: Rollout,
+    boards: Sequence[BoardState],
+    standing: Standing,
+    named: Mapping[str, str],
+    now_s: float,
+    width: int = _WIDTH,
+) -> list[str]:
+    """A bar for each wave, and the boards that are neither waiting nor confirmed, for a terminal of *width* columns."""
     size = max(1, int(found.facts.get("bytes", 1)))
     lines = [line(found.id, boards, standing)]
+    bar = max(_BAR // 4, min(_BAR, width - _WORDS))
     for wave, members in _waves(boards):
-        lines.append(f"wave {wave:<3} {_bar(members)}  {_counted(Counter(each.state for each in members))}")
+        lines.append(f"wave {wave:<3} {_bar(members, bar)}  {_counted(Counter(each.state for each in members))}")
     told = [each for each in boards if each.state not in (rollout.WAITING, rollout.CONFIRMED)]
     for each in told[:_MOST_LISTED]:
         part = f" {100 * each.have // size} %" if each.state == rollout.SENDING else ""
         problem = f": {each.problem}" if each.problem else ""
+        minutes = int(now_s - each.changed_at_s) // 60
+        if each.state == rollout.SENDING and minutes >= _SILENT_MIN and each.changed_at_s:
+            problem += (
+                f", nothing came of it for {minutes} min: is it in reach, and does it trust this city's releases?"
+            )
         lines.append(f"  {each.dev_eui} {named.get(each.dev_eui, '')}  {each.state}{part}{problem}")
     if len(told) > _MOST_LISTED:
         lines.append(f"  and {len(told) - _MOST_LISTED} more; --json shows them")
@@ -98,12 +115,12 @@ def _waves(boards: Sequence[BoardState]) -> list[tuple[int, list[BoardState]]]:
     return sorted(found.items())
 
 
-def _bar(members: Sequence[BoardState]) -> str:
+def _bar(members: Sequence[BoardState], width: int) -> str:
     """Of equal length for all waves; a state that one board is in is seen."""
     counts = Counter(each.state for each in members)
-    shown = {state: max(1, round(_BAR * counts[state] / len(members))) for state in counts if counts[state]}
+    shown = {state: max(1, round(width * counts[state] / len(members))) for state in counts if counts[state]}
     most = max(shown, key=lambda state: shown[state])
-    shown[most] += _BAR - sum(shown.values())
+    shown[most] += width - sum(shown.values())
     return "".join(_SIGN[state] * shown.get(state, 0) for state in rollout.BOARD_STATES)
 
 
