@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -160,6 +161,7 @@ def test_what_a_board_on_the_air_says_is_kept_beside_its_frames(tmp_path: Path) 
 def test_a_picture_shows_each_frame_and_who_was_right() -> None:
     frames = [{"at_s": n, "rssi_dbm": -60.0 - n, "snr_db": 5.0, "sf": 7 + n % 6} for n in range(10)]
     assert pictures.radio(frames).count('r="3"') == 20
+    assert re.findall(r"\d\d:\d\d:\d\d(?: UTC)?", pictures.radio(frames)) == ["00:00:00", "00:00:09 UTC"]
     drawn = pictures.accuracy([Accuracy("p", "temperature_c", 20, 20.3, 0.5), Accuracy("p", "voltage_v", 230, 240, 1)])
     assert (drawn.count('class="passed"'), drawn.count('class="failed"')) == (1, 1)
     assert "p, temperature_c: read 20.3, true 20, allowed ± 0.5" in drawn
@@ -169,6 +171,31 @@ def test_a_picture_shows_each_frame_and_who_was_right() -> None:
     tests = [Result("a::test_<b>", "p", "passed", 0, 1), Result("a::test_c", "p", NOT, 1, 0)]
     assert "&lt;b&gt;" in pictures.timeline(tests)
     assert Results("lab", "virtual", tests=tests).count(NOT) == 1
+
+
+def test_why_a_test_failed_is_its_own_sentence(tmp_path: Path) -> None:
+    message = (
+        "AssertionError: count_a: read 12, true 9, allowed ± 1.27\nassert False\n +  where False = Accuracy(...).right"
+    )
+    crash = SimpleNamespace(reprcrash=SimpleNamespace(message=message))
+    results = Results("Lab", "lab.toml")
+    results.take(
+        SimpleNamespace(  # type: ignore[arg-type]
+            when="call",
+            outcome="failed",
+            failed=True,
+            skipped=False,
+            nodeid="tests/test_hil_lab.py::test_x[a_b]",
+            user_properties=[("board", "a_b")],
+            start=0.0,
+            duration=1.0,
+            longrepr=crash,
+        )
+    )
+    page = report.write(tmp_path, results, []).read_text()
+    assert "<td>count_a: read 12, true 9, allowed ± 1.27</table>" in page
+    assert "<td>a_<wbr>b<" in page, "a long name is folded where its words end"
+    assert "The lab itself" in page
 
 
 def test_the_page_says_first_what_came_of_it(tmp_path: Path) -> None:

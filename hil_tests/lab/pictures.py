@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -79,6 +80,8 @@ def radio(frames: Sequence[dict[str, Any]]) -> str:
         f'<text x="{WIDTH - 50}" y="{top + 4}" class="small">{_SNR_DB[1]:+.0f} dB</text>'
         f'<text x="{WIDTH - 50}" y="{bottom}" class="small">{_SNR_DB[0]:+.0f} dB</text>'
         f'<line x1="{_PAD}" x2="{WIDTH - _PAD}" y1="{bottom + 6}" y2="{bottom + 6}" class="axis"/>'
+        f'<text x="{_PAD}" y="{bottom + 20}" class="small">{_clock(first)}</text>'
+        f'<text x="{WIDTH - _PAD}" y="{bottom + 20}" text-anchor="end" class="small">{_clock(last)} UTC</text>'
     ]
     for each in heard:
         x = _PAD + (WIDTH - 2 * _PAD) * (each["at_s"] - first) / max(0.1, last - first)
@@ -87,7 +90,11 @@ def radio(frames: Sequence[dict[str, Any]]) -> str:
         if each.get("snr_db") is not None:
             ring = f'<circle cx="{x:.1f}" cy="{_y(each["snr_db"], *_SNR_DB):.1f}" r="3" class="{sf} ring"/>'
             parts.append(ring)
-    return _svg(_RADIO_HEIGHT, "Frames on the radio", "".join(parts))
+    return _svg(_RADIO_HEIGHT + 14, "Frames on the radio", "".join(parts))
+
+
+def _clock(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%H:%M:%S")
 
 
 def _y(value: float, low: float, high: float) -> float:

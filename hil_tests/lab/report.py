@@ -37,6 +37,7 @@ _AREAS = {
     "bench": "By the cable: from a blank board to one that reports, is updated and comes back from a bad update",
     "lorawan": "By radio: joins, windows, counters, MAC commands, class C, duty cycle, certification",
     "roles": "What the city receives of lights, bins and traffic sensors, faults too",
+    "test_hil_lab": "The lab itself: its file, its hands, its report",
 }
 
 
@@ -121,7 +122,7 @@ def _table(title: str, rows: Sequence[Result], why: str) -> list[str]:
         style = row.outcome.replace(" ", "-")
         lines.append(
             f'<tr><td><span class="{style}" title="{escape(row.test)}">{escape(row.words)}</span>'
-            f'<td>{escape(row.place)}<td class="n">{row.seconds:.1f} s{last}'
+            f'<td>{escape(row.place).replace("_", "_<wbr>")}<td class="n">{row.seconds:.1f} s{last}'
         )
     return [*lines, "</table>"]
 

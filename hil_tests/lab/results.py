@@ -84,5 +84,7 @@ def _skip_reason(report: pytest.TestReport) -> str:
 
 
 def _last_line(report: pytest.TestReport) -> str:
+    """What the test says of itself; how pytest came to it is in junit.xml."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message if crash else report.longrepr).strip()[:600]
+    text = str(crash.message if crash else report.longrepr).strip()
+    return (text.removeprefix("AssertionError: ").partition("\nassert ")[0] or text)[:600]
