@@ -295,6 +295,26 @@ def test_boards_of_several_kinds_share_a_table() -> None:
         assert part in output.getvalue()
 
 
+@pytest.mark.parametrize(("width", "mixed"), [(60, False), (80, False), (118, False), (80, True), (118, True)])
+def test_a_narrow_terminal_leaves_columns_out_and_cuts_none(width: int, mixed: bool) -> None:
+    city = City()
+    gateway = city.gateway()
+    verifier = Verifier([city.certificate])
+    verifier.add_certificate(gateway.pem)
+    output = StringIO()
+    console = Console(file=output, force_terminal=True, width=width, height=40, color_system=None)
+    with open_view(console) as view:
+        for board in make_plan("all").members:
+            verified = verifier.check(gateway.sign_next())
+            view.reading(verified.gateway, verified.readings[0], Heard(9, -117.4, -8.25), board if mixed else None)
+        view.refresh(verifier.report())
+    rows = [line for line in output.getvalue().splitlines() if "LoRa SF9" in line]
+    assert len(rows) >= 3
+    assert "…" not in output.getvalue()
+    assert width < 118 or all("valid" in row for row in rows)
+    assert ("record" in output.getvalue()) == (width == 118)
+
+
 def entry(event: str, **fields: object) -> str:
     return json.dumps({"event": event, **fields}) + "\n"
 

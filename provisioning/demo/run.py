@@ -177,9 +177,12 @@ class _Demo:
 
     def _work(self, for_s: float | None) -> Iterator[None]:
         self._view.note(f"waiting for the {self._board_word()} to join" + ("" if for_s else "; Ctrl-C ends the demo"))
-        over, late = deadline(for_s), deadline(self._plan.first_reading_s)
+        over, late, waiting = deadline(for_s), deadline(self._plan.first_reading_s), True
         while not over() and not self._stopped():
             _check(*self._children)
+            if waiting and self._verified:
+                self._view.note((f"ends by itself after {for_s:g} s; " if for_s else "") + "Ctrl-C ends the demo")
+                waiting = False
             if late() and not self._verified:
                 self._view.note(f"no reading yet after {self._plan.first_reading_s:g} s; the logs are in {self._logs}")
                 late = deadline(None)

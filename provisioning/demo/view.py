@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -52,6 +53,14 @@ _RADIO_COLUMNS: Final = ("link", "RSSI dBm", "SNR dB")
 _RADIO_LEAVES_OUT: Final[str] = "energy_wh"  # so that a line fits 118 columns
 _LINKS: Final = {"lora": "LoRa", "ble": "Bluetooth", "serial": "serial"}
 _WORDS: Final = 3
+_LEAVE: Final = (
+    *("energy", "record", "light", "temp", "RSSI dBm", "occupied", "heavy b", "full", "dim", "battery", "heavy a"),
+    *("seq", "device", "signature", "link"),
+)
+"""What is left out first where a terminal is narrow."""
+_UNBOUNDED: Final = 1000
+Cell = str | Text
+_Each = TypeVar("_Each")
 _NUMBERS: Final = ("seq", "RSSI dBm", "SNR dB", "record")
 
 
@@ -132,36 +141,56 @@ class _TableView:
         self._live.update(Group(*parts, Text(self._note, style="dim")), refresh=True)
 
     def _table(self) -> Table:
-        if any(board for _, _, board in self._readings):
-            return self._table_of_all_kinds()
+        titles, rows = self._all_kinds() if any(board for _, _, board in self._readings) else self._one_kind()
+        console = self._live.console
+        unbounded = console.options.update_width(_UNBOUNDED)
+        for title in _LEAVE:
+            if Measurement.get(console, unbounded, _drawn(titles, rows)).maximum <= console.width:
+                break
+            if title in titles:
+                number = titles.index(title)
+                titles, rows = _without(titles, number), [_without(row, number) for row in rows]
+        return _drawn(titles, rows)
+
+    def _one_kind(self) -> tuple[list[str], list[list[Cell]]]:
         radio = _RADIO_COLUMNS if any(heard for _, heard, _ in self._readings) else ()
         columns = [column for column in _COLUMNS[self._kind] if not radio or column[1] != _RADIO_LEAVES_OUT]
-        table = _empty((*(title for title, _, _ in columns), *radio))
+        rows = []
         for reading, heard, _ in self._readings:
             cells = [_cell(reading, self._kind, name, form) for _, name, form in columns]
-            _add(table, reading, cells + (_radio_cells(heard) if radio else []))
-        return table
+            rows.append(_row(reading, cells + (_radio_cells(heard) if radio else [])))
+        return _titles(*(title for title, _, _ in columns), *radio), rows
 
-    def _table_of_all_kinds(self) -> Table:
-        table = _empty(("what", "link", "measured"))
+    def _all_kinds(self) -> tuple[list[str], list[list[Cell]]]:
+        rows = []
         for reading, heard, board in self._readings:
             if board is not None:
                 link = f"LoRa SF{heard.sf}" if heard else _LINKS[board.link]
-                _add(table, reading, [KINDS[board.kind], link, _words(reading, board.kind)])
-        return table
+                rows.append(_row(reading, [KINDS[board.kind], link, _words(reading, board.kind)]))
+        return _titles("what", "link", "measured"), rows
 
 
-def _empty(titles: Sequence[str]) -> Table:
+def _titles(*of_the_kind: str) -> list[str]:
+    return ["time (UTC)", "device", "seq", *of_the_kind, "record", "signature"]
+
+
+def _drawn(titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for title in ("time (UTC)", "device", "seq", *titles, "record", "signature"):
+    for title in titles:
         table.add_column(title, no_wrap=True, justify="right" if title in _NUMBERS else "left")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def _add(table: Table, reading: VerifiedReading, cells: list[str]) -> None:
+def _row(reading: VerifiedReading, cells: Sequence[str]) -> list[Cell]:
     moment = datetime.fromtimestamp(reading.time, UTC).strftime("%H:%M:%S")
     mark = Text("duplicate", style="red") if reading.duplicate else Text("valid", style="green")
-    table.add_row(moment, reading.dev_eui, str(reading.seq), *cells, str(reading.record), mark)
+    return [moment, reading.dev_eui, str(reading.seq), *cells, str(reading.record), mark]
+
+
+def _without(row: Sequence[_Each], number: int) -> list[_Each]:
+    return [*row[:number], *row[number + 1 :]]
 
 
 def _words(reading: VerifiedReading, kind: str) -> str:
