@@ -27,7 +27,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.load.rig import Gateway, Load, datagrams, dropped, free_port, make_city, mosquitto, pin, send  # noqa: E402
+from benchmarks.load.rig import Gateway, Load, datagrams, dropped, make_city, mosquitto, pin, send, steady_port  # noqa: E402
 from benchmarks.load.unheard import Unheard  # noqa: E402
 from consumer.certificates import load_authorities  # noqa: E402
 from consumer.verify import Verifier  # noqa: E402
@@ -92,7 +92,7 @@ class Broker:
     """Mosquitto, which keeps what it has for its subscribers over an outage."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port = folder, steady_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -140,7 +140,7 @@ def live(
         again = []
         if step % 2:  # what was new in the step before is on its way perhaps
             again, made = unheard.frames(made, count // _AGAIN_SHARE), load.made
-        send(load, datagrams(load, count) + again, PER_S * speed)
+        send(load, again + datagrams(load, count), PER_S * speed)  # as they were numbered: an older frame is a replay
         samples.append((time.monotonic(), gateway.rss_mb))
         largest = max(largest, sum(each.stat().st_size for each in load.outbox.parent.glob("outbox.db*")))
         if minute == _STEPS - 1:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,16 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def steady_port() -> int:
+    """A loopback port that the system gives to nobody who asks for any: free again after its listener was away."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.SystemRandom().sample(range(first // 2, first), 100):
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    sys.exit(f"no port from {first // 2} to {first} is free on 127.0.0.1")
 
 
 def make_city(folder: Path, devices: int, broker_port: int, records: str = "", outbox: str = "") -> Load:
@@ -171,7 +181,7 @@ def mosquitto(folder: Path, port: int, more: str = "") -> subprocess.Popen[bytes
         sys.exit("mosquitto is not installed: `make test` installs it")
     process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
     pin(process.pid, 1)
-    until(lambda: _accepts(port), "mosquitto to listen", 20)
+    until(lambda: _accepts(port), "mosquitto to listen", 60)
     return process
 
 
