@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import OutboxFull, StoreUnavailable
-from gateway.outbox import stats
+from gateway.outbox import devices, stats
 from tests.outbox_rig import Sealer, TestClock, arrival, device, open_outbox, published, reading, took
 
 UNLIMITED = 10**9
@@ -216,6 +216,16 @@ def test_a_sealer_that_fails_leaves_no_trace(path: Path) -> None:
         outbox._sealer = sound
         assert outbox.accept([arrival(1, 2)]).new == 1
         assert published(outbox) == [(device(1), 1), (device(1), 2)]
+
+
+def test_batches_that_fail_leave_no_devices_in_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_MAX_REMEMBERED", 2)
+    with closing(open_outbox(path)) as outbox:
+        outbox._db.execute("PRAGMA max_page_count = 1")
+        for number in range(1, 20):
+            with pytest.raises(StoreUnavailable, match="full"):
+                outbox.accept([arrival(number, *range(1, 500))])
+        assert len(outbox._devices._remembered) <= 3
 
 
 def test_commits_are_durable_when_they_return(path: Path) -> None:

@@ -128,6 +128,7 @@ class Devices:
 
     def draft(self, arrivals: Sequence[Arrival]) -> Draft:
         """Sort the readings of a batch into new ones and those that are held already."""
+        self._forget()  # what batches that failed have left
         draft = Draft()
         devices, fresh = draft.devices, draft.fresh
         for arrival in arrivals:
