@@ -4,7 +4,6 @@
 
 import itertools
 import random
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from firmware.node.aes import aes
 from firmware.node.clock import Clock
 from firmware.node.delivery import Delivery
-from firmware.node.files import Files
 from firmware.node.links.breaks import BREAK, MAYBE, NONE, BreakWatch
 from firmware.node.queue import ReadingQueue
 from firmware.node.roles.energy import EnergyTotal
@@ -308,26 +306,3 @@ def test_aes_of_ports_without_cryptolib_is_that_of_the_standard() -> None:
 def test_aes_of_ports_without_cryptolib_is_that_of_the_host(key: bytes, blocks: int, rng: random.Random) -> None:
     data = rng.randbytes(16 * blocks)
     assert aes(key, 1).encrypt(data) == ecb(key)(data)
-
-
-def test_memory_for_the_next_file_is_kept_again_after_each_that_needed_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = Files(str(tmp_path))
-    files.write("x", b"1234")
-    real = open
-
-    def scarce(path: str, mode: str) -> object:
-        if files._spare is not None:  # the rest of the heap lies in smaller pieces
-            raise MemoryError
-        return real(path, mode)
-
-    monkeypatch.setattr("firmware.node.files.open", scarce, raising=False)
-    assert files.read("x") == b"1234"
-    assert files._spare is not None
-    assert files.read_at("x", 1, 2) == b"23"
-    assert files._spare is not None
-    files.write_at("x", 0, b"5")
-    assert files._spare is not None
-    files.append("x", b"6")
-    assert (files._spare is not None, files.read("x")) == (True, b"52346")

@@ -3,10 +3,9 @@
 """Files under one folder, each operation durable when it returns. Only here does the node touch a filesystem."""
 
 import errno
-import gc
 import os
 
-_SPARE_BYTES = 1408  # littlefs wants about 1200 in one piece for an open file
+from firmware.node.lazy import keep, opened
 
 
 class Files:
@@ -14,9 +13,7 @@ class Files:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._spare: bytearray | None = None
         self._make(root)
-        self._keep_spare()
 
     def read(self, name: str) -> bytes | None:
         """Return the content, or None when there is no such file."""
@@ -29,11 +26,8 @@ class Files:
 
     def read_at(self, name: str, offset: int, size: int) -> bytes:
         """Return up to *size* bytes from *offset* on; none behind the end. Nothing stays open. Raises OSError."""
-        with self._open(name, "rb") as file:
-            file.seek(offset)
-            data = file.read(size)
-        del file
-        self._keep_spare()
+        data = self._do(name, "rb", offset, size, None)
+        keep()
         return data
 
     def size(self, name: str) -> int:
@@ -42,20 +36,18 @@ class Files:
 
     def write(self, name: str, data: bytes) -> None:
         """Replace the content."""
-        self._put(name, "wb", data)
+        self._do(name, "wb", 0, 0, data)
+        keep()
 
     def append(self, name: str, data: bytes) -> None:
         """Add to the end; the file is made when there is none."""
-        self._put(name, "ab", data)
+        self._do(name, "ab", 0, 0, data)
+        keep()
 
     def write_at(self, name: str, offset: int, data: bytes) -> None:
         """Replace bytes in the middle. Raises OSError."""
-        with self._open(name, "r+b") as file:
-            file.seek(offset)
-            file.write(data)
-            file.flush()
-        del file
-        self._keep_spare()
+        self._do(name, "r+b", offset, 0, data)
+        keep()
 
     def remove(self, name: str) -> None:
         """Delete the file. That it is gone already is fine."""
@@ -71,29 +63,15 @@ class Files:
         self._make(path)
         return sorted(os.listdir(path))
 
-    def _put(self, name: str, mode: str, data: bytes) -> None:
-        with self._open(name, mode) as file:
+    def _do(self, name: str, mode: str, offset: int, size: int, data: "bytes | None") -> bytes:
+        with opened(self._root + "/" + name, mode) as file:
+            if offset:
+                file.seek(offset)
+            if data is None:
+                return file.read(size)
             file.write(data)
             file.flush()  # littlefs and FAT commit here; a power cut later cannot take it back
-        del file  # before anything else lies where it was
-        self._keep_spare()
-
-    def _open(self, name: str, mode: str):
-        """Open a file, in the piece of memory kept for that where the rest of the heap lies in smaller ones."""
-        path = self._root + "/" + name
-        try:
-            return open(path, mode)
-        except MemoryError:
-            self._spare = None
-            gc.collect()
-            return open(path, mode)
-
-    def _keep_spare(self) -> None:
-        if self._spare is None:
-            try:
-                self._spare = bytearray(_SPARE_BYTES)
-            except MemoryError:
-                pass  # the next time, perhaps
+        return b""
 
     def _make(self, path: str) -> None:
         try:

@@ -93,7 +93,7 @@ class Service:
             if self._updates is None:
                 self._keep_updates()
             return await self._updates.take(fport, payload)
-        names = "node.tables", "wire.requests", "wire.shapes", "wire.kinds.common_controls", self._controls
+        names = "node.tables", self._controls, "wire.kinds.common_controls", "wire.shapes", "wire.requests"
         with borrowed("desk", *names) as desk:
             return await desk.Desk(self).answer(fport, payload)
 
@@ -203,7 +203,7 @@ class Service:
             log_error("service: a status report was not kept", error)
 
     def _status(self) -> borrowed:
-        return borrowed("status", "wire.kinds.common", "wire.kinds.common_controls", self._controls)
+        return borrowed("status", self._controls, "wire.kinds.common_controls", "wire.kinds.common")
 
     def _take(self, fport: int, payload: bytes) -> None:
         if len(self._requests) >= _MAX_REQUESTS:

@@ -42,10 +42,10 @@ class Settings:
         """Return what judges settings, for a ``with``."""
         return borrowed(
             "tables",
-            "wire.requests",
-            "wire.shapes",
-            "wire.kinds.common_controls",
             "wire.kinds." + self._kind + "_controls",
+            "wire.kinds.common_controls",
+            "wire.shapes",
+            "wire.requests",
         )
 
     def crc(self) -> int:

@@ -3,6 +3,8 @@
 """What a board says to people. The build moves long texts out of the code into a file beside this module: they lie on
 flash until one is needed (boards/texts.py)."""
 
+from firmware.node.lazy import keep, opened
+
 _PATH = __file__.rsplit(".", 1)[0]
 
 
@@ -25,8 +27,14 @@ class Lost:
 def text(at: int):
     """Return the text that begins at this byte of the file."""
     try:
-        with open(_PATH, "rb") as file:
-            file.seek(at, 1)  # from where the texts begin: a slot that is one file has others before them
-            return file.readline()[:-1].decode()
-    except OSError:  # whoever has something to say has trouble enough
+        return _read(at)
+    except (OSError, MemoryError):  # whoever has something to say has trouble enough
         return Lost(at)
+    finally:
+        keep()
+
+
+def _read(at: int) -> str:
+    with opened(_PATH, "rb") as file:
+        file.seek(at, 1)  # from where the texts begin: a slot that is one file has others before them
+        return file.readline()[:-1].decode()

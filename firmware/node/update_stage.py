@@ -25,6 +25,7 @@ OFFER = "offer"
 BUNDLE = "bundle"
 FRAGMENTS = "fragments.setup"  # there while a piece of the bundle comes in fragments
 _CHUNK_BYTES = 512
+_PIECE_BYTES = 128
 # In the folder of its target: a power cut while littlefs moves a file to another folder can take a neighbour with it.
 _SIDE = ".new"
 # littlefs keeps files of an eighth of a block beside their names, in pairs of blocks that it splits when they are half
@@ -348,10 +349,15 @@ def remove(path: str) -> None:
 
 def _same(path: str, data: bytes) -> bool:
     try:
-        with open(path, "rb") as file:
-            return file.read() == data
+        if os.stat(path)[6] != len(data):
+            return False
+        with open(path, "rb") as file:  # in pieces: there may be no memory for all of it beside *data*
+            for offset in range(0, len(data), _PIECE_BYTES):
+                if file.read(_PIECE_BYTES) != data[offset : offset + _PIECE_BYTES]:
+                    return False
     except OSError:
         return False
+    return True
 
 
 def _walk(top: str, folder: str) -> list:
