@@ -183,3 +183,23 @@ def test_a_server_that_nobody_vouches_for_is_not_asked(releases: Releases, monke
     with pytest.raises(NoImage, match="not on this computer"):
         found(pin(releases))
     assert releases.asked == []
+
+
+@pytest.mark.parametrize("name", ["heltec_v3", "lilygo_t3s3", "nucleo_wl55", "pico_w_waveshare"])
+def test_offline_each_board_names_the_file_that_a_person_has_to_bring(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody is there
+    monkeypatch.setenv("LYKTA_IMAGES", str(tmp_path))
+    loaded = schema.load_board(name)
+    assert main(["flash", "/dev/null", "--board", name]) == 1
+    said = capsys.readouterr().err
+    assert loaded.facts is not None and loaded.bench is not None
+    pinned = loaded.bench.image
+    if pinned is None:
+        assert f"https://micropython.org/download/{loaded.facts.micropython_board}/" in said
+        assert "--image FILE --sha256 HEX" in said
+    else:
+        assert pinned.file.startswith(loaded.facts.micropython_board + "-2")
+        assert f"bring the file from {pinned.url} and put it at {tmp_path / pinned.file}" in said
+        assert pinned.sha256 in said

@@ -41,8 +41,11 @@ def cache_folder() -> Path:
     return Path(own) if own else cache / "lykta" / "images"
 
 
-def find(name: str, bench: BenchTable, given: Path | None, sha256: str | None) -> Image:
-    """The image for board *name*: a given file, else the pinned one from the cache, else downloaded. Raises NoImage."""
+def find(name: str, bench: BenchTable, given: Path | None, sha256: str | None, release: str = "") -> Image:
+    """The image for board *name*: a given file, else the pinned one from the cache, else downloaded. Raises NoImage.
+
+    *release*: what MicroPython calls its builds for this board, for a person who has to bring one.
+    """
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise NoImage("This is not a SHA-256: 64 hexadecimal digits.", value=sha256[:80])
     pinned = bench.image
@@ -52,7 +55,7 @@ def find(name: str, bench: BenchTable, given: Path | None, sha256: str | None) -
             "Nobody has said which MicroPython this board is to have.",
             value=name,
             reason="An image that is not the right one bricks the board, or carries somebody else's code.",
-            next_step="bring the release for the board and add --image FILE --sha256 HEX, or pin it in boards/*.toml",
+            next_step=f"{_bring(release)} and add --image FILE --sha256 HEX, or pin it in boards/*.toml",
         )
     if given is not None:
         return _checked(given, wanted)
@@ -62,6 +65,12 @@ def find(name: str, bench: BenchTable, given: Path | None, sha256: str | None) -
     if kept.exists():
         return _checked(kept, wanted)
     return _checked(download.fetch(pinned.file, pinned.url, kept, wanted, MAX_BYTES), wanted)
+
+
+def _bring(release: str) -> str:
+    if not release:
+        return "bring the release for the board"
+    return f"bring a release of {release} from https://micropython.org/download/{release}/"
 
 
 def check_uf2(data: bytes, mcu: str) -> int:

@@ -73,7 +73,8 @@ def _job(port: ports.Port, board: str | None, image: Path | None, sha256: str | 
     """What is to be done on a port; it returns the name of the image. Raises what keeps it from being begun."""
     name = ports.board_name(port, board)
     loaded, table = _board(name)
-    found = images.find(name, table, image, sha256)
+    release = "" if loaded.facts is None else loaded.facts.micropython_board
+    found = images.find(name, table, image, sha256, release)
 
     def job(tell: flash.Tell, report: install.Report) -> str:
         flash.flash(port, name, table, found, mcu=loaded.board.mcu, erase=erase, tell=tell, report=report)
