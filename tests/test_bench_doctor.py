@@ -71,6 +71,26 @@ def test_a_board_that_begins_anew_for_ever_is_named(main: str, name: str, tmp_pa
     assert "hello" in found[name].evidence or "reboot" in found[name].evidence
 
 
+@pytest.mark.parametrize(
+    ("main", "name", "evidence"),
+    [
+        ("print('Acme pole controller 2.1>>> raw REPL')\n", "banner", "Acme pole controller 2.1>>> raw REPL"),
+        ("import sys\nsys.stdout.buffer.write(bytes(range(128, 255)) * 2)\n", "noise", "x80"),
+    ],
+)
+def test_a_program_that_greets_in_its_own_words_is_named(main: str, name: str, evidence: str, tmp_path: Path) -> None:
+    with one_board(tmp_path, main) as board:
+        found = faults(doctor.examine(board.port, listen_s=3))
+    assert found.keys() - {"reset_on_open"} == {"no_node", name}
+    assert (found[name].level, evidence in found[name].evidence) == ("warning", True), found
+    assert "lykta install" in found[name].next_step
+
+
+def test_a_board_without_a_program_says_nothing_of_its_own(tmp_path: Path) -> None:
+    with one_board(tmp_path, "") as board:
+        assert faults(doctor.examine(board.port, listen_s=2)).keys() - {"reset_on_open"} == {"no_node"}
+
+
 def test_a_chip_that_runs_for_less_time_than_the_doctor_listened_restarts_by_itself() -> None:
     class Chip:
         def enter(self, _timeout_s: float) -> None: ...

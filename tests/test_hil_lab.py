@@ -76,6 +76,14 @@ adapter = "hci0"
     assert lab.boards[0].references == {"temperature_c": 21.5, "voltage_v": "read-meter --volts"}
 
 
+def test_the_lab_of_the_docs_is_read_as_it_stands_there(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/hil-lab.md").read_text(), re.DOTALL)
+    lab = file.load(lab_file(tmp_path, text))
+    assert [board.name for board in lab.boards] == ["pole-1", "bought"]
+    for table in (file.LabFile, file.BoardTable, file.Switch, file.Foreign, file.GatewayTable, file.BluetoothTable):
+        assert all(re.search(rf"\b{key}\b", text) for key in table.model_fields), "each key stands in it"
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

@@ -21,12 +21,13 @@ pytestmark = [pytest.mark.timeout(600 + GROW_S), pytest.mark.slow]
 LOOK_S = 5
 FIRST_LOOK_S = 45.0  # 30 s by itself, until a new setting holds
 PERCENT = 80
+POWER_PART = 0.01  # of what the lamp draws, where that is more
 CALM = 6  # readings, one a second: longer than from one vehicle of a virtual road to the next
 MANY = 30  # on a road that is never calm
 Accurate = Callable[[str, float, float, float], None]
 
 # field, what a virtual sensor is made to see, how far a reading may be off
-LIGHT = [("power_w", 43.0, 0.5), ("power_w", 7.5, 0.2)]
+LIGHT = [("power_w", 43.0, 0.2), ("power_w", 7.5, 0.2)]
 BIN = [
     ("temperature_c", 24.0, 1.0),
     ("temperature_c", -8.0, 1.0),
@@ -84,6 +85,7 @@ def test_a_light_reads_what_its_lamp_draws(
     with talking() as talk:
         lit(talk)
         truth = place.truth(field, wanted)
+        within = max(within, POWER_PART * truth)
         accuracy(field, truth, talk.settled(field, truth, within), within)
         talk.command("release")
 

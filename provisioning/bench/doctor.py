@@ -18,11 +18,13 @@ from provisioning.bench.finding import Finding
 from provisioning.bench.line import BAUD, OPEN_TIMEOUT_S, Line
 from provisioning.bench.repl import RawRepl
 from provisioning.bench.slot_file import SUFFIX
-from provisioning.bench.symptoms import SYMPTOMS, Symptom, find
+from provisioning.bench.symptoms import SYMPTOMS, Symptom, find, is_noise
 
 LISTEN_S: Final = 6.0
 _START: Final = re.compile(rb"rst:0x\w+|ESP-ROM:\w+|MicroPython \S+ on \S+")
 """How a chip, or MicroPython, says that it starts."""
+_OWN_WORDS: Final = re.compile(rb"MPY: |MicroPython |Type \"help\(\)|(>>> )+$|>$|OK|raw REPL; CTRL-B to exit")
+"""Lines of MicroPython itself."""
 _SAME: Final = 3
 _BREAKS: Final = 3
 _ENTER_AGAIN_S: Final = 4.0
@@ -54,8 +56,10 @@ def examine(port: str, baud: int = BAUD, board: str | None = None, listen_s: flo
         repl.soft_reset_and_leave()
         begun_s = time.monotonic()
         heard = _listened(line, listen_s, enough=True)
-        found += _started(heard)
-        found += _restarted(line, repl, heard, time.monotonic() - begun_s)
+        said = [*_started(heard), *_restarted(line, repl, heard, time.monotonic() - begun_s)]
+        if not said and any(each.name == "no_node" for each in found):
+            said = _foreign(heard)
+        found += said
     except BenchError as error:
         found.append(_of("line", error))
     finally:
@@ -239,6 +243,19 @@ def _started(heard: bytes) -> list[Finding]:
         step = "lykta console PORT --reset shows all of it; lykta install PORT puts the node there"
         found.append(Finding("exception", "fault", text, "Nothing runs after it.", step, _last(last)))
     return found
+
+
+def _foreign(heard: bytes) -> list[Finding]:
+    """What a program that is not ours says when it starts: text, or something else."""
+    own = b"\n".join(each for each in heard.replace(b"\r", b"").split(b"\n") if each and not _OWN_WORDS.match(each))
+    if not own:
+        return []
+    step = "lykta install PORT puts the node there; lykta console PORT --reset shows all of it"
+    if is_noise(own):
+        text = "A program on the board sends bytes that are no text."
+        return [Finding("noise", "warning", text, "Other tools lose the prompt among them.", step, repr(own[:20]))]
+    text = "A program of its own greets on the board's port."
+    return [Finding("banner", "warning", text, "Other tools take its words for the board's.", step, _last(own))]
 
 
 def _restarted(line: Line, repl: RawRepl, heard: bytes, listened_s: float) -> list[Finding]:

@@ -101,7 +101,7 @@ def explain(seen: bytes) -> tuple[str, str, str]:
             "It is off, sleeps, is held in reset by RTS, or this is not its console.",
             "press RST; try the other port of the board; lykta doctor PORT tries the lines DTR and RTS",
         )
-    if _garbage(seen):
+    if is_noise(seen):
         return (
             "The board speaks at another speed, or something that is no text.",
             "Most of what came is no readable character.",
@@ -114,6 +114,7 @@ def explain(seen: bytes) -> tuple[str, str, str]:
     )
 
 
-def _garbage(seen: bytes) -> bool:
+def is_noise(seen: bytes) -> bool:
+    """Is most of it no readable character?"""
     readable = sum(1 for byte in seen if 32 <= byte < 127 or byte in b"\r\n\t")
     return readable < len(seen) * 0.6
