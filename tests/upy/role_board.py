@@ -211,7 +211,9 @@ class Service:
 
 async def soak(kind, interval_ms):
     """24 hours of looking and measuring; return the bytes used after each hour, and how many readings there were."""
-    role = make_role(kind, mount(RamFlash()))
+    files = mount(RamFlash())
+    files.write("first", b"")  # from the first one on, memory is kept for the next
+    role = make_role(kind, files)
     role.attach(Service(kind))
     used = array("l", [0] * 24)
     readings = 0
