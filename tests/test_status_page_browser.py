@@ -5,6 +5,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
@@ -90,6 +91,27 @@ def test_what_the_gateway_says_is_on_the_page(browser: Browser, page: Page) -> N
     tab.context.close()
 
 
+def hidden_letters(tab: Tab) -> tuple[int, int, list[Any]]:
+    """How many names and how many marks the map has, and the names that have something on their letters."""
+    texts, marks = (
+        tab.eval_on_selector_all(
+            selector,
+            "all => all.map(one => one.getBBox()).map(at => [at.x, at.y, at.x + at.width, at.y + at.height])",
+        )
+        for selector in ("#map text", "#map circle, #map path.gateway")
+    )
+    others = [*marks, *texts]
+    hidden = [
+        (one, other)
+        for one in texts
+        for other in others
+        if other is not one
+        and min(one[2], other[2]) - max(one[0], other[0]) > 1
+        and min(one[3], other[3]) - max(one[1], other[1]) > 3  # the box of a text has room above its letters
+    ]
+    return len(texts), len(marks), hidden
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_mark_on_the_map_hides_a_letter_of_a_name(browser: Browser, page: Page, width: int) -> None:
     before = page.found
@@ -98,27 +120,29 @@ def test_no_mark_on_the_map_hides_a_letter_of_a_name(browser: Browser, page: Pag
     forwarders[0] |= {"latitude_deg": 58.41, "longitude_deg": 15.6032}  # where the first device's name would begin
     tab = shown(browser, page, width=width)
     try:
-        texts, marks = (
-            tab.eval_on_selector_all(
-                selector,
-                "all => all.map(one => one.getBBox()).map(at => [at.x, at.y, at.x + at.width, at.y + at.height])",
-            )
-            for selector in ("#map text", "#map circle, #map path.gateway")
-        )
-        assert (len(texts), len(marks)) == (4, 6)
-        others = [*marks, *texts]
-        hidden = [
-            (one, other)
-            for one in texts
-            for other in others
-            if other is not one
-            and min(one[2], other[2]) - max(one[0], other[0]) > 1
-            and min(one[3], other[3]) - max(one[1], other[1]) > 3  # the box of a text has room above its letters
-        ]
+        names, marks, hidden = hidden_letters(tab)
+        assert (names, marks) == (4, 6)
         assert hidden == []
     finally:
         page.found = before
         tab.context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_names_of_devices_in_a_heap_do_not_stand_on_each_other(browser: Browser, tmp_path: Path, width: int) -> None:
+    places = [*((58.41 + number / 1e5, 15.61 + number % 2 / 1e5) for number in range(6)), (58.42, 15.63)]
+    rows = [f"{device(number)['dev_eui']},{north},{east}" for number, (north, east) in enumerate(places)]
+    (tmp_path / "places.csv").write_text("\n".join(["dev_eui,latitude_deg,longitude_deg", *rows]))
+    page = Page(tmp_path, positions="places.csv").start()
+    tab = shown(browser, page, width=width)
+    try:
+        names, marks, hidden = hidden_letters(tab)
+        assert hidden == []
+        assert 3 <= names < 7 <= marks
+        assert "Names that have no room here are in the list." in tab.inner_text("#map figcaption")
+    finally:
+        tab.context.close()
+        page.stop()
 
 
 def test_news_come_by_themselves_and_silence_is_told(browser: Browser, page: Page) -> None:

@@ -58,16 +58,17 @@ export function map(places, narrow) {
   const names = places.length > MOST_NAMES ? [] : named(spots, wide, high, narrow ? 17 : 13);
   const what = `Map: ${places.filter((place) => !place.isGateway).length} devices and ${places.filter((place) => place.isGateway).length} gateways`;
   const scaleText = metres >= 1000 ? `${metres / 1000} km` : `${metres} m`;
+  const nameless = names.length > 0 && names.length < places.filter((place) => !place.isGateway).length ? " Names that have no room here are in the list." : "";
   const late = places.some((place) => place.late) ? " Rings are devices that were not heard for an hour." : "";
   const shape = draw("svg", { viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": `${plain(what)}; the list below says the same.` }, ...lines, ...names, ...marks);
-  return make("figure", {}, shape, make("figcaption", {}, `One square is ${scaleText} wide. Triangles are packet forwarders.${late}`));
+  return make("figure", {}, shape, make("figcaption", {}, `One square is ${scaleText} wide. Triangles are packet forwarders.${late}${nameless}`));
 }
 
-// The names of devices, each on the first side of its mark where it hides no other mark and no other name. Where there
-// is none it stands on the right, or on the left near the edge.
+// The names of devices, each on the first side of its mark where it hides no other mark and no other name. A name for
+// which there is none is left out: the mark says it to who points at it, and the list below to everybody.
 function named(spots, wide, high, letter) {
   const taken = spots.map(({ x, y }) => ({ left: x - 11, right: x + 11, top: y - 11, bottom: y + 9 }));
-  return spots.filter((spot) => !spot.place.isGateway).map((spot) => {
+  return spots.filter((spot) => !spot.place.isGateway).flatMap((spot) => {
     const length = spot.place.name.length * letter * 0.62;
     const above = -12 - letter / 4;
     const below = letter + 11;
@@ -79,7 +80,8 @@ function named(spots, wide, high, letter) {
         return { x: spot.x + right, y, anchor, left, right: left + length, top: y - 0.8 * letter, bottom: y + 0.25 * letter };
       });
     const inside = sides.filter((side) => side.left >= 0 && side.right <= wide && side.top >= 0 && side.bottom <= high);
-    const side = inside.find((one) => !taken.some((other) => meets(one, other))) ?? inside[0] ?? sides[0];
+    const side = inside.find((one) => !taken.some((other) => meets(one, other)));
+    if (side === undefined) return [];
     taken.push(side);
     return draw("text", { x: side.x.toFixed(1), y: side.y.toFixed(1), "text-anchor": side.anchor, "aria-hidden": "true" }, spot.place.name);
   });
