@@ -170,7 +170,7 @@ lint-firmware: .lint-tools
 .lint-tools:
 	@tools/venv.sh run test lint
 
-bench: ## each number the README claims, measured on this computer; but for those of bench-peers
+bench: ## the numbers of README and docs/figures.md, measured on this computer; but for those of other commands
 	@tools/venv.sh run test
 	@for script in $(filter-out benchmarks/bench_peers.py,$(wildcard benchmarks/bench_*.py)); do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
