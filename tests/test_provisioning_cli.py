@@ -109,21 +109,6 @@ def test_register_and_devices(cli: Cli) -> None:
         assert part in table
 
 
-def test_the_next_command_names_the_city_as_it_was_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    cli("register", "--kind", "street_light", "--dev-eui", EUI)
-    assert f"; next: lykta -C {cli.home} board make {EUI} IMAGE" in cli.printed
-    monkeypatch.setenv("LYKTA_HOME", str(cli.home))
-    assert main(["register", "--kind", "street_light"]) == 0
-    assert "next: lykta board make" in cli.capture.readouterr().err
-
-
-def test_a_file_that_cannot_be_written_is_named_and_no_traceback(cli: Cli, tmp_path: Path) -> None:
-    cli("register", "--kind", "street_light", "--dev-eui", EUI)
-    said = cli("label", EUI, "--zpl", tmp_path / "nowhere" / "x.zpl", code=1)
-    for part in ("cannot be used: No such file", f"{tmp_path}/nowhere/x.zpl", "check the path"):
-        assert part in said
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "parts"),
     [
