@@ -4,6 +4,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,22 @@ def test_logs_for_people_are_one_line_too(capsys: pytest.CaptureFixture[str]) ->
     logs.set_up("text", "debug")
     logs.EventLog("daemon").info("ready", why="two words", count=3)
     assert capsys.readouterr().err.rstrip().endswith('info    daemon: ready why="two words" count=3')
+    logs.EventLog("daemon").info("open", at=Path("/dev/x"), eui=b"\x01\xff", why=OSError("not there"))
+    assert capsys.readouterr().err.rstrip().endswith('open at=/dev/x eui=01ff why="not there"')
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_whoever_watches_on_a_terminal_gets_text_and_a_file_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.set_up("auto")
+    logs.EventLog("daemon").info("ready")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    logs.set_up("auto")
+    logs.EventLog("daemon").info("ready")
+    entry, line = capsys.readouterr().err.splitlines()
+    assert json.loads(entry)["event"] == "ready"
+    assert line.endswith("info    daemon: ready")
 
 
 def test_the_same_event_over_and_over_is_logged_seldom_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:

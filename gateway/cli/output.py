@@ -63,7 +63,7 @@ def with_logs() -> argparse.ArgumentParser:
         "--log-format",
         choices=["auto", "journal", "json", "text"],
         default="auto",
-        help="auto: the journal under systemd, else one JSON object a line on stderr",
+        help="auto: the journal under systemd, text on a terminal, else one JSON object a line on stderr",
     )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     return parser

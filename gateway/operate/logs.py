@@ -160,6 +160,8 @@ def _plain(value: object) -> str:
 
 
 def _text(value: object) -> str:
+    if not isinstance(value, str | int | float | list | tuple | dict | None):
+        value = _plain(value)
     text = value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)
     return json.dumps(text, ensure_ascii=False) if not text or " " in text else text
 
@@ -167,10 +169,10 @@ def _text(value: object) -> str:
 def set_up(log_format: Format, level: str = "info") -> None:
     """Send the logs of the gateway where they belong. Called once, by the command line.
 
-    ``auto`` is the journal when stderr leads there, JSON on stderr when not.
+    ``auto`` is the journal when stderr leads there, text when it is a terminal, else JSON.
     """
     if log_format == "auto":
-        log_format = "journal" if journal.is_journal() else "json"
+        log_format = "journal" if journal.is_journal() else "text" if sys.stderr.isatty() else "json"
     handler: logging.Handler
     if log_format == "journal":
         handler = journal.JournalHandler()
