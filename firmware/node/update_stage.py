@@ -314,7 +314,7 @@ def _prune(top: str) -> None:
 def start_trial(files, root: str, slot: str, other: str) -> None:
     """Have the next start, and no other, run *slot*. Raises OSError."""
     put(root + "/trial", b"1")
-    put(root + "/main.py", template(files, "/trial").replace(update.OTHER, other.encode()), slot)
+    put(root + "/main.py", template(files, "/trial"), slot, other)
 
 
 def template(files, name: str) -> bytes:
@@ -327,15 +327,27 @@ def template(files, name: str) -> bytes:
     raise OSError(errno.ENOENT)
 
 
-def put(path: str, data: bytes, slot: str = "") -> None:
-    """Replace a file by one rename. With *slot*, its letter is put in."""
-    if slot:
-        data = data.replace(update.SLOT, slot.encode())
-    if _same(path, data):
+def put(path: str, data: bytes, slot: str = "", other: str = "") -> None:
+    """Replace a file by one rename. With *slot*, its letter is put in, and so is that of the *other*.
+
+    All in pieces: beside *data* there may be no memory for as much again.
+    """
+    if _same(path, data, slot, other):
         return
     with open(path + ".new", "wb") as file:
-        file.write(data)
+        for piece in _pieces(data, slot, other):
+            file.write(piece)
     os.rename(path + ".new", path)
+
+
+def _pieces(data: bytes, slot: str, other: str):
+    for offset in range(0, len(data), _PIECE_BYTES):
+        piece = data[offset : offset + _PIECE_BYTES]
+        if slot:
+            piece = piece.replace(update.SLOT, slot.encode())
+        if other:
+            piece = piece.replace(update.OTHER, other.encode())
+        yield piece
 
 
 def remove(path: str) -> None:
@@ -347,13 +359,13 @@ def remove(path: str) -> None:
             raise
 
 
-def _same(path: str, data: bytes) -> bool:
+def _same(path: str, data: bytes, slot: str, other: str) -> bool:
     try:
         if os.stat(path)[6] != len(data):
             return False
-        with open(path, "rb") as file:  # in pieces: there may be no memory for all of it beside *data*
-            for offset in range(0, len(data), _PIECE_BYTES):
-                if file.read(_PIECE_BYTES) != data[offset : offset + _PIECE_BYTES]:
+        with open(path, "rb") as file:
+            for piece in _pieces(data, slot, other):
+                if file.read(_PIECE_BYTES) != piece:
                     return False
     except OSError:
         return False
