@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import subprocess
+import tempfile
 import time
 import tty
 from collections import Counter
@@ -43,11 +44,12 @@ def complete(package: Package) -> list[dict[str, str]]:
 
 def booted(image: Path, micropython: Path) -> dict[str, str]:
     """What lies in the slot that the board of this flash boots into: SHA-256 by path."""
-    found = image.with_name("flash")
-    found.write_bytes(image.read_bytes())
-    command = [str(micropython), "-X", "heapsize=8m", str(ROOT / "tests/upy/which_build.py"), str(found)]
-    env = {**os.environ, "MICROPYPATH": f"{ROOT}:.frozen"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    with tempfile.NamedTemporaryFile() as found:  # of its own: who updates and who troubles look at the same time
+        found.write(image.read_bytes())
+        found.flush()
+        command = [str(micropython), "-X", "heapsize=8m", str(ROOT / "tests/upy/which_build.py"), found.name]
+        env = {**os.environ, "MICROPYPATH": f"{ROOT}:.frozen"}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return dict((line.split()[0], line.split()[1]) for line in done.stdout.splitlines()[1:])
 
