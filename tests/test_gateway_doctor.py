@@ -87,6 +87,16 @@ def test_a_broker_that_answers_is_well_and_one_that_does_not_is_told_apart(city:
     assert "outbox" in refused.reason
 
 
+def test_a_port_is_looked_for_beside_the_configuration_as_the_gateway_does(city: City, mosquitto: Mosquitto) -> None:
+    config = configured(city, mosquitto.port)
+    beside = config.read_text().replace(f'"{city.folder / "port"}"', '"port"')
+    assert 'port = "port"' in beside
+    config.write_text(beside)
+    assert "no_port" not in named(gateway_doctor.examine(config))
+    (city.folder / "port").unlink()
+    assert named(gateway_doctor.examine(config))["no_port"].evidence == str(city.folder / "port")
+
+
 def test_a_broker_that_refuses_this_gateway_is_named(city: City, mosquitto: Mosquitto) -> None:
     mosquitto.stop()
     mosquitto.config.write_text(mosquitto.config.read_text().replace("allow_anonymous true", "allow_anonymous false"))

@@ -61,7 +61,7 @@ def examine(path: Path, time_server: str | None = None, only: str | None = None)
         said, pid = _running(part, path)
         running += said
         pids.add(pid)
-    found = [*running, *certificate, *clocks.examine(time_server, not_before_s), *_links(told, pids)]
+    found = [*running, *certificate, *clocks.examine(time_server, not_before_s), *_links(told, base, pids)]
     for platform in _tables(told, "platforms"):
         found += reach.examine(platform, base)
     return [*found, *_refused(parts, only)]
@@ -155,12 +155,13 @@ def _certificate(told: Mapping[str, Any], base: Path) -> tuple[list[Finding], fl
     return [Finding("certificate", "ok", f"its certificate is valid until {ends:%Y-%m-%d}")], begins_s
 
 
-def _links(told: Mapping[str, Any], pids: set[object]) -> Iterator[Finding]:
+def _links(told: Mapping[str, Any], base: Path, pids: set[object]) -> Iterator[Finding]:
     """A serial port that is not there, or that somebody else has. What the daemon itself holds is as it should be."""
     for link in _tables(told, "links"):
         port = link.get("port")
         if link.get("type") != "serial" or not isinstance(port, str):
             continue
+        port = str(base / port)
         name = link.get("name", "serial")
         others = [each for each in holders(port) if not any(each.endswith(f"({pid})") for pid in pids)]
         if not Path(port).exists():
