@@ -28,6 +28,10 @@ _NB_TRANS = ((1, 1, 2), (1, 2, 3), (2, 3, 3), (3, 3, 3))
 _LOSS_PCT = (5, 10, 30)
 
 
+_new = tuple.__new__
+"""As Heard(...), in half of the time: each frame makes one."""
+
+
 class Heard(NamedTuple):
     """One frame of a device, as the best gateway heard it."""
 
@@ -47,7 +51,7 @@ class Setting:
 
 def heard(fcnt: int, snr_db: float, tx_power: int) -> Heard:
     """Return the history's entry for a frame that was sent at TXPower *tx_power*."""
-    return Heard(fcnt, snr_db + _DB_PER_POWER_STEP * tx_power)
+    return _new(Heard, (fcnt, snr_db + _DB_PER_POWER_STEP * tx_power))
 
 
 def decide(

@@ -11,6 +11,7 @@ asked of each, by comparing bytes where all of them are as long. Whatever matche
 from __future__ import annotations
 
 import re
+import struct
 from typing import TYPE_CHECKING
 
 from firmware.wire.readings import FIRST_FIELD_KEY, KEY_AGE, KEY_TIME
@@ -36,19 +37,29 @@ _FORMS = {
 }
 """Of what follows the first byte of a number, so that it was not to be encoded shorter (RFC 8949 section 4.2.1)."""
 _SIZES = {_U8: 1, _U16: 2, _U32: 4}
+_HEAD_FORMS = {1: "B", 2: "xB", 3: "xH", 5: "xI"}
+"""By the size of a number, not negative: how struct reads it."""
 
 
 class Look:
     """What payloads of one look have in common."""
 
     def __init__(
-        self, expression: bytes, pieces: list[Piece], times: tuple[bool, bool], fields: int, *, oldest: bool
+        self,
+        expression: bytes,
+        pieces: list[Piece],
+        times: tuple[bool, bool],
+        fields: int,
+        *,
+        head: str,
+        oldest: bool,
     ) -> None:
-        """*times*: whether a time follows the sequence number, or an age."""
+        """*times*: whether a time follows the sequence number, or an age; *head*: where these are, as struct has it."""
         self._match = re.compile(expression, re.DOTALL).fullmatch
         self._pieces, (self._has_time, self._has_age), self._fields = pieces, times, fields
         self._oldest = oldest
         self._first = 1 + self._has_time + self._has_age
+        self._numbers = struct.Struct(head).unpack_from  # 0.2 us for both; each by itself takes 0.3
 
     def read(self, payload: bytes) -> Packed | None:
         """Return the reading that a payload is, or None when it looks different or has a number that cannot be."""
@@ -68,14 +79,14 @@ class Look:
                     made.append(known(text) or make(text))
         except ValueError:
             return None
-        seq_cbor = texts[0]
-        seq = number(seq_cbor)
+        numbers = self._numbers(payload)
+        seq = numbers[0]
         if not seq:
             return None
-        time_s, time_cbor = (number(texts[1]), texts[1]) if self._has_time else (None, b"")
-        age_s = number(texts[1]) if self._has_age else None
+        time_s, time_cbor = (numbers[1], texts[1]) if self._has_time else (None, b"")
+        age_s = numbers[1] if self._has_age else None
         oldest = number(texts[-1]) if self._oldest else None
-        return seq, seq_cbor, time_s, time_cbor, age_s, self._fields, b"".join(made), oldest
+        return seq, texts[0], time_s, time_cbor, age_s, self._fields, b"".join(made), oldest
 
 
 class Looks:
@@ -111,6 +122,7 @@ def look_of(payload: bytes, numbers: dict[int, Number], truths: dict[int, tuple[
     expression = re.escape(payload[:1])
     pieces: list[Piece] = []
     keys: list[int] = []
+    head = ">x"
     pos, pairs, fields = 1, payload[0] & 0x1F, 0
     for _ in range(pairs):
         start = pos
@@ -122,12 +134,14 @@ def look_of(payload: bytes, numbers: dict[int, Number], truths: dict[int, tuple[
             fields |= 1 << key
             truth = truths.get(key)
             pieces.append(_of_truth(truth) if truth else _of_number(numbers[key], payload[pos], size))
+        else:
+            head += f"{pos - start}x{_HEAD_FORMS[size]}"
         keys.append(key)
         pos += size
     oldest = pos < len(payload)
     if oldest:
         expression += b"(" + _value(payload[pos])[0] + b")"
-    return Look(expression, pieces, (KEY_TIME in keys, KEY_AGE in keys), fields, oldest=oldest)
+    return Look(expression, pieces, (KEY_TIME in keys, KEY_AGE in keys), fields, head=head, oldest=oldest)
 
 
 def number(text: bytes) -> int:

@@ -105,10 +105,15 @@ def _of_packed(
     dev_eui: bytes, kind: str, payload: bytes, packed: quick_pack.Packed, received_at: float, *, alarm: bool
 ) -> Payload:
     seq, seq_cbor, sent_s, time_cbor, age_s, fields, body, oldest = packed
-    time_s, source = _time(sent_s, age_s, received_at)
-    from_gateway = source == "gateway"
-    if from_gateway:
-        time_cbor = senml.number(time_s)
+    time_s: float
+    source: TimeSource
+    if sent_s is not None and sent_s >= ABSOLUTE_S:  # as _time says
+        time_s, source, from_gateway = sent_s, "device", False
+    else:
+        time_s, source = _time(sent_s, age_s, received_at)
+        from_gateway = source == "gateway"
+        if from_gateway:
+            time_cbor = senml.number(time_s)
     made = senml.packed(dev_eui, seq_cbor, time_cbor, body, fields.bit_count(), from_gateway=from_gateway)
     names, rank = _known_shape(kind, fields)
     values = quick_pack.Values(kind, payload, names)

@@ -99,12 +99,12 @@ def _shaped(texts: tuple[Any, ...], gateway_eui: bytes) -> Packet | None:
         return None
     usual = (
         tmst_us < radio.U32_MODULUS
-        and int(size) == len(phy) <= radio.MAX_PHY_BYTES
+        and _SIZES.get(size) == len(phy)
         and -300 <= rssi_dbm <= 100
         and -128 <= snr_db <= 128
         and (tmms is None or int(tmms) < 1 << 53)
     )
-    if not usual or rate is None or coding_rate is None or freq_hz is None or not phy:
+    if not usual or rate is None or coding_rate is None or freq_hz is None:
         return None
     time = None if at is None else time_s(at[1:-1].decode())
     gps_ms = None if tmms is None else int(tmms)
@@ -114,6 +114,8 @@ def _shaped(texts: tuple[Any, ...], gateway_eui: bytes) -> Packet | None:
     return Packet(phy, reception)
 
 
+_SIZES = {str(size).encode(): size for size in range(1, radio.MAX_PHY_BYTES + 1)}
+"""A frame's, as JSON has them: to look one up takes a third of what it takes to read it."""
 _CODING_RATES = {f'"{name}"'.encode(): rate for name, rate in CODING_RATES.items()}
 
 
