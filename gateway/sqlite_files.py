@@ -135,6 +135,17 @@ def durable(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
+def unhurried(connection: sqlite3.Connection) -> Iterator[None]:
+    """A commit in this block outlives the process when it returns, and a power cut with the first commit after it."""
+    with translated(connection):
+        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            connection.execute("PRAGMA synchronous = FULL")
+
+
+@contextmanager
 def translated(connection: sqlite3.Connection) -> Iterator[None]:
     """Turn SQLite's errors into ours: what may pass (disk full, read-only, I/O), and what will not (damage).
 

@@ -273,3 +273,50 @@ def test_spans_stay_few_and_only_what_they_wrote_is_read() -> None:
     for bad in (b"", b"\xff", b"\x80", b"\x81\x82\x05\x01", b"\x81\x01", Lanes([[0, 5]]).to_bytes()):
         with pytest.raises(ValueError, match="not the spans"):
             Lanes.from_bytes(bad)
+
+
+def test_notes_wait_for_the_disk_once_a_second_where_they_need_not_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lasting: list[bool] = []
+
+    async def scenario(platform: Platform) -> None:
+        outbox, now_s = platform.outbox, 100.0
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now_s)
+        published, soon = outbox.published, outbox.published_soon
+
+        def noted(*what: object) -> None:
+            lasting.append(True)
+            published(*what)  # type: ignore[arg-type]
+
+        def noted_soon(*what: object) -> None:
+            soon(*what)  # type: ignore[arg-type]
+            lasting[-1:] = [False]
+
+        monkeypatch.setattr(outbox, "published", noted)
+        monkeypatch.setattr(outbox, "published_soon", noted_soon)
+
+        async def note() -> list[bool]:
+            lasting.clear()
+            await platform.feed.flush(lasting=False)
+            return lasting.copy()
+
+        await platform.connect()
+        platform.store(3)
+        for said in ([True], [False], [False]):
+            assert await platform.take() is not None
+            platform.arrive(0)
+            assert await note() == said
+        assert outbox.lanes("city").spans() == [(3, END)]
+        now_s = 100.5
+        assert await note() == [], "nothing is new"
+        now_s = 101.0
+        assert await note() == [True], "what may be lost is put on disk, though nothing is new"
+        now_s = 102.0
+        assert await note() == []
+        platform.store(1)
+        assert await platform.take() is not None
+        platform.arrive(0)
+        assert await note() == [True]
+
+    run(tmp_path / "outbox.db", scenario)

@@ -181,9 +181,9 @@ class WholeMachine(RuleBasedStateMachine):
             self.on_way.remove(row)
             self.feed.taken(row)
 
-    @rule(cut=_CUTS, seed=_SEEDS)
-    def note(self, cut: int | None, seed: int) -> None:
-        self._do(lambda: self._run(self.feed.flush()), cut, seed)
+    @rule(lasting=st.booleans(), cut=_CUTS, seed=_SEEDS)
+    def note(self, lasting: bool, cut: int | None, seed: int) -> None:
+        self._do(lambda: self._run(self.feed.flush(lasting=lasting)), cut, seed)
 
     @precondition(lambda self: self.city.records)
     @rule(cut=_CUTS, seed=_SEEDS)

@@ -37,6 +37,7 @@ _MAX_LIVE_LAG = 2000
 TRICKLE_S = 1.0
 """So often an envelope of the catch-up lane goes that has to give way: whoever comes first may be slow for days."""
 _LOOK_S = 0.1
+_LASTING_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -77,6 +78,10 @@ class Feed:
         self._readings = 0
         self._noted = False
         """There is something to note."""
+        self._lasting_s = float("-inf")
+        """When what was taken was put on disk last."""
+        self._passing = False
+        """Whether the last note may be lost in a power cut."""
         self._note: asyncio.Future[OSError | None] | None = None
         """On its way to the disk."""
         self._refused: bool | None = None
@@ -187,23 +192,35 @@ class Feed:
         count: int = await self._call(lambda outbox: outbox.gone(self._platform))
         return count
 
-    async def flush(self) -> None:
-        """Put what was taken on disk. Losing this note costs a repeated publication, never a reading."""
+    async def flush(self, *, lasting: bool = True) -> None:
+        """Put what was taken on disk. Losing this note costs a repeated publication, never a reading.
+
+        Not *lasting*: the note outlives the process; a power cut may take back those of the last second, so that
+        readings do not wait for the disk because of it.
+        """
         if self._note is not None:  # begun by somebody who was cancelled
             await asyncio.shield(self._note)
-        if not self._noted:
+        now_s = asyncio.get_running_loop().time()
+        lasting = lasting or now_s - self._lasting_s >= _LASTING_EVERY_S
+        if not (self._noted or (lasting and self._passing)):
             return
+        if lasting:
+            self._lasting_s = now_s
         # Whoever asks may be cancelled, when a connection breaks; the note goes on, and what became of it is known.
-        self._note = asyncio.ensure_future(self._write_note())
+        self._note = asyncio.ensure_future(self._write_note(lasting=lasting))
         error = await asyncio.shield(self._note)
         if error is not None:
             raise error
 
-    async def _write_note(self) -> OSError | None:
+    async def _write_note(self, *, lasting: bool) -> OSError | None:
         readings, spans = self._readings, Lanes([list(span) for span in self._lanes.spans()])
         self._readings, self._noted = 0, False
         try:
-            await self._call(lambda outbox: outbox.published(self._platform, spans, readings))
+            if lasting:
+                await self._call(lambda outbox: outbox.published(self._platform, spans, readings))
+            else:
+                await self._call(lambda outbox: _soon(outbox)(self._platform, spans, readings))
+            self._passing = not lasting
         except OSError as error:
             self._readings += readings
             self._noted = True
@@ -272,6 +289,12 @@ class Feed:
         if span.exhausted and not span.on_way:
             self._lanes.finished(upto)
             self._noted = True
+
+
+def _soon(outbox: Outbox) -> Callable[[str, Lanes, int], None]:
+    """Return what notes without a wait; an outbox on a disk that takes nothing has no other way than its own."""
+    soon: Callable[[str, Lanes, int], None] = getattr(outbox, "published_soon", outbox.published)
+    return soon
 
 
 def _runs(rows: Sequence[int]) -> list[tuple[int, int]]:

@@ -259,7 +259,7 @@ class MqttPlatform:
             await asyncio.sleep(_NOTE_EVERY_S)
             self._context.beat()
             try:
-                await feed.flush()
+                await feed.flush(lasting=False)
             except StoreUnavailable as error:
                 if self._seldom.allow("note") is not None:
                     self._log.warning("progress_not_noted", platform=self.name, why=error)
