@@ -49,7 +49,6 @@ from gateway.operate.web.source import Source
 from gateway.outbox.recovery import recover
 from gateway.outbox.store import Limits, Outbox
 from gateway.outbox.stored import StoredOutbox, takes_writes
-from gateway.outbox.write_back import LOG_PAGES, WriteBack
 from gateway.overview import Overview, Parts
 from gateway.reload import Reloader
 from gateway.sealing import EnvelopeSealer
@@ -118,7 +117,6 @@ class Daemon:
         self._quarantine = Quarantine(network.net_id)
         self._budget = DutyBudget(loaded.config.network.share.count)
         transmitter = Transmitter(self._send_on, self._budget, self._clock, self._counters)
-        self._write_back = WriteBack(loaded.state_dir / OUTBOX_FILE)
         self._sender = Sender(transmitter, self._in_writer, self._counters, self._commands.fates)
         self._sightings = Guard(self._counters, self._clock, self._quarantine, self._identity.eui)
         self._history = History()
@@ -192,7 +190,6 @@ class Daemon:
             pump = group.create_task(self._pump())
             self._ends.start(tasks, self._inbox)
             tasks.start("housekeeping", self._housekeep)
-            tasks.start("write-back", self._write_back.run)
             tasks.start("downlinks", self._send_queued)
             tasks.start("commands", self._commands.watch)
             tasks.start("updates", self._updates.watch)
@@ -211,8 +208,8 @@ class Daemon:
         await pump
         await self._sender.finish()
         links, publishing = self._ends.task_names()
-        others = ("downlinks", "commands", "updates", "guidelines", "watchdog", "status page")
-        await tasks.stop(*links, "housekeeping", "write-back", *others)
+        others = ("housekeeping", "downlinks", "commands", "updates", "guidelines", "watchdog", "status page")
+        await tasks.stop(*links, *others)
         await self._ends.last_pubacks(_LAST_PUBACKS_S)
         await tasks.stop(*publishing)
         for feed in self._ends.feeds.values():
@@ -280,7 +277,6 @@ class Daemon:
         sealer = EnvelopeSealer(lambda: self._identity, self._clock)
         outbox = Outbox(state_dir / OUTBOX_FILE, sealer, names, self._limits(), self._clock)
         stack.callback(outbox.close)
-        outbox.let_log_grow(LOG_PAGES)
         self._updates.open(loop, (server, registry), lambda: self._identity.eui, self._commands.heard)
         heard = self._updates.heard
         return Intake(server, outbox, self._counters, self._quarantine, self._sightings, heard), outbox
@@ -303,7 +299,6 @@ class Daemon:
                 rows = self._intake.take_stored()
                 for feed in self._ends.feeds.values():
                     feed.offer(rows)
-                self._write_back.look(self._outbox)
                 await self._send(downlinks)
             elif not last:
                 await self._in_writer(lambda: None)  # a probe: it says whether the thread of the databases still works

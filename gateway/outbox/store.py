@@ -33,8 +33,6 @@ __all__ = ["Accepted", "Limits", "Outbox", "Receipt", "Row"]
 
 _ROOM_WANTED = 0.95
 _PROGRESS_EVERY_S = 60.0
-_ROWS_BESIDES = 2
-"""Of a commit: the head of the stream, and the clock."""
 _ARRIVAL_BYTES = 16384
 """More than one frame's payload can become on disk, at most 255 bytes as they are on air, with all indices."""
 
@@ -98,19 +96,12 @@ class Outbox:
         self._tell_of_ended()
         self.given_up = 0
         """Readings that were dropped unpublished since the start."""
-        self.rows_written = 0
-        """By ``accept``, since the start."""
 
     def reconfigure(self, platforms: Sequence[str], limits: Limits) -> None:
         """Go on with other platforms and limits. A new platform gets what the outbox still holds."""
         self._platforms = tuple(platforms)
         self._limits = limits
         self._may_use = max(self._may_use, limits.max_bytes)
-
-    def let_log_grow(self, pages: int) -> None:
-        """Somebody writes the log back beside; commits do it only when it holds so many pages."""
-        with translated(self._db):
-            self._db.execute(f"PRAGMA wal_autocheckpoint = {pages:d}")
 
     @property
     def stream_id(self) -> bytes:
@@ -140,7 +131,6 @@ class Outbox:
             self._age.save(self._db)
         self._head, self._untold, rows = head, False, [*said, *rows] if said else rows
         self._devices.keep(draft)
-        self.rows_written += len(rows) + len(draft.devices) + _ROWS_BESIDES
         return Accepted(len(draft.fresh), draft.duplicates, len(draft.unreadable), draft.too_sparse, draft.gone, rows)
 
     def receipt(self, dev_eui: bytes) -> Receipt:
