@@ -264,6 +264,7 @@ def test_status_says_how_it_is_to_people_and_programs(
     assert found["ready"]
     assert found["platforms"][0]["oldest_waiting_s"] < 60
     assert "platform city is not connected" in ask(daemon, "status").stdout
+    until(lambda: f"at the last try: 127.0.0.1:{mosquitto.port}: " in ask(daemon, "status").stdout, "the reason")
     assert (daemon.state_dir / "control.sock").stat().st_mode & 0o777 == 0o600
     daemon.kill()  # leaves its socket behind
     assert ask(daemon, "status").returncode == 1

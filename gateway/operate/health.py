@@ -137,8 +137,8 @@ def platform_problems(platforms: Iterable[Mapping[str, Any]]) -> Iterator[Proble
             yield Problem(
                 "error" if waiting_s > WAITING_WARNING_S else "warning",
                 f"platform {platform['name']} is not connected",
-                f"{platform['waiting_envelopes']} envelopes wait in the outbox{since}",
-                "nothing is lost; see the log for why, and that host, port and certificates are right",
+                f"{platform['waiting_envelopes']} envelopes wait in the outbox{since}{_because(platform)}",
+                "nothing is lost; lykta doctor --gateway takes it step by step: name, port, certificates, password",
             )
         elif waiting_s > WAITING_WARNING_S:
             yield Problem(
@@ -147,6 +147,10 @@ def platform_problems(platforms: Iterable[Mapping[str, Any]]) -> Iterator[Proble
                 f"the oldest reading has waited {_age(waiting_s)}",
                 "it catches up by itself where the line is fast enough",
             )
+
+
+def _because(platform: Mapping[str, Any]) -> str:
+    return f"; at the last try: {platform['absent']}" if platform.get("absent") else ""
 
 
 def _rest(found: Mapping[str, Any]) -> Iterator[Problem]:

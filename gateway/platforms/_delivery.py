@@ -100,6 +100,7 @@ class Delivery:
         self._rows: list[Row] = []
         self._connected = False
         self._refused = ""
+        self._absent = ""
 
     @property
     def in_flight(self) -> int | None:
@@ -108,7 +109,12 @@ class Delivery:
 
     def status(self) -> dict[str, Any]:
         """Return what the status page shows beside the counters."""
-        return {"audience": self._rules.audience, "refused": self._refused, "set_aside": self._aside.count}
+        return {
+            "audience": self._rules.audience,
+            "refused": self._refused,
+            "absent": self._absent,
+            "set_aside": self._aside.count,
+        }
 
     async def run(self, feed: Feed) -> None:
         """Deliver until cancelled."""
@@ -250,6 +256,7 @@ class Delivery:
             self._count("output_refused")
             self._log.error("output_refused", platform=self.name, why=error, effect="nothing goes out here; it waits")
             return pause_s
+        self._absent = str(error)
         if isinstance(error, TryLater):
             pause_s = max(pause_s, min(error.after_s, _PATIENCE_MAX_S))
         self._count("connection_failed")

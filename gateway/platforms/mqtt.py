@@ -139,6 +139,7 @@ class MqttPlatform:
         """What is on its way besides envelopes, by packet identifier."""
         self._room = asyncio.Event()
         self._refused = ""
+        self._absent = ""
         self._last_ack_s = 0.0
         self._target = self._read_target()  # now: a password or a file that is missing stops the start, not the night
 
@@ -153,6 +154,7 @@ class MqttPlatform:
         refused = [] if connection is None else connection.refused_filters
         return {
             "refused": self._refused,
+            "absent": self._absent,
             "refused_subscriptions": [each.removeprefix(f"{self._topic}/") for each in refused],
             "lacks_gone": self._receipts.gone,
         }
@@ -293,6 +295,7 @@ class MqttPlatform:
             self._context.counters.add("platforms", f"{self.name}_output_refused")
             self._log.error("output_refused", platform=self.name, why=error, effect="nothing goes out here; it waits")
             return self._settings.retry_max_s
+        self._absent = str(error)
         again_now = False
         if isinstance(error, ProtocolRefused):
             again_now = self._versions.refused()

@@ -113,6 +113,7 @@ def rehearsed(count: int, board: str = "virtual", folder: Path | None = None) ->
     if not count:
         yield []
         return
+    note(f"starting {count} virtual board{'' if count == 1 else 's'}")
     with as_by_ctrl_c(), rehearsal.virtual_boards(count, board, folder) as made:
         yield [each.port for each in made]
 
