@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ROWS_AT_A_TIME = 500
-_PAGES_BACK = 500
-"""More than the rows of one step take, and 10 ms of work."""
+_PAGES_BACK = 1000
+"""Twice what the rows of one step take: as fast as they make more pages free than are in use. 20 ms of work."""
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
@@ -57,6 +57,14 @@ def forget_progress(connection: sqlite3.Connection, before_s: float) -> None:
 
 
 def give_back(connection: sqlite3.Connection) -> None:
-    """Return free pages to the file system, some at a time, outside a transaction."""
+    """Return free pages to the file system, some at a time, outside a transaction: not more than half stay free.
+
+    Those are what the next readings go into. To give all back moves as many pages as it frees, and the file grows again
+    at once: that was half of all that a busy gateway wrote to its disk.
+    """
+    pages, free = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count"))
+    spare = min(2 * free - pages, _PAGES_BACK)
+    if spare <= 0:
+        return
     # A statement without columns is not stepped on by fetchall: it would give back one page and stop.
-    connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_BACK})")
+    connection.executescript(f"PRAGMA incremental_vacuum({spare})")
