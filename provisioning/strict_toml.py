@@ -32,7 +32,11 @@ def load(path: Path, model: type[Model]) -> Model:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ConfigError("The configuration file does not exist.", value=path) from error
+        raise ConfigError(
+            "The configuration file does not exist.",
+            value=path,
+            next_step="check the path; lykta gateway enroll makes a gateway's, lykta init a city's",
+        ) from error
     except OSError as error:
         raise ConfigError(f"The configuration file cannot be read: {error.strerror}.", value=path) from error
     except UnicodeDecodeError as error:

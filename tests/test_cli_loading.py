@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`lykta` loads what its command needs, and knows all of them without loading any."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from provisioning.cli import main
-from provisioning.cli.table import COMMANDS, Commands
+from provisioning.cli.table import COMMANDS, SECTIONS, Commands
 
 
 def loaded_by(*arguments: str) -> set[str]:
@@ -38,10 +39,13 @@ def test_each_command_is_where_the_table_says_and_has_help(name: str) -> None:
     assert command.get_short_help_str()
 
 
-def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_command_once_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(COMMANDS)
     assert main(["--help"]) == 0
-    listed = {line.split()[0] for line in capsys.readouterr().out.split("Commands:")[1].splitlines() if line.strip()}
-    assert set(COMMANDS) <= listed
+    said = capsys.readouterr().out
+    listed = re.findall(r"(?m)^  ([a-z]+)  ", said.partition("Without hardware:")[2])
+    assert sorted(listed) == sorted(COMMANDS)
+    assert re.search(r"(?m)[a-z]\.\.\.$", said) is None, "each says what it is for, to its end"
 
 
 def test_a_misspelt_command_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:

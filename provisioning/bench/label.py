@@ -65,7 +65,7 @@ class Label:
             self.name,
             f"DevEUI {_spaced(self.dev_eui)}",
             f"JoinEUI {_spaced(self.join_eui)}",
-            f"{self.kind}, {self.city}",
+            f"{self.kind.replace('_', ' ')}, {self.city}",
         )
 
 

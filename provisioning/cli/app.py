@@ -13,15 +13,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from provisioning.cli.output import Context, complain, typed_home
-from provisioning.cli.table import Commands
+from provisioning.cli.table import SECTIONS, Commands
 from provisioning.errors import ProvisioningError
 from provisioning.guidelines.findings import EXIT_USAGE
+
+_NO_LIMIT: Final = 1000
 
 # Typer carries a Click of its own; its root of wrong usage has no public name.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -37,6 +39,12 @@ class _Root(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """See click: the names alone, for which nothing is loaded."""
         return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """See click: what each is for, whole, in sections."""
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(_NO_LIMIT)) for name in names])
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """See click: reads the options before the command."""

@@ -66,6 +66,26 @@ COMMANDS: Final = {
     "rules": "rules:app",
 }
 
+SECTIONS: Final = {
+    "Without hardware": ("demo", "rehearse", "battery"),
+    "A city and its devices": (
+        "init", "register", "devices", "show", "list", "stage", "amend", "retire", "dispose", "import", "export",
+        "log", "keys", "public", "upgrade",
+    ),
+    "Boards": (
+        "ports", "flash", "install", "enroll", "enrolled", "label", "update", "doctor", "console", "ble", "board",
+        "boards",
+    ),
+    "Gateways, and what they send": (
+        "gateway", "monitor", "verify", "receive", "prove", "command", "commander", "settings",
+    ),
+    "The city's guidelines": (
+        "check", "audit", "snapshot", "search", "rules", "org", "role", "platform", "dataset", "waiver", "approval",
+        "dialogue", "report", "catalogue",
+    ),
+}  # fmt: skip
+"""How the help lists them: each command once."""
+
 
 class Commands(MutableMapping[str, Any]):
     """As Click keeps a group's commands; each is made when somebody asks for it."""
