@@ -188,7 +188,8 @@ async def fill(files, root: str, slot: str, other: str, breathe) -> int:
             return update.MALFORMED
         places += 1 + len(folders)
         await breathe()
-    if SLOT_FILE.encode() not in template(files, "/trial"):
+    trial = template(files, "/trial")
+    if not any([SLOT_FILE.encode() in a + b for a, b in zip(trial, trial[1:] + [b""])]):
         return update.MALFORMED  # it would not find a slot that is one file, and not what runs now
     top = root + "/" + slot
     remove(top + "/manifest")  # a slot that is not complete says so
@@ -313,41 +314,35 @@ def _prune(top: str) -> None:
 
 def start_trial(files, root: str, slot: str, other: str) -> None:
     """Have the next start, and no other, run *slot*. Raises OSError."""
-    put(root + "/trial", b"1")
+    put(root + "/trial", [b"1"])
     put(root + "/main.py", template(files, "/trial"), slot, other)
 
 
-def template(files, name: str) -> bytes:
-    """Return a file of the root as the bundle has it. Raises OSError."""
+def template(files, name: str) -> list:
+    """Return a file of the root as the bundle has it, in pieces: in one there may be no memory. Raises OSError."""
     for path, size, digest, _, at in entries(files):
         if path == name:
-            data = files.read_at(BUNDLE, at, size)
-            if hashlib.sha256(data).digest() == digest:
-                return data
+            whole, pieces = hashlib.sha256(), []
+            for offset in range(0, size, _PIECE_BYTES):
+                pieces.append(files.read_at(BUNDLE, at + offset, min(_PIECE_BYTES, size - offset)))
+                whole.update(pieces[-1])
+            if whole.digest() == digest:
+                return pieces
     raise OSError(errno.ENOENT)
 
 
-def put(path: str, data: bytes, slot: str = "", other: str = "") -> None:
-    """Replace a file by one rename. With *slot*, its letter is put in, and so is that of the *other*.
-
-    All in pieces: beside *data* there may be no memory for as much again.
-    """
-    if _same(path, data, slot, other):
+def put(path: str, pieces: list, slot: str = "", other: str = "") -> None:
+    """Replace a file by one rename. With *slot*, its letter is put in, and so is that of the *other*."""
+    if slot:
+        pieces = [piece.replace(update.SLOT, slot.encode()) for piece in pieces]
+    if other:
+        pieces = [piece.replace(update.OTHER, other.encode()) for piece in pieces]
+    if _same(path, pieces):
         return
     with open(path + ".new", "wb") as file:
-        for piece in _pieces(data, slot, other):
+        for piece in pieces:
             file.write(piece)
     os.rename(path + ".new", path)
-
-
-def _pieces(data: bytes, slot: str, other: str):
-    for offset in range(0, len(data), _PIECE_BYTES):
-        piece = data[offset : offset + _PIECE_BYTES]
-        if slot:
-            piece = piece.replace(update.SLOT, slot.encode())
-        if other:
-            piece = piece.replace(update.OTHER, other.encode())
-        yield piece
 
 
 def remove(path: str) -> None:
@@ -359,17 +354,15 @@ def remove(path: str) -> None:
             raise
 
 
-def _same(path: str, data: bytes, slot: str, other: str) -> bool:
+def _same(path: str, pieces: list) -> bool:
     try:
-        if os.stat(path)[6] != len(data):
-            return False
         with open(path, "rb") as file:
-            for piece in _pieces(data, slot, other):
-                if file.read(_PIECE_BYTES) != piece:
+            for piece in pieces:
+                if file.read(len(piece)) != piece:
                     return False
+            return not file.read(1)
     except OSError:
         return False
-    return True
 
 
 def _walk(top: str, folder: str) -> list:
