@@ -97,7 +97,7 @@ class Board:
 
     def __init__(self) -> None:
         self.build = OLD.manifest[update.M_BUILD]
-        self.phase, self.have, self.session = update.IDLE, 0, b""
+        self.phase, self.problem, self.have, self.session = update.IDLE, update.NONE, 0, b""
         self.offered = b""
         self.installs = 0
 
@@ -121,7 +121,7 @@ class Board:
 
     def status(self) -> bytes:
         total = len(NEW.bundle) if self.session else 0
-        return cbor.dumps(dict(enumerate((self.phase, 0, self.session, self.have, total, 0, self.build))))
+        return cbor.dumps(dict(enumerate((self.phase, self.problem, self.session, self.have, total, 0, self.build))))
 
 
 def on_update(payload: bytes) -> list[Message]:
@@ -188,6 +188,16 @@ def test_what_is_said_twice_is_not_answered_twice() -> None:
     assert job.heard(board.status(), ROOM, 0.1, ON_A_LINE) == []
     assert job.due(7.0, ON_A_LINE) == on_update(ASK)
     assert len(job.heard(board.status(), ROOM, 7.1, ON_A_LINE)) == 3, "it was asked: something was lost"
+
+
+@pytest.mark.parametrize("problem", [update.NO_SLOT, update.UNKNOWN_KEY, update.OTHER_BOARD])
+def test_a_refusal_is_heard_though_nothing_else_of_the_answer_is_new(problem: int) -> None:
+    job, board = job_of(), Board()
+    assert job.due(0.0, ON_A_LINE) == on_update(ASK)
+    assert job.heard(board.status(), ROOM, 0.1, ON_A_LINE) != [], "it is offered"
+    board.problem = problem
+    assert job.heard(board.status(), ROOM, 0.2, ON_A_LINE) == []
+    assert (job.board.state, job.board.problem) == (rollout.FAILED, update.PROBLEM[problem])
 
 
 def test_a_board_that_is_silent_is_asked_ever_more_seldom_and_gives_its_turn_away() -> None:

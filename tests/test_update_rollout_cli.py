@@ -121,6 +121,7 @@ def test_a_roll_out_from_its_plan_to_its_stop(city: City, file: Path, lykta: Any
     assert "stopped, wave 2 of 3" in told
     assert "(2 failed, 1 may)" in told
     assert "failed: unhealthy" in told
+    assert told.count("unhealthy: it did not work there, and the build before runs again") == 1
     bars = re.findall("<title>(.*?)</title>", drawing.read_text())
     assert bars == ["1 confirmed", "1 sending", "1 failed", "8 waiting", "1 failed"]
     lykta("abort", "spring")

@@ -24,6 +24,8 @@ NOTE_EVERY_S = 10.0
 """So often the register hears how many bytes a board has."""
 LONGEST_S = 900.0
 ABORT = bytes([update.ABORT])
+_TOLD = (update.S_SESSION, update.S_HAVE, update.S_PHASE, update.S_PROBLEM)
+"""What tells one answer of a board from the one before: a refusal changes its problem only."""
 _OFTEN = 2
 
 
@@ -128,7 +130,7 @@ class Job:
             if status[update.S_SESSION] != self._session:
                 self._become(rollout.WITHDRAWN, "", 0)
             return []
-        said = (status[update.S_SESSION], status[update.S_HAVE], status[update.S_PHASE])
+        said = tuple(status[key] for key in _TOLD)
         if not asked and said == self._answered and self._sender.state == sender.RUNNING:
             return []  # the answer to what was sent twice; what is on its way answers it
         messages = self._next(payload, room, patience)

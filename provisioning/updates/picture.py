@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
+from firmware.wire import update
 from provisioning.updates import rollout
 from provisioning.updates.rollout import BoardState, Standing
 
@@ -37,6 +38,26 @@ _COLOUR: Final = {
     rollout.WAITING: "#d8d8d8",
     rollout.FAILED: "#b3261e",
     rollout.WITHDRAWN: "#8a8a8a",
+}
+_REMEDY: Final = {
+    update.PROBLEM[problem]: remedy
+    for problem, remedy in (
+        (update.NO_SLOT, "its node lies outside the two slots of `lykta enroll`; enrol it by cable: lykta enroll PORT"),
+        (update.UNKNOWN_KEY, "it trusts the release keys that the city had when it was enrolled: lykta enroll PORT"),
+        (update.NOT_NEWER, "it has confirmed as high a number: lykta update sign --sequence, with a higher one"),
+        (
+            update.OTHER_BOARD,
+            "it is another board than the release is for: name the boards of each in a plan of its own",
+        ),
+        (update.OTHER_PURPOSE, "it was enrolled as another kind, or for other links, than the release is for"),
+        (update.OTHER_BYTECODE, "its MicroPython loads another byte-code: lykta flash PORT brings the pinned one"),
+        (update.OTHER_BASE, "it does not run the --base of the release: lykta update sign without --base"),
+        (update.NO_ROOM, "a release in differences is smaller: lykta update sign --base the build that it runs"),
+        (
+            update.UNHEALTHY,
+            "it did not work there, and the build before runs again: try it on the bench, lykta update cable PORT",
+        ),
+    )
 }
 _MOST_LISTED: Final = 20
 _LEFT, _WIDE, _RIGHT, _HIGH, _STEP = 160, 480, 340, 22, 34
@@ -76,7 +97,8 @@ def text(
         lines.append(f"  {each.dev_eui} {named.get(each.dev_eui, '')}  {each.state}{part}{problem}")
     if len(told) > _MOST_LISTED:
         lines.append(f"  and {len(told) - _MOST_LISTED} more; --json shows them")
-    return lines
+    problems = sorted({each.problem for each in told if each.state == rollout.FAILED} & _REMEDY.keys())
+    return [*lines, *(f"{problem}: {_REMEDY[problem]}" for problem in problems)]
 
 
 def svg(found: Rollout, boards: Sequence[BoardState], standing: Standing) -> str:
