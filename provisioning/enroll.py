@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -100,14 +101,14 @@ def enroll_gateway(
     out: Path,
     *,
     eui: bytes | None = None,
-    serial_port: str | None = DEFAULT_SERIAL_PORT,
+    serial_ports: Sequence[str] = (DEFAULT_SERIAL_PORT,),
     lora: Lora | None = None,
     ble: bool = False,
     broker: Broker | None = None,
 ) -> Gateway:
     """Make the directory `out` with key, certificate and gateway.toml, and add the gateway to the register.
 
-    Its links are the serial port, the packet forwarders of `lora`, Bluetooth LE, or several. Either all of it happens
+    Its links are the serial ports, the packet forwarders of `lora`, Bluetooth LE, or several. Either all of it happens
     or none.
     Raises AlreadyExists when `out` holds anything, DuplicateEntry when the EUI or the name is taken.
     """
@@ -115,7 +116,7 @@ def enroll_gateway(
     check_eui(eui, "gateway EUI")
     out = out.absolute()
     _refuse_used(out)
-    links, key = _links(serial_port, lora, ble), pki.new_key()
+    links, key = _links(serial_ports, lora, ble), pki.new_key()
     certificate = pki.issue_gateway_certificate(city.ca_key(), city.ca_certificate(), key.public_key(), eui, name)
     pem = pki.certificate_pem(certificate)
     make_directory(out.parent)
@@ -152,15 +153,16 @@ def _refuse_used(out: Path) -> None:
         )
 
 
-def _links(serial_port: str | None, lora: Lora | None, ble: bool) -> str:
-    tables = []
-    if serial_port is not None:
-        tables.append(f"""[[links]]
+def _links(serial_ports: Sequence[str], lora: Lora | None, ble: bool) -> str:
+    tables = [
+        f"""[[links]]
 type = "serial"
-name = "serial"
-port = {toml_string(serial_port)}
+name = "{"serial" if number == 1 else f"serial-{number}"}"
+port = {toml_string(port)}
 baud = 115200
-""")
+"""
+        for number, port in enumerate(serial_ports, 1)
+    ]
     if lora is not None:
         forwarders = "".join(f'\n[[links.gateways]]\neui = "{forwarder.hex()}"\n' for forwarder in lora.forwarders)
         tables.append(f"""# Packet forwarders send to this UDP port; those that are not listed are refused.

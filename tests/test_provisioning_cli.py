@@ -210,6 +210,9 @@ def test_enroll_for_packet_forwarders_and_bluetooth(cli: Cli, tmp_path: Path) ->
     assert (serial.type, serial.port, lora.type, lora.bind) == ("serial", "/dev/x", "lora", "[::]:0")
     cli("gateway", "enroll", "west", "--out", tmp_path / "c", "--ble")
     assert [each.type for each in gateway_config.load(tmp_path / "c" / "gateway.toml").config.links] == ["ble"]
+    cli("gateway", "enroll", "hub", "--out", tmp_path / "d", "--serial-port", "/dev/x", "--serial-port", "/dev/y")
+    ports = gateway_config.load(tmp_path / "d" / "gateway.toml").config.links
+    assert [(each.name, each.port) for each in ports] == [("serial", "/dev/x"), ("serial-2", "/dev/y")]
 
 
 def test_a_board_for_lora(cli: Cli, tmp_path: Path) -> None:

@@ -30,12 +30,13 @@ def enroll(
     name: Annotated[str, typer.Argument(help="The gateway's name.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new directory for its files.")],
     eui: Annotated[str | None, typer.Option("--eui", metavar="HEX", help="Default: a random one.")] = None,
-    serial_port: Annotated[
-        str | None,
+    serial_ports: Annotated[
+        list[str] | None,
         typer.Option(
             "--serial-port",
             metavar="PATH",
-            help=f"Where a board is plugged in; default: {DEFAULT_SERIAL_PORT}, or none with LoRa or Bluetooth.",
+            help=f"Where a board is plugged in; repeat it for more. Default: {DEFAULT_SERIAL_PORT}, "
+            "or none with LoRa or Bluetooth.",
         ),
     ] = None,
     lora_bind: Annotated[
@@ -64,7 +65,7 @@ def enroll(
         name,
         out,
         eui=None if eui is None else parse_eui(eui, "gateway EUI"),
-        serial_port=DEFAULT_SERIAL_PORT if serial_port is None and lora is None and not ble else serial_port,
+        serial_ports=serial_ports or ([] if lora is not None or ble else [DEFAULT_SERIAL_PORT]),
         lora=lora,
         ble=ble,
         broker=parse_broker(broker),

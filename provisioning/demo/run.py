@@ -111,10 +111,9 @@ class _Demo:
 
     def _enroll(self, city: City, broker: Broker) -> None:
         ports = [str(light.port) for light in self._lights if light.plan.link == "serial"]
-        port = ports[0] if ports else None
         lora = self._air.link if self._air else None
         ble = self._bluetooth is not None
-        enroll_gateway(city, "demo", self._config.parent, serial_port=port, lora=lora, ble=ble, broker=broker)
+        enroll_gateway(city, "demo", self._config.parent, serial_ports=ports, lora=lora, ble=ble, broker=broker)
         if self._bluetooth:
             self._bluetooth.use(self._config)
 

@@ -35,7 +35,7 @@ class Street:
         self._config = folder / "gateway" / CONFIG_NAME
         self._gateway: Child | None = None
         make_directory(self._logs)
-        enroll_gateway(city, "pole box", self._config.parent, serial_port=port, broker=broker)
+        enroll_gateway(city, "pole box", self._config.parent, serial_ports=[port], broker=broker)
         inbox = Inbox(build_verifier(city, None, from_start=True, accept_eddsa=False))
         verification = Verification(
             inbox, lambda _gateway, reading: self.readings.append(reading), self.problems.append
