@@ -59,10 +59,16 @@ def _highest(words: int) -> "list | None":
 def opened(path: str, mode: str):
     """Open a file, in the place that is kept for it where the rest of the heap is in pieces. Raises OSError.
 
-    Who calls this calls ``keep`` afterwards.
+    Who calls this calls ``keep`` afterwards. The first one is measured: while memory is in one piece.
     """
-    if not place.size:
-        return _measured(path, mode)
+    used = getattr(gc, "mem_alloc", None)  # CPython has none
+    if used is not None and not place.size:
+        gc.collect()
+        before = used()
+        file = open(path, mode)  # noqa: SIM115  who asked closes it
+        gc.collect()
+        place.size = used() - before
+        return file
     while True:
         try:
             return open(path, mode)
@@ -77,24 +83,11 @@ def make_room() -> bool:
         if borrowed.spare is None:
             return False
         borrowed.spare()
-    if place.kept is not None:
+    if place.kept:
         place.kept.clear()
         place.kept = None
     gc.collect()
     return True
-
-
-def _measured(path: str, mode: str):
-    """The first: while memory is in one piece."""
-    used = getattr(gc, "mem_alloc", None)  # CPython has none
-    if used is None:
-        return open(path, mode)
-    gc.collect()
-    before = used()
-    file = open(path, mode)  # noqa: SIM115  who asked closes it
-    gc.collect()
-    place.size = used() - before
-    return file
 
 
 class borrowed:  # noqa: N801  reads as a word of the language

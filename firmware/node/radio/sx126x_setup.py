@@ -33,18 +33,6 @@ _REG_TX_CLAMP = 0x08D8  # DS 15.2
 _IRQ_KEPT = b"\x02\x63"  # TxDone, RxDone, header error, CRC error, time-out
 _IRQ_ON_DIO1 = b"\x02\x23"  # all but the CRC error, which comes with RxDone
 
-_ERROR_NAMES = (  # DS table 13-85
-    "RC64K calibration",
-    "RC13M calibration",
-    "PLL calibration",
-    "ADC calibration",
-    "image calibration",
-    "start of the TCXO or crystal (check tcxo_mv and tcxo_start_us)",
-    "PLL lock",
-    "",
-    "PA ramp",
-)
-
 _TCXO_MV = (1600, 1700, 1800, 2200, 2400, 2700, 3000, 3300)  # DS table 13-35
 _EU868 = b"\xd7\xdb"  # image calibration for 863 to 870 MHz, DS table 9-2
 _RX_BOOSTED = 0x96
@@ -88,8 +76,13 @@ def set_up(settings, tcxo_us: int, command, get, write, change) -> None:
 
 
 def error_text(errors: int) -> str:
-    """Return what the error flags say."""
-    return ", ".join("%s failed" % name for i, name in enumerate(_ERROR_NAMES) if errors >> i & 1) or "no error flags"
+    """Return what the error flags say (DS table 13-85). One text, which waits on flash."""
+    names = (
+        "RC64K calibration|RC13M calibration|PLL calibration|ADC calibration|image calibration|"
+        "start of the TCXO or crystal (check tcxo_mv and tcxo_start_us)|PLL lock||PA ramp"
+    )
+    found = [name + " failed" for i, name in enumerate(str(names).split("|")) if errors >> i & 1]
+    return ", ".join(found) or "error flags 0x%04x" % errors
 
 
 def _check_alive(get) -> None:
