@@ -303,8 +303,9 @@ def test_a_carrier_is_sent_until_it_is_ended(tmp_path: Path, process: AirProcess
         while line["event"] != "carrier":
             line = process.next_line()
         assert (line["from"], line["freq_hz"], line["power_dbm"]) == ("board", 869_525_000, 10)
-        assert line["until_us"] - line["at_us"] >= 45_000
-        assert line["duty"]["used_us"] >= 45_000
+        sent_us = line["until_us"] - line["at_us"]
+        assert sent_us > 20_000, "the board waited for 50 ms; its start may be seen late, and its end early"
+        assert line["duty"]["used_us"] >= sent_us
         assert await bench.go("radio.init()") is None
         await bench.go(f"radio.transmit({UP}, 14, b'frame')")
         assert frame_of(process, "board")["cut"] is False
