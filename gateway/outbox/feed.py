@@ -219,7 +219,7 @@ class Feed:
             if lasting:
                 await self._call(lambda outbox: outbox.published(self._platform, spans, readings))
             else:
-                await self._call(lambda outbox: _soon(outbox)(self._platform, spans, readings))
+                await self._call(lambda outbox: outbox.published_soon(self._platform, spans, readings))
             self._passing = not lasting
         except OSError as error:
             self._readings += readings
@@ -289,12 +289,6 @@ class Feed:
         if span.exhausted and not span.on_way:
             self._lanes.finished(upto)
             self._noted = True
-
-
-def _soon(outbox: Outbox) -> Callable[[str, Lanes, int], None]:
-    """Return what notes without a wait; an outbox on a disk that takes nothing has no other way than its own."""
-    soon: Callable[[str, Lanes, int], None] = getattr(outbox, "published_soon", outbox.published)
-    return soon
 
 
 def _runs(rows: Sequence[int]) -> list[tuple[int, int]]:
