@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from boards import kept
-from boards.errors import BuildError
+from boards.errors import BuildError, SourceError
 from boards.relative import relative_imports
 from boards.schema import BoardFile, load_board
 from boards.shorten import shorten
@@ -77,8 +77,8 @@ def smaller_sources(sources: Mapping[str, Path], short_names: bool = True) -> tu
     except SyntaxError as error:
         path = str(error.filename).replace(".", "/") + ".py"
         raise BuildError(f"{path} does not compile for the board: line {error.lineno}: {error.msg}") from None
-    except ValueError as error:
-        raise BuildError(f"not for a board: {error}") from None
+    except SourceError as error:
+        raise BuildError(f"not for a board: {sources[error.module]}, line {error.line}: {error.why}") from None
 
 
 @lru_cache(maxsize=4)

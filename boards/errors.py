@@ -15,6 +15,15 @@ class BuildError(BoardsError, RuntimeError):
     """The firmware could not be compiled into a tree for a board."""
 
 
+class SourceError(BoardsError, ValueError):
+    """A module of the firmware says something that a build cannot make smaller and keep its meaning."""
+
+    def __init__(self, module: str, line: int, why: str) -> None:
+        """*module* by dotted name, *line* of its source from 1."""
+        super().__init__(f"{module}, line {line}: {why}")
+        self.module, self.line, self.why = module, line, why
+
+
 class ImageError(BoardsError, ValueError):
     """A flash image is missing, of the wrong size, or holds no readable littlefs."""
 

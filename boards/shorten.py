@@ -15,6 +15,8 @@ from functools import lru_cache
 from itertools import count
 from typing import TypeVar
 
+from boards.errors import SourceError
+
 _PRIVATE = re.compile(r"_[A-Za-z0-9][A-Za-z0-9_]*$")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DEF = re.compile(r"(?:async\s+)?def\s+|class\s+")
@@ -25,9 +27,9 @@ _Place = tuple[int, int]  # line from 1, column in bytes
 
 
 def shorten(sources: Mapping[str, str]) -> dict[str, str]:
-    """Return the sources of a board's modules, by dotted name, with shorter names. ValueError for an f-string."""
+    """Return the sources of a board's modules, by dotted name, with shorter names. SourceError (see _refuse)."""
     trees = {name: _parsed(name, text) for name, text in sources.items()}
-    fixed = _texts(trees.values())
+    fixed = _texts(trees.values()).union(*(_given(tree) for tree in trees.values()))
     tokens = {name: _tokens(tree, sources[name].split("\n")) for name, tree in trees.items()}
     private = _private_names(trees, tokens, fixed)
     keywords = {word.arg or "" for tree in trees.values() for word in _all(tree, ast.keyword)}
@@ -43,9 +45,24 @@ def shorten(sources: Mapping[str, str]) -> dict[str, str]:
 
 def _parsed(name: str, text: str) -> ast.Module:
     tree = ast.parse(text, name)
-    for node in _all(tree, ast.JoinedStr):  # Python does not say where the names in it stand
-        raise ValueError(f"{name}: line {node.lineno}: an f-string; the firmware's texts are made with %")
+    _refuse(name, tree)
     return tree
+
+
+def _refuse(name: str, tree: ast.Module) -> None:
+    """Refuse what holds names of which Python does not say where they stand: they would stay and mean another."""
+    for text in _all(tree, ast.JoinedStr):
+        raise SourceError(name, text.lineno, "an f-string; the firmware's texts are made with %")
+    for node in _nodes(tree):
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            statement = f"{type(node).__name__.lower()} {', '.join(node.names)}"
+            raise SourceError(
+                name,
+                node.lineno,
+                f"{statement!r}: a build shortens names and does not know this statement, so that the board would fail "
+                "when it comes there (local variable referenced before assignment). Keep what changes in an object "
+                "(self.count), or in a list that the module makes (_count = [0])",
+            )
 
 
 def _all(tree: ast.AST, kind: type[_Node]) -> Iterator[_Node]:
@@ -65,6 +82,12 @@ def _texts(trees: Iterable[ast.Module]) -> set[str]:
             if isinstance(node.value, str):
                 found.update(re.findall(r"\w+", node.value))
     return found
+
+
+def _given(tree: ast.AST) -> set[str]:
+    """Return the names that stand behind ``as`` of an import or an except: they keep theirs."""
+    found = {alias.asname for alias in _all(tree, ast.alias)} | {each.name for each in _all(tree, ast.ExceptHandler)}
+    return {name for name in found if name is not None}
 
 
 def _private_names(
@@ -192,7 +215,7 @@ def _arguments(tree: ast.Module, keywords: set[str], taken: set[str]) -> dict[_P
     for body in [tree.body, *(owner.body for owner in _all(tree, ast.ClassDef))]:
         for function in body:
             if isinstance(function, _Function):
-                found |= _arguments_of(function, keywords | taken, fresh)
+                found |= _arguments_of(function, keywords | taken | _given(function), fresh)
     return found
 
 

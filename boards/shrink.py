@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from boards.errors import SourceError
+
 _CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*$")
 _SHORT_TEXT = 10  # MicroPython keeps such a text once, however often it is used
 _SMALL_INT = 1 << 30  # beyond it a number is an object on the heap of a 32-bit board
@@ -220,10 +222,12 @@ def _check_imports(module: _Module, modules: Mapping[str, _Module]) -> None:
         there = set(_bound(modules[home].tree.body))
         for alias in node.names:
             if alias.name not in there and f"{home}.{alias.name}" not in modules:
-                raise ValueError(
-                    f"{module.name}, line {node.lineno}: {alias.name} is imported inside a function, and {home} does "
-                    "not keep it: a constant is put in where it is used. Import it at the top of the module, or import "
-                    f"{home} and say {home.rpartition('.')[2]}.{alias.name}"
+                raise SourceError(
+                    module.name,
+                    node.lineno,
+                    f"{alias.name} is imported inside a function, and {home} does not keep it: a constant is put in "
+                    f"where it is used. Import it at the top of the module, or import {home} and say "
+                    f"{home.rpartition('.')[2]}.{alias.name}",
                 )
 
 

@@ -3,11 +3,13 @@
 """Shorter names on the board: the same program, name for name, and fewer names."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from boards.build import FIRMWARE, board_sources
+from boards.build import FIRMWARE, board_sources, build_tree
+from boards.errors import BuildError
 from boards.shorten import shorten
 from boards.shrink import shrink
 
@@ -154,8 +156,41 @@ def test_the_firmware_is_the_same_program_in_fewer_names() -> None:
 
 
 def test_a_text_with_names_in_it_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"firmware\.node\.app: line 1: an f-string"):
+    with pytest.raises(ValueError, match=r"firmware\.node\.app, line 1: an f-string"):
         shorten({"firmware.node.app": "def f(value): return f'{value}'\n"})
+
+
+COUNTER = "_count = 0\n\n\ndef more():\n    global _count\n    _count += 1\n    return _count\n"
+NESTED = "def more(count):\n    def inner():\n        nonlocal count\n        count += 1\n    return inner\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "statement"), [(COUNTER, 5, "global _count"), (NESTED, 3, "nonlocal count")]
+)
+def test_a_build_refuses_a_statement_whose_names_it_would_not_shorten(
+    tmp_path: Path, source: str, line: int, statement: str
+) -> None:
+    path = tmp_path / "node" / "counter.py"
+    path.parent.mkdir()
+    path.write_text(source)
+    with pytest.raises(BuildError) as refused:
+        build_tree(tmp_path / "out", firmware=tmp_path)
+    assert f"{path}, line {line}: '{statement}'" in str(refused.value)
+    assert "local variable referenced before assignment" in str(refused.value)
+    assert "Keep what changes in an object" in str(refused.value)
+
+
+def test_a_name_behind_as_means_the_same_in_what_runs() -> None:
+    """Python does not say where it stands, so that it keeps its name wherever it is used."""
+    source = "def _late(value):\n    try:\n        raise ValueError(value)\n    except ValueError as _late:\n"
+    source += "        found = str(_late)\n    import math as value\n    return found, value.floor(2.5)\n"
+    other = "from firmware.node.late import found as _kept\n\n\ndef run():\n    return _kept\n"
+    kept = "def _kept(value):\n    return value\n"
+    small = shorten({"firmware.node.late": source, "firmware.node.other": other, "firmware.node.kept": kept})
+    space: dict[str, Callable[[str], object]] = {}
+    exec(small["firmware.node.late"], space)  # noqa: S102
+    assert space["_late"]("seen") == ("seen", 2)
+    assert "return _kept" in small["firmware.node.other"]
 
 
 def _dotted(path: str) -> str:
