@@ -33,7 +33,7 @@ SHELL := bash
 BIN := .venv/bin
 PORTS := esp32 rp2 stm32
 
-.PHONY: outputs-test sensorthings-test scenarios updates-test update-cuts update-times ble-test ble-vm-test demo-bench cables cortexm cortexm-frozen cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench bench-peers extra esptool lock clean
+.PHONY: outputs-test sensorthings-test scenarios updates-test update-cuts update-times ble-test ble-vm-test demo-bench cables cortexm cortexm-frozen cortexm-test help demo test hil lora-city screenshots deb deb-test fuzz torture soak lint lint-style lint-types lint-firmware lint-words lint-imports bench bytecode bench-peers extra esptool lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -173,6 +173,10 @@ lint-firmware: .lint-tools
 bench: ## the numbers of README and docs/figures.md, measured on this computer; but for those of other commands
 	@tools/venv.sh run test
 	@for script in $(filter-out benchmarks/bench_peers.py,$(wildcard benchmarks/bench_*.py)); do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+bytecode: ## what each module of the firmware costs a board, and what is left; ROW="waste_bin on lora" chooses, else each role with both radios
+	@tools/venv.sh run test
+	@$(BIN)/python benchmarks/bench_bytecode.py --modules "$(ROW)"
 
 bench-peers: ## the gateway beside ThingsBoard's and Node-RED, installed into build/peers: ratios of one run (three minutes)
 	@tools/venv.sh run test

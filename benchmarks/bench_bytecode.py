@@ -5,13 +5,19 @@
 Prints one JSON object: bytes on flash by role and link, each with the drivers of its virtual board and what it borrows
 for a moment; ``resident`` is without the latter. ``test_port`` is what a laboratory needs, where a board's file opens
 it; ``update`` what is loaded while an update comes; ``everything`` is all that an image holds, for any role.
+
+``--modules [ROW]`` (`make bytecode`) prints tables instead: what each module costs, the largest first, and what is left
+of the budget. ROW is a part of a row's name, such as "waste_bin on lora"; without it, each role with both radios.
 """
 
+import argparse
 import ast
 import json
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +30,7 @@ FIRMWARE = ROOT / "firmware"
 BOARDS = {"street_light": "virtual", "waste_bin": "virtual_waste_bin", "traffic": "virtual_traffic"}
 DALI = "virtual_dali"
 GOAL_BYTES = 96 * 1024
+FULLEST = "on lora_ble"
 _LAMP, _SENSORS = "firmware.node.lamp.", "firmware.node.sensors."
 _SLEEP = {"firmware.node.slumber", "firmware.node.rest"}
 ELSEWHERE = {  # what lamp/opening.py opens on other boards; and what a lamp on mains never does: sleep
@@ -111,28 +118,79 @@ def loadable(known: dict[str, Path], board: str, link: str) -> dict[str, Path]:
     return {name: path for name, path in known.items() if name not in never}
 
 
-def measure() -> dict[str, object]:
-    """Bytes by role and link."""
-    known = modules()
-    result: dict[str, object] = {}
+@dataclass(frozen=True)
+class Row:
+    """Bytes of each module that a node of a role and link may load, by dotted name; *borrowed* go again."""
+
+    sizes: dict[str, int]
+    borrowed: frozenset[str]
+
+    @property
+    def flash(self) -> int:
+        """Bytes of all of them."""
+        return sum(self.sizes.values())
+
+    @property
+    def resident(self) -> int:
+        """Bytes of those that stay in memory."""
+        return sum(size for name, size in self.sizes.items() if name not in self.borrowed)
+
+
+@contextmanager
+def built() -> Iterator[tuple[Path, dict[str, int]]]:
+    """Give a board's tree, built for this, and the bytes of each module in it. BuildError."""
     with tempfile.TemporaryDirectory() as scratch:
         tree = build_tree(Path(scratch) / "tree")
-        size = {name: _size(tree, path) for name, path in known.items()}
-        for role, board in [*BOARDS.items(), ("street_light", DALI)]:
-            for link in EXTRA:
-                first = begin(role, link, board)
-                controls = [f"firmware.wire.kinds.{name}_controls" for name in (role, "common")]
-                there = loadable(known, board, link)
-                whole = closure([*first, *controls], there, True)
-                row = {
-                    "flash": sum(size[n] for n in whole),
-                    "resident": sum(size[n] for n in closure(first, there, False)),
-                }
-                result[f"{role}{' with DALI' if board == DALI else ''} on {link}"] = row
+        yield tree, {name: _size(tree, path) for name, path in modules().items()}
+
+
+def rows(size: dict[str, int]) -> dict[str, Row]:
+    """Return what is counted, by role and link."""
+    known = modules()
+    result = {}
+    for role, board in [*BOARDS.items(), ("street_light", DALI)]:
+        for link in EXTRA:
+            first = begin(role, link, board)
+            controls = [f"firmware.wire.kinds.{name}_controls" for name in (role, "common")]
+            there = loadable(known, board, link)
+            whole = closure([*first, *controls], there, True)
+            borrowed = whole - closure(first, there, False)
+            sizes = {name: size[name] for name in whole}
+            result[f"{role}{' with DALI' if board == DALI else ''} on {link}"] = Row(sizes, frozenset(borrowed))
+    return result
+
+
+def measure() -> dict[str, object]:
+    """Bytes by role and link."""
+    with built() as (tree, size):
+        result: dict[str, object] = {
+            name: {"flash": row.flash, "resident": row.resident} for name, row in rows(size).items()
+        }
         result["test_port"] = sum(size[name] for name in TEST_PORT)
         result["update"] = sum(size[name] for name in sorted(UPDATE & size.keys()))
         result["everything"] = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
     return result
+
+
+def by_module(wanted: str) -> str:
+    """Return a table for the row *wanted*, or each that has it in its name: modules, largest first. ValueError."""
+    with built() as (_, size):
+        every = rows(size)
+    chosen = {name: row for name, row in every.items() if name == wanted or (wanted in name and wanted not in every)}
+    if not chosen:
+        raise ValueError(f"no row has {wanted!r} in its name; there are: {', '.join(every)}")
+    return "\n\n".join(_table(name, row) for name, row in chosen.items())
+
+
+def _table(name: str, row: Row) -> str:
+    left = GOAL_BYTES - row.flash
+    lines = [
+        f"{name}: {row.flash} of {GOAL_BYTES} bytes, {f'{left} left' if left >= 0 else f'{-left} TOO MANY'}; "
+        f"{row.resident} of them stay in memory"
+    ]
+    for module, size in sorted(row.sizes.items(), key=lambda item: (-item[1], item[0])):
+        lines.append(f"{size:8}  {module}{'  (for a moment)' if module in row.borrowed else ''}")
+    return "\n".join(lines)
 
 
 def _size(tree: Path, source: Path) -> int:
@@ -140,5 +198,19 @@ def _size(tree: Path, source: Path) -> int:
     return built.stat().st_size if built.exists() else 0  # boot.py and main.py are source
 
 
+def main() -> None:
+    """Print the JSON object, or tables by module."""
+    parser = argparse.ArgumentParser(description="How much bytecode a node of each role and link has.")
+    parser.add_argument("--modules", nargs="?", const=FULLEST, metavar="ROW", help="a table by module for such rows")
+    wanted = parser.parse_args().modules
+    if wanted is None:
+        print(json.dumps(measure(), indent=2))
+        return
+    try:
+        print(by_module(wanted or FULLEST))
+    except ValueError as error:
+        parser.error(str(error))
+
+
 if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))
+    main()

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node's bytecode stays within its budget, whatever its role and link; nobody pays for another role's hardware."""
 
+import re
+import subprocess
+import sys
+
 from benchmarks import bench_bytecode
 from boards.schema import load_board
 from provisioning.bench.needs import needed
@@ -14,11 +18,45 @@ def test_each_role_fits_its_budget_with_each_link() -> None:
     roles = [*bench_bytecode.BOARDS, "street_light with DALI"]
     assert set(rows) == {f"{role} on {link}" for role in roles for link in LINKS}
     over = {name: row["flash"] - bench_bytecode.GOAL_BYTES for name, row in rows.items()}
-    assert all(bytes_over <= 0 for bytes_over in over.values()), over
+    assert all(bytes_over <= 0 for bytes_over in over.values()), f"{over}; `make bytecode` says what each module costs"
     update = measured["update"]
     assert isinstance(update, int)
     assert 0 < update <= 20 * 1024, "what is loaded for a while when an update comes"
     assert all(0 < row["resident"] < row["flash"] for row in rows.values())
+
+
+def report(*wanted: str) -> subprocess.CompletedProcess[str]:
+    script = bench_bytecode.ROOT / "benchmarks" / "bench_bytecode.py"
+    return subprocess.run(
+        [sys.executable, str(script), "--modules", *wanted], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_a_developer_sees_what_each_module_costs_and_what_is_left() -> None:
+    head = re.compile(r"(.+): (\d+) of (\d+) bytes, (-?\d+) left; (\d+) of them stay in memory")
+    tables = report().stdout.split("\n\n")
+    assert [table.partition(" on lora_ble: ")[0] for table in tables] == [
+        *bench_bytecode.BOARDS,
+        "street_light with DALI",
+    ]
+    for table in tables:
+        first, *lines = table.splitlines()
+        found = head.fullmatch(first)
+        assert found is not None, first
+        total, goal, left, resident = map(int, found.groups()[1:])
+        sizes = [int(line.split()[0]) for line in lines]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sum(sizes) == total and goal == bench_bytecode.GOAL_BYTES and left == goal - total
+        assert sum(size for size, line in zip(sizes, lines, strict=True) if "for a moment" not in line) == resident
+        assert any(line.endswith("  firmware.node.app") for line in lines)
+
+
+def test_a_developer_chooses_a_row_or_is_told_which_there_are() -> None:
+    one = report("waste_bin on lora")
+    assert one.stdout.startswith("waste_bin on lora: ") and one.stdout.count(" left; ") == 1
+    none = report("waste_bin on wire")
+    assert none.returncode == 2
+    assert "no row has 'waste_bin on wire'" in none.stderr and "traffic on lora_ble" in none.stderr
 
 
 def test_the_console_of_bluetooth_is_counted_where_there_is_bluetooth() -> None:
