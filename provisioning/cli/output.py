@@ -68,7 +68,8 @@ def say_json(value: Any) -> None:
 
 _WHOLE: Final = 16
 _NEXT: Final = "next: "
-_COMMAND: Final = re.compile(r"\blykta (?=[a-z])")
+_COMMAND: Final = re.compile(r"(?<![\w/.-])lykta (?=[a-z])")
+"""A command, not the end of a path such as /srv/lykta."""
 typed_home: Final[ContextVar[str]] = ContextVar("typed_home", default="")
 """The city's directory as it was typed after -C; empty where it was not."""
 
