@@ -90,12 +90,13 @@ def test_a_device_that_lost_readings_gets_a_new_base_and_the_gap_is_counted(path
 
 
 def test_an_unreadable_reading_is_kept_and_acknowledged_but_not_published(path: Path) -> None:
-    with closing(open_outbox(path)) as outbox:
+    clock = TestClock()
+    with closing(open_outbox(path, clock)) as outbox:
         assert outbox.accept([arrival(1, 1, 3, bad=[2])]).unreadable == 1
         assert outbox.receipt(device(1)).contiguous == 3
         assert [seq for _, seq in published(outbox)] == [1, 3]
     with closing(sqlite3.connect(path)) as raw:
-        assert raw.execute("SELECT seq, raw FROM unreadable").fetchall() == [(2, b"\xa0")]
+        assert raw.execute("SELECT seq, raw, at FROM unreadable").fetchall() == [(2, b"\xa0", clock.wall)]
 
 
 def test_reading_waits_nowhere_and_starts_where_it_is_told(path: Path) -> None:

@@ -30,7 +30,9 @@ from gateway.outbox import stats
 from provisioning.pki import certificate_pem
 from tests.gateway_rig import GATEWAY_EUI, City, until
 
-FORWARDER = bytes.fromhex("aa555a0000000101")
+FORWARDERS = [bytes.fromhex("aa555a00000001") + bytes((number,)) for number in range(1, 17)]
+"""The first hears nearly all. What asks for an acknowledgement is heard by all in turn: one's time on air for the hour
+would soon be used up."""
 _KIND = kinds.load("street_light")
 _FIRST_ADDRESS = 1 << 25
 _CORES = sorted(os.sched_getaffinity(0))
@@ -95,9 +97,8 @@ bind = "127.0.0.1:{udp_port}"
 rate_per_s = 1000000.0
 rate_burst = 1000000
 receive_buffer_bytes = 8388608
-[[links.gateways]]
-eui = "{FORWARDER.hex()}"
 """
+    link += "".join(f'[[links.gateways]]\neui = "{forwarder.hex()}"\n' for forwarder in FORWARDERS)
     config = city.config(folder / "no-port", broker_port, extra=link, records=records, outbox=outbox)
     text = config.read_text().replace("net_id = 0x000001", f"net_id = 0x000001\n{_NETWORK}")
     begin, end = text.index('[[links]]\ntype = "serial"'), text.index("[[platforms]]")
@@ -133,7 +134,7 @@ def datagrams(load: Load, count: int, confirmed_every: int = 0) -> list[bytes]:
     """
     first, load.made = load.made, load.made + count
     every = confirmed_every
-    return [_datagram(load, index, every > 0 and index % every == 0) for index in range(first, first + count)]
+    return [_datagram(load, index, every) for index in range(first, first + count)]
 
 
 def datagrams_again(load: Load, indices: Iterable[int]) -> list[bytes]:
@@ -143,7 +144,9 @@ def datagrams_again(load: Load, indices: Iterable[int]) -> list[bytes]:
     return made
 
 
-def _datagram(load: Load, index: int, confirmed: bool = False) -> bytes:
+def _datagram(load: Load, index: int, confirmed_every: int = 0) -> bytes:
+    confirmed = confirmed_every > 0 and index % confirmed_every == 0
+    forwarder = FORWARDERS[index // confirmed_every % len(FORWARDERS)] if confirmed else FORWARDERS[0]
     session = load.sessions[index % len(load.sessions)]
     seq = index // len(load.sessions) + 1
     values = {"lamp_on": True, "power_w": 41.5, "dim_pct": 80, "energy_wh": 1000 + seq}
@@ -151,10 +154,10 @@ def _datagram(load: Load, index: int, confirmed: bool = False) -> bytes:
     phy = session.seal_uplink(1, item, confirmed=confirmed)
     data = base64.b64encode(phy).decode()
     body = (
-        f'{{"rxpk":[{{"tmst":{(index * 1000) & 0xFFFFFFFF},"freq":868.1,"chan":0,"rfch":1,"stat":1,"modu":"LORA",'
+        f'{{"rxpk":[{{"tmst":{tmst_of(index)},"freq":868.1,"chan":0,"rfch":1,"stat":1,"modu":"LORA",'
         f'"datr":"SF7BW125","codr":"4/5","rssi":-35,"lsnr":5.1,"size":{len(phy)},"data":"{data}"}}]}}'
     )
-    return b"\x02" + (index & 0xFFFF).to_bytes(2, "big") + b"\x00" + FORWARDER + body.encode()
+    return b"\x02" + (index & 0xFFFF).to_bytes(2, "big") + b"\x00" + forwarder + body.encode()
 
 
 @contextmanager
@@ -271,13 +274,18 @@ def send(load: Load, frames: list[bytes], per_s: float, note: Callable[[int, int
         return time.perf_counter() - began
 
 
+def tmst_of(index: int) -> int:
+    """Return the concentrator's time of a reading, us: a millisecond after that of the one before."""
+    return (index * 1000) & 0xFFFFFFFF
+
+
 def index_of(datagram: bytes) -> int:
     """Return which reading a datagram of ``datagrams`` carries, from its ``tmst``."""
     return int(datagram.split(b'"tmst":', 1)[1].split(b",", 1)[0]) // 1000
 
 
 __all__ = [
-    "FORWARDER",
+    "FORWARDERS",
     "GATEWAY_EUI",
     "Gateway",
     "Load",

@@ -170,12 +170,12 @@ class Devices:
         return state
 
     def save(self, draft: Draft, at: float) -> None:
-        """Write the rows; part of the caller's transaction."""
-        rows, at = [state.to_row(dev_eui) for dev_eui, state in draft.devices.items()], 0
+        """Write the rows; part of the caller's transaction. *at*: wall clock, of what cannot be read."""
+        rows, done = [state.to_row(dev_eui) for dev_eui, state in draft.devices.items()], 0
         for count, statement in _MANY:
-            while at + count <= len(rows):
-                self._db.execute(statement, list(chain.from_iterable(rows[at : at + count])))
-                at += count
+            while done + count <= len(rows):
+                self._db.execute(statement, list(chain.from_iterable(rows[done : done + count])))
+                done += count
         for dev_eui, before in draft.parts.items():
             now = draft.devices[dev_eui].held.parts()
             if now != before:
