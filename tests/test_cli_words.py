@@ -29,9 +29,7 @@ def test_the_next_command_names_the_city_as_it_was_named(
     assert "; next: lykta board make" in capsys.readouterr().err
 
 
-def test_a_city_in_a_directory_of_that_name_is_named_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_city_in_a_directory_of_that_name_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     city = tmp_path / "srv" / "lykta"
     assert main(["-C", str(city), "init", "--city", "Lyktby"]) == 0
     assert f"\nnext: lykta -C {city} register --kind street_light\n" in capsys.readouterr().err
