@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.city import City
 from provisioning.cli import main
+from provisioning.register import desk
+from provisioning.register.registration import Options
+from tests.register_rig import record
 
 EUI = "70b3d57ed0001234"
+OTHER = "70b3d57ed0009999"
 
 
 @pytest.fixture
@@ -43,3 +48,28 @@ def test_a_file_that_cannot_be_written_is_named_and_no_traceback(
     said = capsys.readouterr().err
     for part in ("cannot be used: No such file", f"{tmp_path}/nowhere/x.zpl", "check the path"):
         assert part in said
+
+
+def test_a_label_is_of_a_device_by_name_id_or_dev_eui(city: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lykta = ["-C", str(city)]
+    assert main([*lykta, "register", "--kind", "street_light", "--dev-eui", EUI, "--name", "Kungsgatan 1"]) == 0
+    assert main([*lykta, "register", "--kind", "street_light", "--dev-eui", OTHER, "--name", EUI]) == 0
+    with City.open(city).registry() as registry:
+        device_id, other_id = (desk.show(registry, what).id or "" for what in ("Kungsgatan 1", OTHER))
+        unheard = record(1, identity={"serial": "A-77"}, credentials={"kind": "x509"}, name="silent")
+        silent = desk.register_one(registry, unheard, Options(None)).record
+    capsys.readouterr()
+    for what in ("Kungsgatan 1", device_id, device_id.lower(), "70-B3-D5-7E-D0-00-99-99"):
+        assert main([*lykta, "label", what]) == 0
+        code = OTHER if "-99" in what else EUI
+        assert f":{code.upper()}:" in capsys.readouterr().out
+    refused = {
+        "Kungsgatan 2": ["No device with this id, DevEUI or name", "found: Kungsgatan 2", "lykta list shows"],
+        EUI: ["Several devices", f"{device_id}, {EUI}, Kungsgatan 1 or {other_id}, {OTHER}, {EUI}"],
+        "silent": ["has no DevEUI", "speaks no LoRaWAN frames", f"show {silent.id if silent else ''}"],
+    }
+    for what, parts in refused.items():
+        assert main([*lykta, "label", "Kungsgatan 1", what]) == 1
+        said = capsys.readouterr()
+        assert said.out == "", "none is printed where one is not known"
+        assert all(part in " ".join(said.err.split()) for part in parts), said.err

@@ -19,9 +19,10 @@ from provisioning.city import City
 from provisioning.cli.bench import BoardOption, JsonOption, VirtualOption, WatchdogOption, rehearsed
 from provisioning.cli.output import complain, note, of, say, say_json, say_table
 from provisioning.cli.rows import rows, short
-from provisioning.errors import ProvisioningError, UnknownDevice
+from provisioning.errors import ProvisioningError
 from provisioning.identities import parse_eui
 from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, default_board
+from provisioning.register import desk
 
 Plan = Annotated[
     Path | None, typer.Option("--batch", metavar="FILE.csv", help="One board a line: port, kind or device, name...")
@@ -142,7 +143,10 @@ def enrolled(
 
 def labels(
     ctx: typer.Context,
-    device: Annotated[list[str], typer.Argument(metavar="DEV_EUI", help="One or more registered devices.")],
+    device: Annotated[
+        list[str],
+        typer.Argument(metavar="DEVICE", help="One or more, by id (TRK-2041), DevEUI or name."),
+    ],
     png: Annotated[Path | None, typer.Option("--png", metavar="DIR", help="A picture of each, in this folder.")] = None,
     sheet: Annotated[Path | None, typer.Option("--sheet", metavar="FILE.pdf", help="All on A4 sheets.")] = None,
     zpl: Annotated[Path | None, typer.Option("--zpl", metavar="FILE", help="All for a Zebra printer.")] = None,
@@ -156,10 +160,7 @@ def labels(
     made = []
     with city.registry() as registry:
         for text in device:
-            found = registry.device(parse_eui(text))
-            if found is None:
-                raise UnknownDevice("No device with this DevEUI is registered.", value=text, next_step="lykta devices")
-            made.append(enrolment.label_of(city, found, serial, profile_id.upper()))
+            made.append(enrolment.label_of(city, desk.speaking(registry, text), serial, profile_id.upper()))
     for each in made:
         say(each.code)
     if png is not None:

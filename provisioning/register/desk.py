@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from provisioning import pki, strict_toml
-from provisioning.errors import ConfigError, PaperError
+from provisioning.errors import ConfigError, PaperError, UnknownDevice
 from provisioning.model.device import DeviceRecord
 from provisioning.model.papers import PAPER_TYPES, Paper, Signature, Signed, expiry
 from provisioning.private_files import write_new
@@ -27,7 +27,7 @@ from provisioning.secret_refs import load_secret
 
 if TYPE_CHECKING:
     from provisioning.model.stock import Stock
-    from provisioning.registry import Registry
+    from provisioning.registry import Device, Registry
 
 PaperType = Literal["waiver", "approval", "dialogue"]
 WARN_DAYS: Final = 60
@@ -68,6 +68,31 @@ def show(registry: Registry, what: str) -> DeviceRecord:
     if record is None:
         raise unknown(what)
     return record
+
+
+def speaking(registry: Registry, what: str) -> Device:
+    """The device of an id, DevEUI or name that speaks LoRaWAN frames. Raises UnknownDevice, also for two."""
+    with registry.reading() as connection:
+        found = records.meant(connection, what)
+    if not found:
+        raise unknown(what)
+    if len(found) > 1:
+        raise UnknownDevice(
+            "Several devices of the register are meant by this.",
+            value=what[:80],
+            reason="It is the name of one, and the id or DevEUI of another.",
+            next_step=f"say which in another way: {' or '.join(', '.join(filter(None, names)) for names in found)}",
+        )
+    device_id, dev_eui, _name = found[0]
+    device = None if dev_eui is None else registry.device(bytes.fromhex(dev_eui))
+    if device is None:
+        raise UnknownDevice(
+            "This device has no DevEUI.",
+            value=what[:80],
+            reason="It speaks no LoRaWAN frames, and a gateway does not know it.",
+            next_step=f"lykta show {device_id} says what is known of it; lykta devices lists those that have one",
+        )
+    return device
 
 
 @dataclass(frozen=True)

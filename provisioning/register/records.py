@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
 from provisioning.errors import DuplicateEntry
 from provisioning.model import geo
@@ -123,10 +123,21 @@ def replace(change: Change, record: DeviceRecord, *, action: str, extra: dict[st
 
 def find(connection: Connection, what: str) -> DeviceRecord | None:
     """The record of an id (`TRK-2041`), a DevEUI or a name; None where there is none."""
-    table = tables.devices
-    digits = what.translate(str.maketrans("", "", "-: ")).lower()
-    for column, value in ((table.c.id, what.upper()), (table.c.dev_eui, digits), (table.c.name, what)):
-        text = connection.execute(select(table.c.record).where(column == value)).scalar_one_or_none()
+    for clause in _ways(what):
+        text = connection.execute(select(tables.devices.c.record).where(clause)).scalar_one_or_none()
         if text is not None:
             return load(text)
     return None
+
+
+def meant(connection: Connection, what: str) -> list[tuple[str, str | None, str]]:
+    """Id, DevEUI and name of each device that has *what* as one of them: of more than one, where names are unlucky."""
+    table = tables.devices
+    query = select(table.c.id, table.c.dev_eui, table.c.name).where(or_(*_ways(what))).order_by(table.c.id)
+    return [(row.id, row.dev_eui, row.name) for row in connection.execute(query)]
+
+
+def _ways(what: str) -> list[ColumnElement[bool]]:
+    table = tables.devices
+    digits = what.translate(str.maketrans("", "", "-: ")).lower()
+    return [table.c.id == what.upper(), table.c.dev_eui == digits, table.c.name == what]
