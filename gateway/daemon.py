@@ -121,7 +121,8 @@ class Daemon:
         self._sightings = Guard(self._counters, self._clock, self._quarantine, self._identity.eui)
         self._history = History()
         counted = (self._clock, self._counters, self._stages, self._ends, self._budget, self._sightings)
-        self._overview = Overview(Parts(*counted, self._history, self._inbox, self._name_of, self._with_outbox))
+        asked = (self._history, self._inbox, self._name_of, self._with_outbox, self._page.status)
+        self._overview = Overview(Parts(*counted, *asked))
 
     def _wake(self) -> None:
         self._sender.wake()

@@ -71,6 +71,8 @@ class Parts:
     name_of: Callable[[bytes], str]
     """Name of a registered device. Raises ProvisioningError. In the writer's thread."""
     with_outbox: Callable[[Callable[[Outbox], _Disk]], Awaitable[_Disk]]
+    page: Callable[[], dict[str, Any]]
+    """How the status page is, as `StatusPage.status` says it."""
 
 
 class Overview:
@@ -132,6 +134,7 @@ class Overview:
             "devices": [] if disk is None else [self._device(each, disk) for each in disk.devices],
             "history": parts.history.series(),
             "reload": self.reload,
+            "page": parts.page(),
         }
         found["problems"] = [asdict(problem) for problem in health.problems(found)]
         found["live"] = not any(stage["stuck"] for stage in found["stages"])

@@ -113,6 +113,7 @@ def overview(devices: int = 9) -> dict[str, Any]:
             "queued_frames": [6 if 80 < index < 96 else index // 9 % 3 for index in range(180)],
         },
         "reload": None,
+        "page": {"listen": "127.0.0.1:8470", "absent": None},
     }  # fmt: skip
 
 

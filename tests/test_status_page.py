@@ -228,13 +228,35 @@ def test_a_running_gateway_serves_its_page_and_ends_with_it_open(
         city.registry.close()
 
 
-def test_a_port_that_is_taken_stops_nothing(tmp_path: Path, mosquitto: Mosquitto) -> None:
+def test_a_port_that_is_taken_stops_nothing_and_status_says_it(
+    tmp_path: Path, mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]
+) -> None:
     city = City(tmp_path / "city")
     listen = f'[operate]\nlisten = "127.0.0.1:{mosquitto.port}"\n'
     daemon = Daemon(city.config(tmp_path / "none", mosquitto.port, extra=listen)).ready()
     try:
         assert "address already in use" in daemon.wait_for("status_page_absent")["why"].lower()
         daemon.wait_for("broker_connected")
+        capsys.readouterr()
+        assert main(["status", "--config", str(daemon.config), "--json"]) == 4, "nothing is plugged in"
+        found = json.loads(capsys.readouterr().out)
+        assert found["page"]["listen"] == f"127.0.0.1:{mosquitto.port}"
+        (problem,) = [each for each in found["problems"] if "status page" in each["what"]]
+        assert problem["severity"] == "warning", "no reading waits for it"
+        assert problem["why"] == f"127.0.0.1:{mosquitto.port}: Address already in use"
+        assert main(["status", "--config", str(daemon.config)]) == 4
+        said = capsys.readouterr().out
+        assert f" ! the status page is absent: {problem['why']}\n" in said
+        assert f"   next: ss -ltnp 'sport = :{mosquitto.port}' names the program that has the port" in said
+        config = daemon.config
+        config.write_text(
+            config.read_text().replace(f'listen = "127.0.0.1:{mosquitto.port}"', 'listen = "127.0.0.1:0"')
+        )
+        assert main(["reload", "--config", str(config)]) == 0
+        daemon.wait_for("status_page")
+        capsys.readouterr()
+        assert main(["status", "--config", str(config)]) == 4
+        assert "status page" not in capsys.readouterr().out
         assert daemon.stop() == 0
     finally:
         daemon.kill()

@@ -173,6 +173,9 @@ def _rest(found: Mapping[str, Any]) -> Iterator[Problem]:
         )
     if not found["clock"]["plausible"]:
         yield Problem("warning", "the clock was never set", "times of readings may be wrong", "start NTP, or set it")
+    absent = found["page"]["absent"]
+    if absent is not None:
+        yield Problem("warning", "the status page is absent", absent["why"], absent["next_step"])
     reload = found["reload"]
     if reload is not None and not reload["ok"]:
         yield Problem("warning", "the last reload was refused", reload["message"], "correct the file and reload again")

@@ -8,6 +8,8 @@ What serves it (``serving``) is loaded where the configuration asks for a page: 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from contextlib import suppress
 from importlib import import_module
@@ -42,10 +44,16 @@ class StatusPage:
         self.bound: tuple[str, int] | None = None
         """Where it listens now."""
         self._open: tuple[str, socket.socket] | None = None
+        self._absent: dict[str, str] | None = None
+
+    def status(self) -> dict[str, Any]:
+        """Where the page is to be (``listen``; empty: nowhere), and ``absent``: why it is not there, and what to do."""
+        return {"listen": self._settings.listen, "absent": self._absent}
 
     def configure(self, settings: OperateSection, base: Path, secret: Callable[[str], bytes]) -> None:
         """Go on with these settings, and with what their files say now."""
         self._settings, self._base, self._secret = settings, base, secret
+        self._absent = None  # what was in the way of the one before says nothing of this one
         self._changed.set()
 
     async def run(self) -> None:
@@ -66,6 +74,8 @@ class StatusPage:
             await self._serve(settings)
         except (OSError, ValueError, GatewayError) as error:
             self._shut()  # whoever asks is refused and need not wait
+            if settings is self._settings:
+                self._absent = _absent(settings.listen, error)
             if self._seldom.allow("absent") is not None:
                 self._log.warning("status_page_absent", listen=settings.listen, why=error)
             await self._wait(_RETRY_S)
@@ -93,7 +103,7 @@ class StatusPage:
             pages = serving.Pages(self._source, token, settings.devices, self._positions(settings, serving))
             files = self._file(settings, "cert"), self._file(settings, "key")
             server = serving.server(pages, hosts, password, files)
-            self.bound = opened.getsockname()[:2]
+            self.bound, self._absent = opened.getsockname()[:2], None
             self._log.info("status_page", listen=f"{self.bound[0]}:{self.bound[1]}", tls=settings.tls is not None)
             served = asyncio.ensure_future(server.serve(sockets=[opened]))
             changed = asyncio.ensure_future(self._changed.wait())
@@ -125,6 +135,22 @@ class StatusPage:
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
+
+
+def _absent(listen: str, error: Exception) -> dict[str, str]:
+    """Why there is no page at this address, and the next command."""
+    number = error.errno if isinstance(error, OSError) else None
+    why = f"{listen}: {error if number is None else os.strerror(number)}"
+    if number == errno.EADDRINUSE:
+        port = parse_listen(listen)[1]
+        todo = f"ss -ltnp 'sport = :{port}' names the program that has the port; end it, or set another operate.listen"
+        return {"why": why, "next_step": f"{todo} and reload; it is tried again every {_RETRY_S:.0f} seconds"}
+    if number == errno.EADDRNOTAVAIL:
+        return {
+            "why": why,
+            "next_step": "ip address lists the addresses of this machine; correct operate.listen and reload",
+        }
+    return {"why": why, "next_step": "correct [operate] in gateway.toml, then lykta-gateway reload"}
 
 
 def _family(version: int) -> socket.AddressFamily:
