@@ -25,6 +25,9 @@ from firmware.wire.session import Session
 from gateway.links.lora import bulk, bulk_out, semtech
 from gateway.network.aes import ecb
 from gateway.network.quick_session import QuickSession
+from gateway.outbox import quick_row
+from gateway.outbox.devices import Arrival, DeviceState
+from gateway.outbox.receipts import NO_GAPS
 from gateway.radio import Reception
 from gateway.records import envelope, quick_envelope, quick_pack, quick_payload, reading, senml
 
@@ -73,6 +76,33 @@ def compare_link() -> None:
     )
 
 
+def compare_records(item: bytes) -> None:
+    """What becomes of a payload of one reading."""
+    kind = kinds.load("street_light")
+    compare(
+        "read its payload, judge the reading",
+        lambda: [readings.decode_reading(kind, readings.unpack_payload(item)[0][0]) for _ in range(FRAMES)],
+        lambda: [quick_payload.read("street_light", item) for _ in range(FRAMES)],
+        us_each,
+    )
+    compare(
+        "a payload that looks like one before",
+        lambda: [quick_pack.plain("street_light", item) for _ in range(FRAMES)],
+        lambda: [quick_pack.read("street_light", item) for _ in range(FRAMES)],
+        us_each,
+    )
+    known = (bytes(8), 69_999, NO_GAPS, 69_999, 0, 0, bytes(8), 7, 0)
+    arrival = Arrival(bytes(8), reading.decode(bytes(8), "street_light", item, 1.0), bytes(8), 8)
+    compare(
+        "a device's row after its next reading",
+        _by_state,
+        quick_row.after,
+        lambda way: us_each(lambda: [way(known, arrival) for _ in range(FRAMES)]),
+    )
+    compare("an envelope beside its signature", envelope.seal, quick_envelope.seal, _sealing_us)
+    compare("payload to SenML in one pass", _in_two_passes, _in_one_pass, lambda way: us_each(lambda: way(item)))
+
+
 def main() -> None:
     """All of them."""
     compare_link()
@@ -92,21 +122,7 @@ def main() -> None:
         lambda: opened(QuickSession(_ADDRESS, *_KEYS, 0, 0)),
         us_each,
     )
-    kind = kinds.load("street_light")
-    compare(
-        "read its payload, judge the reading",
-        lambda: [readings.decode_reading(kind, readings.unpack_payload(item)[0][0]) for _ in range(FRAMES)],
-        lambda: [quick_payload.read("street_light", item) for _ in range(FRAMES)],
-        us_each,
-    )
-    compare(
-        "a payload that looks like one before",
-        lambda: [quick_pack.plain("street_light", item) for _ in range(FRAMES)],
-        lambda: [quick_pack.read("street_light", item) for _ in range(FRAMES)],
-        us_each,
-    )
-    compare("an envelope beside its signature", envelope.seal, quick_envelope.seal, _sealing_us)
-    compare("payload to SenML in one pass", _in_two_passes, _in_one_pass, lambda way: us_each(lambda: way(item)))
+    compare_records(item)
     with _sockets() as (server, client):
         ways, name = _ways_out(server), "acknowledge: each, and in one piece"
         compare(name, *ways, lambda way: _acknowledging_us(way, client))
@@ -134,6 +150,14 @@ def _in_two_passes(item: bytes) -> None:
         _in_one_pass(item)
     finally:
         quick_pack.read = quick
+
+
+def _by_state(known: quick_row.Row, arrival: Arrival) -> quick_row.Row:
+    state = DeviceState.of_whole(known).copy()
+    state.session, state.fcnt_up = arrival.session, arrival.fcnt_up
+    state.held.add(arrival.payload.readings[0].seq)
+    state.readings += 1
+    return state.to_row(arrival.dev_eui)
 
 
 def _sealing_us(seal: Callable[..., bytes]) -> float:

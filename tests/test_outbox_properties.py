@@ -101,7 +101,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         known = self.outbox._devices._remembered.values()
-        gaps_known = sum(state.held.gaps.count for state in known if state.held.gaps is not None)
+        gaps_known = sum(each.held.gaps.count for each in known if isinstance(each, devices.DeviceState))
         assert self.outbox._devices._gaps == gaps_known <= 3
         assert len(known) <= 2
 

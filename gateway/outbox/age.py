@@ -16,18 +16,31 @@ if TYPE_CHECKING:
     from gateway.clock import Clock
 
 
+_EVERY_S = 1.0
+"""So often it is written down, at most: a page of the file that each commit would write else."""
+
+
 class AgeClock:
-    """Goes on where the file says it was, by the monotonic clock."""
+    """Goes on where the file says it was, by the monotonic clock: up to a second earlier after a crash."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
         self._clock = clock
         row = connection.execute("SELECT seconds FROM ran").fetchone()
+        self._saved_s: float = row[0] if row else float("-inf")
         self._base_s = (row[0] if row else 0.0) - clock.monotonic_s()
 
     def now_s(self) -> float:
         """Return the seconds of use so far."""
         return self._base_s + self._clock.monotonic_s()
 
-    def save(self, connection: sqlite3.Connection) -> None:
-        """Write it down; part of the caller's transaction."""
-        connection.execute("INSERT OR REPLACE INTO ran VALUES (1, ?)", (self.now_s(),))
+    def save(self, connection: sqlite3.Connection) -> float:
+        """Write it down when that is a second ago; part of the caller's transaction. What it returns is ``saved``."""
+        now_s = self.now_s()
+        if now_s - self._saved_s < _EVERY_S:
+            return self._saved_s
+        connection.execute("INSERT OR REPLACE INTO ran VALUES (1, ?)", (now_s,))
+        return now_s
+
+    def saved(self, at_s: float) -> None:
+        """The transaction was committed."""
+        self._saved_s = at_s

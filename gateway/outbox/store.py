@@ -128,7 +128,8 @@ class Outbox:
             if draft.fresh:
                 head, rows = stream.append(self._db, head, draft.fresh, self._sealer, self._limits.max_batch, at_s)
             self._devices.save(draft, self._clock.wall_s())
-            self._age.save(self._db)
+            saved_s = self._age.save(self._db)
+        self._age.saved(saved_s)
         self._head, self._untold, rows = head, False, [*said, *rows] if said else rows
         self._devices.keep(draft)
         return Accepted(len(draft.fresh), draft.duplicates, len(draft.unreadable), draft.too_sparse, draft.gone, rows)
@@ -198,7 +199,8 @@ class Outbox:
             if now_s - self._progress_at.get(platform, -every_s) >= every_s:
                 self._db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", (platform, now_s, lanes.through))
                 self._progress_at[platform] = now_s
-            self._age.save(self._db)
+            saved_s = self._age.save(self._db)
+        self._age.saved(saved_s)
 
     def published_soon(self, platform: str, lanes: Lanes, readings: int) -> None:
         """As ``published``, without a wait for the disk: until the next commit a power cut may take the note back."""

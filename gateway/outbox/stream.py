@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.quick_record import record
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from gateway.records.reading import Reading
 
 _STREAM_ID_BYTES = 8
+_AT_A_TIME = 16
+"""Envelopes that go in one statement."""
 
 
 class Sealer(Protocol):
@@ -81,24 +85,39 @@ def append(
     connection: sqlite3.Connection, head: Head, readings: Sequence[Reading], sealer: Sealer, max_batch: int, at_s: float
 ) -> tuple[Head, list[Row]]:
     """Number, seal and insert the readings; return the new head and the rows. The caller holds the transaction."""
-    rows = []
+    first, previous = head.next_record, head.previous
+    inserted: list[tuple[object, ...]] = []
+    sealed: list[tuple[int, bytes]] = []
     for start in range(0, len(readings), max_batch):
         batch = readings[start : start + max_batch]
-        last = head.next_record + len(batch) - 1
-        message = sealer.seal(batch, Position(head.stream_id, head.next_record, last, head.previous))
+        last = first + len(batch) - 1
+        message = sealer.seal(batch, Position(head.stream_id, first, last, previous))
         sha256 = digest(message)
-        cursor = connection.execute(
-            "INSERT INTO envelope (stream, first, last, message, digest, previous, rank, at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                head.number, head.next_record, last, message, sha256, head.previous,
-                max(int(reading.rank) for reading in batch), at_s,
-            ),
-        )  # fmt: skip
-        rows.append(Row(cursor.lastrowid or 0, len(batch), message))
-        head = Head(head.number, head.stream_id, last + 1, sha256)
+        rank = max([reading.rank for reading in batch])
+        inserted.append((head.number, first, last, message, sha256, previous, int(rank), at_s))
+        sealed.append((len(batch), message))
+        first, previous = last + 1, sha256
+    ids = _insert(connection, inserted)
+    rows = [Row(row, count, message) for row, (count, message) in zip(ids, sealed, strict=True)]
+    head = Head(head.number, head.stream_id, first, previous)
     connection.execute(
         "UPDATE stream SET next_record = ?, previous = ? WHERE number = ?",
         (head.next_record, head.previous, head.number),
     )
     return head, rows
+
+
+def _insert(connection: sqlite3.Connection, envelopes: Sequence[Sequence[object]]) -> list[int]:
+    """Insert some envelopes, several in one statement; return their ids, which have no gaps (AUTOINCREMENT)."""
+    ids: list[int] = []
+    for start in range(0, len(envelopes), _AT_A_TIME):
+        some = envelopes[start : start + _AT_A_TIME]
+        last = connection.execute(_insert_of(len(some)), list(chain.from_iterable(some))).lastrowid or 0
+        ids += range(last - len(some) + 1, last + 1)
+    return ids
+
+
+@lru_cache(maxsize=_AT_A_TIME)
+def _insert_of(count: int) -> str:
+    rows = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * count)
+    return f"INSERT INTO envelope (stream, first, last, message, digest, previous, rank, at) VALUES {rows}"  # noqa: S608
