@@ -178,7 +178,7 @@ bytecode: ## what each module of the firmware costs a board, and what is left; R
 	@tools/venv.sh run test
 	@$(BIN)/python benchmarks/bench_bytecode.py --modules "$(ROW)"
 
-bench-peers: ## the gateway beside ThingsBoard's and Node-RED, installed into build/peers: ratios of one run (three minutes)
+bench-peers: ## the gateway beside ThingsBoard's and Node-RED, installed into build/peers: ratios of one run (ten minutes)
 	@tools/venv.sh run test
 	@tools/system_packages.sh
 	@tools/peers.sh

@@ -58,7 +58,7 @@ def on_core(core: int) -> Iterator[None]:
 
 
 class Contestant(ABC):
-    """One gateway, installed. *folder*: its own; *count*: of the readings that it will be given."""
+    """One gateway, installed. *folder*: its own."""
 
     name: str
     keeps: str
@@ -68,8 +68,9 @@ class Contestant(ABC):
     pid: int
     far_end: FarEnd
 
-    def __init__(self, folder: Path, count: int) -> None:
-        self._folder, self._count = folder, count
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: list[bytes] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -85,9 +86,18 @@ class Contestant(ABC):
     def _start(self, stack: ExitStack) -> None:
         """Start all that it needs and then itself; set ``pid`` and ``far_end``; *stack* ends them."""
 
+    def prepare(self, count: int) -> None:
+        """Have the first *count* readings ready, so that to make them costs nothing while the clock runs."""
+        if count > len(self._made):
+            self._made += self._make(len(self._made), count)
+
+    @abstractmethod
+    def _make(self, first: int, last: int) -> list[bytes]:
+        """Return readings *first* to *last* (not included), by index, as they are sent; each call goes on."""
+
     @abstractmethod
     def offer(self, first: int, last: int) -> None:
-        """Send readings *first* to *last* (not included), by index; that of index n is reading_of(n)."""
+        """Send readings *first* to *last* (not included), which are prepared; that of index n is reading_of(n)."""
 
     @abstractmethod
     def came(self, message: bytes) -> list[Reading]:
@@ -127,13 +137,11 @@ class Contestant(ABC):
 class ByDatagrams(Contestant):
     """One that is given each reading in a datagram of its own."""
 
-    _datagrams: list[bytes]
-
     def _opens(self, stack: ExitStack, port: int) -> None:
         self._sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         self._sender.connect(("127.0.0.1", port))
 
     def offer(self, first: int, last: int) -> None:
         """One reading in one datagram."""
-        for datagram in self._datagrams[first:last]:
+        for datagram in self._made[first:last]:
             self._sender.send(datagram)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""The course that every contestant runs: so many readings, as fast as they come out at the far end.
+"""The first course that every contestant runs: so many readings, as fast as they come out at the far end.
 
 The generator keeps a number of readings on their way, enough that the contestant is never idle and few enough that
 nothing overflows, and waits when they are out. So the rate is what the contestant sustains without losing anything;
@@ -36,6 +36,7 @@ class Outcome:
 
 def run(contestant: Contestant, warm_up: int, count: int) -> Outcome:
     """Offer *warm_up* readings, then *count*; return what became of the latter."""
+    contestant.prepare(warm_up + count)
     _push(contestant, 0, warm_up)
     far_end, cpu_before_s = contestant.far_end, cpu_s(contestant.pid)
     start = len(far_end.messages)

@@ -24,13 +24,16 @@ class Lykta(ByDatagrams):
         self._devices = {
             bytes.fromhex("70b3d57ed000") + (number + 1).to_bytes(2, "big"): number for number in range(DEVICES)
         }
-        self._datagrams = datagrams(load, self._count)
+        self._load = load
         self._opens(stack, load.udp_port)
         self._hears(stack, port, "lykta/v1/+/records", b"cseq")
         with on_core(0):
             gateway = Gateway(load)
         stack.callback(gateway.stop)
         self.pid = gateway.process.pid
+
+    def _make(self, first: int, last: int) -> list[bytes]:
+        return datagrams(self._load, last - first)
 
     def came(self, message: bytes) -> list[Reading]:
         """Look into one signed pack."""

@@ -48,7 +48,7 @@ class NodeRed(ByDatagrams):
     def _start(self, stack: ExitStack) -> None:
         port = stack.enter_context(broker(self._folder))
         udp_port = free_port(socket.SOCK_DGRAM)
-        self._datagrams = [json.dumps(plain(index)).encode() for index in range(self._count)]
+        self.prepare(1)
         self._opens(stack, udp_port)
         self._hears(stack, port, "city/#", b'"seq"')
         (self._folder / "flows.json").write_text(json.dumps(flow(udp_port, port)))
@@ -63,7 +63,10 @@ class NodeRed(ByDatagrams):
 
     def _probe(self) -> None:
         with suppress(ConnectionRefusedError):  # nobody listens yet
-            self._sender.send(self._datagrams[0])
+            self._sender.send(self._made[0])
+
+    def _make(self, first: int, last: int) -> list[bytes]:
+        return [json.dumps(plain(index)).encode() for index in range(first, last)]
 
     def came(self, message: bytes) -> list[Reading]:
         """One reading in one message."""

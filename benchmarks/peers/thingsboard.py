@@ -125,7 +125,7 @@ class ThingsBoard(Contestant):
             process = mosquitto(folder, number, more)
             stack.callback(process.wait, 10)
             stack.callback(process.terminate)
-        self._packets = [_reading(index) for index in range(self._count)]
+        self.prepare(1)
         self._publisher = Publisher(port)
         stack.callback(self._publisher.close)
         self._hears(stack, platform_port, "v1/gateway/telemetry", b'"seq"')
@@ -134,7 +134,7 @@ class ThingsBoard(Contestant):
         # It is not asked to end: that takes it ten seconds.
         self._run(stack, str(PYTHON), "-m", "thingsboard_gateway.tb_gateway", kill=True, **environment)
         # Its connector keeps no session: what is sent before it is there is gone.
-        self._until_it_answers(lambda: self._publisher.send(self._packets[:1]), quiet_s=2.0)
+        self._until_it_answers(lambda: self._publisher.send(self._made[:1]), quiet_s=2.0)
 
     def _configured(self, port: int, platform_port: int) -> Path:
         """Return its folder of settings."""
@@ -149,9 +149,12 @@ class ThingsBoard(Contestant):
         (config / "tb_gateway.json").write_text(json.dumps(service(platform_port, data)))
         return config
 
+    def _make(self, first: int, last: int) -> list[bytes]:
+        return [_reading(index) for index in range(first, last)]
+
     def offer(self, first: int, last: int) -> None:
         """One reading in one message."""
-        self._publisher.send(self._packets[first:last])
+        self._publisher.send(self._made[first:last])
 
     def came(self, message: bytes) -> list[Reading]:
         """Look into one telemetry message."""
