@@ -21,6 +21,8 @@ from provisioning.bench.proof import BenchNetwork
 from provisioning.city import create_city
 
 Talking = Callable[..., AbstractContextManager[Talk]]
+Accurate = Callable[[str, float, float, float], None]
+Reads = Callable[..., None]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -99,13 +101,28 @@ def talking(place: Place, network: BenchNetwork) -> Talking:
 
 
 @pytest.fixture
-def accuracy(request: pytest.FixtureRequest, place: Place) -> Callable[[str, float, float, float], None]:
+def accuracy(request: pytest.FixtureRequest, place: Place) -> Accurate:
     """Compare a reading with the truth, and put it into the report."""
 
     def compare(field: str, truth: float, read: float, within: float) -> None:
         found = Accuracy(place.name, field, truth, read, within)
         request.config.stash[RUN].results.accuracies.append(found)
         assert found.right, f"{field}: read {read:g}, true {truth:g}, allowed ± {within:g}"
+
+    return compare
+
+
+@pytest.fixture
+def reads(place: Place, accuracy: Accurate) -> Reads:
+    """Bring a truth about, or measure it, and compare what the board reads when it has settled.
+
+    It may be off by so much at least, and by such a part of the truth where that is more.
+    """
+
+    def compare(talk: Talk, field: str, wanted: float, least: float, part: float = 0.0, wait_s: float = 0.0) -> None:
+        truth = place.truth(field, wanted)
+        within = max(least, part * abs(truth))
+        accuracy(field, truth, talk.settled(field, truth, within, wait_s), within)
 
     return compare
 

@@ -4,19 +4,17 @@
 
 import os
 import time
-from collections.abc import Callable
 
 import pytest
 
 from firmware.wire import requests
-from hil_tests.bench.conftest import Talking
+from hil_tests.bench.conftest import Reads, Talking
 from hil_tests.lab.place import Place
 from provisioning.bench.enrolment import Enrolled
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 SOAK_S = float(os.environ.get("SOAK_S") or 30)
 CUTS = 3
-Accurate = Callable[[str, float, float, float], None]
 
 # field, what a virtual sensor is made to see, how far a reading may be off: so much at least, such a part of the truth
 SENSORS = [
@@ -41,12 +39,10 @@ def test_the_self_test_finds_every_part_at_work(enrolled: Enrolled, place: Place
 
 @pytest.mark.parametrize(("field", "wanted", "least", "part"), SENSORS)
 def test_a_sensor_reads_what_is_there(
-    talking: Talking, place: Place, accuracy: Accurate, field: str, wanted: float, least: float, part: float
+    talking: Talking, reads: Reads, field: str, wanted: float, least: float, part: float
 ) -> None:
     with talking() as talk:
-        truth = place.truth(field, wanted)
-        within = max(least, part * abs(truth))
-        accuracy(field, truth, talk.settled(field, truth, within), within)
+        reads(talk, field, wanted, least, part)
 
 
 def test_a_lamp_obeys_and_forgets_when_it_is_released(talking: Talking, place: Place) -> None:

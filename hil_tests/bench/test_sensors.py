@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from firmware.wire import requests
-from hil_tests.bench.conftest import Talking
+from hil_tests.bench.conftest import Accurate, Reads, Talking
 from hil_tests.lab.bench import Talk
 from hil_tests.lab.place import Place
 
@@ -24,7 +24,6 @@ PERCENT = 80
 POWER_PART = 0.01  # of what the lamp draws, where that is more
 CALM = 6  # readings, one a second: longer than from one vehicle of a virtual road to the next
 MANY = 30  # on a road that is never calm
-Accurate = Callable[[str, float, float, float], None]
 
 # field, what a virtual sensor is made to see, how far a reading may be off
 LIGHT = [("power_w", 43.0, 0.2), ("power_w", 7.5, 0.2)]
@@ -59,6 +58,14 @@ def lit(talk: Talk) -> None:
     talk.next_reading(lambda reading: reading.values.get("dim_pct") == PERCENT, "the lamp to be lit")
 
 
+@pytest.fixture
+def looking(talking: Talking) -> Iterator[Talk]:
+    """A bin that looks into itself often enough for a test."""
+    with talking() as talk:
+        assert talk.set(look_s=LOOK_S)[requests.STATUS_KEY] == requests.DONE
+        yield talk
+
+
 def grown(
     talk: Talk, place: Place, field: str, row: tuple[float, float], board: Callable[[], float]
 ) -> tuple[float, float]:
@@ -80,13 +87,11 @@ def grown(
 @pytest.mark.needs("kind:street_light")
 @each(LIGHT)
 def test_a_light_reads_what_its_lamp_draws(
-    talking: Talking, place: Place, accuracy: Accurate, field: str, wanted: float, within: float
+    talking: Talking, reads: Reads, field: str, wanted: float, within: float
 ) -> None:
     with talking() as talk:
         lit(talk)
-        truth = place.truth(field, wanted)
-        within = max(within, POWER_PART * truth)
-        accuracy(field, truth, talk.settled(field, truth, within), within)
+        reads(talk, field, wanted, within, POWER_PART)
         talk.command("release")
 
 
@@ -113,25 +118,18 @@ def test_a_light_counts_what_its_lamp_takes(
 
 @pytest.mark.needs("kind:waste_bin")
 @each(BIN)
-def test_a_bin_reads_what_is_there(
-    talking: Talking, place: Place, accuracy: Accurate, field: str, wanted: float, within: float
-) -> None:
-    with talking() as talk:
-        assert talk.set(look_s=LOOK_S)[requests.STATUS_KEY] == requests.DONE
-        truth = place.truth(field, wanted)
-        accuracy(field, truth, talk.settled(field, truth, within, FIRST_LOOK_S), within)
+def test_a_bin_reads_what_is_there(looking: Talk, reads: Reads, field: str, wanted: float, within: float) -> None:
+    reads(looking, field, wanted, within, wait_s=FIRST_LOOK_S)
 
 
 @pytest.mark.needs("kind:waste_bin", "truth:tilt_deg")
-def test_a_bin_that_lies_tells_its_angle(talking: Talking, place: Place, accuracy: Accurate) -> None:
-    with talking() as talk:
-        assert talk.set(look_s=LOOK_S)[requests.STATUS_KEY] == requests.DONE
-        talk.next_reading()
-        truth = place.truth("tilt_deg", 67.0)
-        if truth < 50:
-            pytest.skip(f"not run: it stands at {truth:g} degrees, and tells an angle when it has fallen: lay it down")
-        fallen = talk.next_reading(lambda reading: reading.alarm and reading.values.get("fallen"), "the alarm")
-        accuracy("tilt_deg", truth, fallen.values["tilt_deg"], 3.0)
+def test_a_bin_that_lies_tells_its_angle(looking: Talk, place: Place, accuracy: Accurate) -> None:
+    looking.next_reading()
+    truth = place.truth("tilt_deg", 67.0)
+    if truth < 50:
+        pytest.skip(f"not run: it stands at {truth:g} degrees, and tells an angle when it has fallen: lay it down")
+    fallen = looking.next_reading(lambda reading: reading.alarm and reading.values.get("fallen"), "the alarm")
+    accuracy("tilt_deg", truth, fallen.values["tilt_deg"], 3.0)
 
 
 @pytest.mark.needs("kind:waste_bin", "state")
@@ -143,11 +141,10 @@ def test_a_bin_did_nothing_that_no_chip_can_do(talking: Talking, place: Place) -
 @pytest.mark.needs("kind:traffic")
 @each(ROAD)
 def test_a_radar_reads_how_fast_they_drive(
-    talking: Talking, place: Place, accuracy: Accurate, field: str, wanted: float, within: float
+    talking: Talking, reads: Reads, field: str, wanted: float, within: float
 ) -> None:
     with talking() as talk:
-        truth = place.truth(field, wanted)
-        accuracy(field, truth, talk.settled(field, truth, within), within)
+        reads(talk, field, wanted, within)
 
 
 @pytest.mark.needs("kind:traffic")
