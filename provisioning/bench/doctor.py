@@ -233,7 +233,7 @@ def _started(heard: bytes) -> list[Finding]:
                 "warning",
                 f"It asks to join, attempt {max(joins)}, and nobody answered while the doctor listened.",
                 "On a serial link the gateway answers, and the doctor holds its line.",
-                "lykta-gateway events shows refused joins with their reason",
+                "lykta-gateway quarantine shows refused joins with their reason",
             )
         )
     if b"Traceback" in heard:

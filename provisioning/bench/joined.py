@@ -90,7 +90,7 @@ def _missed(last: Sighting | None, dev_eui: bytes, link: str, timeout_s: float) 
             "The gateway has heard nothing of the board.",
             value=f"{dev_eui.hex()} over {link}, in {timeout_s:g} s",
             reason="No antenna, another antenna's socket, too far away, or the gateway does not know it yet.",
-            next_step="look at its antenna and at: lykta-gateway events; then give the same command again",
+            next_step="look at its antenna and at: lykta-gateway quarantine; then give the same command again",
         )
     return ProofFailed(
         "The board has joined, and no reading of it has come.",
