@@ -97,6 +97,18 @@ def test_both_receive_the_same_and_answer_whom_they_heard(ends: tuple[End, End],
         assert [data for _, data in answered[0]] == [bytes([index]) * (index % 5) for index in range(1, MOST, 2)]
 
 
+def test_all_of_a_turn_is_answered_as_each_of_it(ends: tuple[End, End], rng: random.Random) -> None:
+    for senders in (1, 2, 3) * 10:
+        from_whom = [rng.randrange(senders) for _ in range(rng.randint(1, MOST))]
+        acks = [rng.randbytes(4) for _ in from_whom]
+        for end in ends:
+            for who in from_whom:
+                end.senders[who].send(b"?")
+            assert len(end.datagrams.receive()) == len(from_whom)
+            assert end.datagrams.answer_all(b"".join(acks)) == 0
+            assert [end.senders[who].recv(9) for who in from_whom] == acks
+
+
 @pytest.mark.parametrize("kind", [AtOnce, OneByOne])
 def test_what_the_kernel_dropped_and_what_is_wrong_with_the_socket_is_said(kind: type[Any]) -> None:
     with ExitStack() as stack:

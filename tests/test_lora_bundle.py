@@ -18,6 +18,7 @@ from gateway.front.trunk import Ticket, Trunk
 from gateway.links.lora import bundle, semtech
 from gateway.links.lora.bulk import Datagram, OneByOne
 from gateway.links.lora.errors import MalformedDatagram
+from gateway.links.lora.segments import split
 from tests import packet_forwarder as other
 from tests.lora_link_rig import PHY, A, run, running
 from tests.packet_forwarder import mutate
@@ -78,6 +79,9 @@ class Came:
         self.answered += answers
         return 0
 
+    def answer_all(self, answers: bytes) -> int:
+        return self.answer(list(enumerate(split(answers))))
+
 
 def test_a_bundle_is_acknowledged_once_and_only_where_all_of_it_is() -> None:
     came = Came(bundle.pack(0x0102, [b"a", b"bc"]), b"alone", bundle.pack(0x0304, [b"d"]), b"\x02xx\x42damaged")
@@ -92,6 +96,19 @@ def test_a_bundle_is_acknowledged_once_and_only_where_all_of_it_is() -> None:
     unbundled.receive()
     unbundled.answer([(0, b"-"), (1, b"-")])
     assert came.answered == [(0, bytes.fromhex("02010201"))]
+
+
+def test_all_of_a_turn_is_acknowledged_as_each_of_it() -> None:
+    first, second = bundle.pack(0x0102, [b"a", b"bc"]), bundle.pack(0x0304, [b"d"])
+    for data in ([first, second], [first], [first, b"alone", second], [b"alone", b"more"]):
+        came = Came(*data)
+        unbundled = bundle.Unbundled(came)
+        found = unbundled.receive()
+        acks = [bytes((2, 9, at, 1)) for at in range(len(found))]
+        unbundled.answer([(each.slot, ack) for each, ack in zip(found, acks, strict=True)])
+        one_by_one, came.answered = came.answered, []
+        unbundled.answer_all(b"".join(acks))
+        assert came.answered == one_by_one
 
 
 @pytest.fixture

@@ -117,6 +117,28 @@ def test_damaged_text_means_the_same_to_both(damage: int, changes: int, keys: li
     assert_agrees(bytes(body))
 
 
+LOOKED_UP = ("0", "-0.0", "1", "1.0", "999", "1e-9", "4294967295", "4294967296", "12345678901234", '"4/5"', '"9/9"',
+             '"SF7BW250"', '""', '"a,b"', '"/"', "null", *map(bytes.decode, NUMBERS))  # fmt: skip
+
+
+@pytest.mark.parametrize("keys", SHAPES)
+@pytest.mark.parametrize("key", ["rssi", "lsnr", "freq", "chan", "codr", "datr", "size", "tmst", "tmms"])
+def test_each_part_that_is_cut_out_or_looked_up_is_judged(keys: list[str], key: str) -> None:
+    item = OF_SX1302 | USUAL | {key: 77777}
+    body = body_of({each: item[each] for each in keys})
+    for value in LOOKED_UP * 2:
+        assert_agrees(body.replace(b"77777", value.encode()))
+
+
+def test_what_is_known_of_texts_is_bounded_and_what_means_nothing_is_not_kept() -> None:
+    known = quick_rxpk.Known(lambda text: int(text) if text.isdigit() else None, most=10)
+    for number in range(95):
+        assert known[b"%d" % number] == number
+        assert known[b"-%d" % number] is None
+        assert len(known) <= 10
+    assert set(known.values()) == set(range(90, 95))
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("key", ["tmst", "freq", "chan", "foff", "size"])
 def test_numbers_that_readers_differ_on_are_left_to_the_plain_one(key: str, number: bytes) -> None:

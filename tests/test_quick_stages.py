@@ -20,9 +20,6 @@ from gateway.clock import SystemClock
 from gateway.errors import Refused
 from gateway.inbox import Inbox
 from gateway.links import Uplink
-from gateway.links.lora import Settings, quick_turn
-from gateway.links.lora.bulk import Datagram
-from gateway.links.lora.server import LoraLink
 from gateway.network.aes import ecb
 from gateway.network.channels import ChannelPlan
 from gateway.network.dedup import COOLDOWN_S, Deduplicator, Verdict
@@ -225,66 +222,6 @@ def test_a_look_reads_what_looks_like_it_as_it_is_read_plainly(kind: str, data: 
     ):
         other = payload[:at] + bytes((change,)) + payload[at + 1 :]
         assert looks.read(kind, other) in (None, quick_pack.plain(kind, other))
-
-
-_EUIS = [bytes.fromhex(f"aa555a000000010{each}") for each in range(3)]
-_SENDERS = [("127.0.0.1", 1), ("127.0.0.2", 2), ("127.0.0.1", 3)]
-_BODY = (
-    b'{"rxpk":[{"tmst":1,"freq":868.1,"chan":0,"rfch":1,"stat":1,"modu":"LORA","datr":"SF7BW125","codr":"4/5",'
-    b'"rssi":-35,"lsnr":5.1,"size":13,"data":"QAEAAAIAAAABqgECAwQ="}]}'
-)
-_BODIES = [_BODY, _BODY, _BODY, b'{"stat":{"rxnb":1}}', b"{", _BODY.replace(b'"stat":1', b'"stat":-1')]
-_DATAGRAMS = st.tuples(
-    st.sampled_from([0, 0, 0, 0, 1, 2]), st.sampled_from([0, 0, 0, 1, 2]), st.sampled_from([0, 0, 0, 0, 2, 5, 9]),
-    st.sampled_from(_BODIES), st.sampled_from([False] * 9 + [True]),
-)  # fmt: skip
-
-
-class _Datagrams:
-    dropped = 0
-
-    def __init__(self) -> None:
-        self.came: list[Datagram] = []
-        self.answers: list[Any] = []
-
-    def receive(self) -> list[Datagram]:
-        return self.came
-
-    def answer(self, answers: list[tuple[int, bytes]]) -> int:
-        self.answers += answers
-        return 0
-
-
-def _datagram(slot: int, eui: int, sender: int, what: int, body: bytes, cut: bool) -> Datagram:
-    data = b"\2" + bytes([0, slot, what]) + _EUIS[eui] + (b"" if what == 2 else body)
-    return Datagram(data, cut, _SENDERS[sender], slot)
-
-
-def _turns(turns: list[list[Any]], clock: TestClock) -> object:
-    counters, datagrams, heard = Counters(), _Datagrams(), list[Uplink]()
-    gateways = [{"eui": _EUIS[0].hex()}, {"eui": _EUIS[1].hex(), "allow": ["127.0.0.2/32"]}]
-    link = LoraLink(
-        Settings.model_validate(
-            {"type": "lora", "name": "air", "gateways": gateways, "rate_per_s": 1, "rate_burst": 9}
-        ),
-        clock,
-        counters,
-    )
-    for turn in turns:
-        datagrams.came = [_datagram(slot, *parts) for slot, parts in enumerate(turn)]
-        link._read(datagrams, heard.append)
-        clock.sleep(2.0)
-    known = [(each.host, each.heard_at_s, each.uplinks, each.stat) for each in link.forwarders.values()]
-    return heard, counters.snapshot(), datagrams.answers, known
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(st.lists(_DATAGRAMS, max_size=6), max_size=8))
-def test_a_turn_is_taken_alike(monkeypatch: pytest.MonkeyPatch, turns: list[list[Any]]) -> None:
-    quick = _turns(turns, TestClock())
-    with monkeypatch.context() as patched:
-        patched.setattr(quick_turn, "admitted", lambda *_: None)
-        assert _turns(turns, TestClock()) == quick
 
 
 @given(

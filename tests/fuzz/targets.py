@@ -54,6 +54,9 @@ class _Socket:
     def answer(self, answers: list[tuple[int, bytes]]) -> int:
         return 0
 
+    def answer_all(self, answers: bytes) -> int:
+        return 0
+
 
 class _Line:
     """A broker that has said all it will; sockets of the system would cost more than what is tried."""

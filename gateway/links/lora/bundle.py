@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from gateway.links.lora import bulk, semtech
 from gateway.links.lora.bulk import Datagram
+from gateway.links.lora.segments import split
 
 if TYPE_CHECKING:
     import socket
@@ -77,6 +78,7 @@ class Unbundled:
         """See Datagrams."""
         found: list[Datagram] = []
         slots: list[int] = []
+        new = tuple.__new__  # as Datagram(...), in a third of the time
         self._slots, self._bundles = slots, {}
         for datagram in self._inner.receive():
             data, truncated, sender, slot = datagram
@@ -85,7 +87,7 @@ class Unbundled:
                 found.append(Datagram(data, truncated, sender, len(found)))
                 slots.append(slot)
                 continue
-            found += [Datagram(part, False, sender, at) for at, part in enumerate(parts, len(found))]
+            found += [new(Datagram, (part, False, sender, at)) for at, part in enumerate(parts, len(found))]
             slots += [slot] * len(parts)
             self._bundles[slot] = len(parts), _START + data[1:3] + _PUSH_ACK
         return found
@@ -104,6 +106,12 @@ class Unbundled:
             if not left[slot]:
                 own.append((slot, bundles[slot][1]))
         return self._inner.answer(own) if own else 0
+
+    def answer_all(self, answers: bytes) -> int:
+        """See Datagrams."""
+        if len(self._slots) == sum([parts for parts, _ in self._bundles.values()]):  # nothing came without a bundle
+            return self._inner.answer([(slot, ack) for slot, (_, ack) in self._bundles.items()])
+        return self.answer(list(enumerate(split(answers))))
 
 
 def datagrams(opened: socket.socket, *, most: int, bundled: bool) -> Datagrams:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     """Sends some to one address; returns how many could not be sent."""
 
 ACK_BYTES = 4
-_MOST = 64
+_MOST_BYTES = 64 * ACK_BYTES
 """UDP_MAX_SEGMENTS of Linux before 6.9."""
 _UDP_SEGMENT = 103  # <linux/udp.h>; Python has no name for it
 _NAME_BYTES = 28
@@ -41,7 +41,7 @@ class Segments:
         """Until it turns out that this machine sends one by one what it does not send so."""
         self._socket, self._libc = opened, libc
         self._names, names_at = _memory(_NAME_BYTES)
-        self._data, data_at = _memory(_MOST * ACK_BYTES)
+        self._data, data_at = _memory(_MOST_BYTES)
         self._iovec, iovec_at = _memory(_IOVEC.size)
         self._control, control_at = _memory(socket.CMSG_SPACE(2))
         self._control[: len(_CONTROL)] = _CONTROL
@@ -56,20 +56,20 @@ class Segments:
         of_name: dict[bytes, list[bytes]] = {}
         for name, data in pairs:
             of_name.setdefault(name, []).append(data)
-        return sum([self._send_to(name, some, ordinarily) for name, some in of_name.items()])
+        return sum([self.send_to(name, b"".join(some), ordinarily) for name, some in of_name.items()])
 
-    def _send_to(self, name: bytes, some: list[bytes], ordinarily: Ordinarily) -> int:
-        for first in range(0, len(some), _MOST):
-            if not self.usable or not self._at_once(name, some[first : first + _MOST]):
+    def send_to(self, name: bytes, some: bytes, ordinarily: Ordinarily) -> int:
+        """As ``send``, all to one name, one behind the other."""
+        for first in range(0, len(some), _MOST_BYTES):
+            if not self.usable or not self._at_once(name, some[first : first + _MOST_BYTES]):
                 passes = ctypes.get_errno() in _PASSING
-                failed = ordinarily(name, some[first:])
+                failed = ordinarily(name, split(some[first:]))
                 self.usable &= passes or failed > 0
                 return failed
         return 0
 
-    def _at_once(self, name: bytes, some: list[bytes]) -> bool:
+    def _at_once(self, name: bytes, text: bytes) -> bool:
         names_at, data_at, iovec_at, control_at = self._places
-        text = b"".join(some)
         self._names[: len(name)] = name
         self._data[: len(text)] = text
         _IOVEC.pack_into(self._iovec, 0, data_at, len(text))
@@ -77,6 +77,11 @@ class Segments:
         _HEADER.pack_into(self._header, 0, names_at, len(name), iovec_at, 1, control_at, size, 0, 0)
         sent: int = self._libc.sendmmsg(self._socket.fileno(), self._header_at, 1, socket.MSG_DONTWAIT)
         return sent == 1
+
+
+def split(acks: bytes) -> list[bytes]:
+    """Return each of those that stand one behind the other."""
+    return [acks[at : at + ACK_BYTES] for at in range(0, len(acks), ACK_BYTES)]
 
 
 def _memory(size: int) -> tuple[bytearray, int]:

@@ -8,6 +8,7 @@ import asyncio
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import LinkBusy, LinkError
@@ -241,28 +242,27 @@ class LoraLink(Turns):
     def _take_usual(
         self, datagrams: Datagrams, usual: list[quick_turn.Heard], sink: Sink, now: tuple[float, float]
     ) -> None:
-        if acks := quick_turn.acknowledgements(usual):
-            self._count("ack_not_sent", datagrams.answer(acks))
-        uplinks: list[Uplink] = []
-        for datagram, forwarder in usual:
-            found = quick_turn.uplinks(self.name, datagram, forwarder, now)
-            if found is not None:
-                self._pushed += 1
-                self._heard += len(found)
-                uplinks += found
-                continue
-            try:
-                pdu = semtech.parse_body(semtech.read_header(datagram.data))
-                if isinstance(pdu, semtech.PushData):
-                    self._push_data(pdu, forwarder, uplinks.append, now)
-            except MalformedDatagram as refusal:
-                self._admission.refuse(refusal.reason, datagram.sender, why=str(refusal))
+        if usual:  # what the socket does not take: the forwarder only counts these, and nothing depends on them
+            self._count("ack_not_sent", datagrams.answer_all(quick_turn.acknowledgements(usual)))
+        uplinks = quick_turn.uplinks(self.name, usual, now, partial(self._any_push_data, now=now))
+        self._pushed += len(uplinks) - self._heard  # each known by sight brings one; the others are counted
+        self._heard = len(uplinks)
         many = getattr(sink, "many", None)
         if many is not None:
             many(uplinks, 0.0 if self._watched else now[0] - self._looked_s)
         else:
             for uplink in uplinks:
                 sink(uplink)
+
+    def _any_push_data(self, datagram: Datagram, forwarder: Forwarder, now: tuple[float, float]) -> list[Uplink]:
+        found: list[Uplink] = []
+        try:
+            pdu = semtech.parse_body(semtech.read_header(datagram.data))
+            if isinstance(pdu, semtech.PushData):
+                self._push_data(pdu, forwarder, found.append, now)
+        except MalformedDatagram as refusal:
+            self._admission.refuse(refusal.reason, datagram.sender, why=str(refusal))
+        return found
 
     def _take_any(self, datagrams: Datagrams, came: list[Datagram], sink: Sink, now: tuple[float, float]) -> None:
         for header, forwarder, sender in self._acknowledged(datagrams, came, now[0]):
