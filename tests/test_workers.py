@@ -138,7 +138,9 @@ def test_the_front_has_metrics_on_loopback() -> None:
             {"name": "air", "workers": [{"worker": 2, "away": True}], "gateways": [{"eui": "aa", "away": False}]}
         ],
     }
-    with metrics.served(f"127.0.0.1:{port}", lambda: found):
+    page = metrics.Page(f"127.0.0.1:{port}", lambda: found)
+    page.open()
+    with closing(page):
         text = urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
     for line in (
         'lykta_front_events_total{event="air_push_data"} 7.0',
@@ -147,6 +149,28 @@ def test_the_front_has_metrics_on_loopback() -> None:
         "process_cpu_seconds_total",
     ):
         assert line in text, text
+
+
+def test_a_front_whose_metrics_port_is_taken_hears_forwarders_and_says_it(tmp_path: Path) -> None:
+    city = City(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = workers_config(city, free_udp_port())
+        config.write_text(f'{config.read_text()}\n[operate]\nlisten = "127.0.0.1:{port}"\n')
+        divided(config)
+        front = Daemon(config, word="front")
+        try:
+            front.wait_for("front_open", timeout_s=START_S)
+            assert "already in use" in front.wait_for("metrics_absent")["why"].lower()
+            said = gateway(config, "status").stdout
+            assert f" ! its metrics are absent: 127.0.0.1:{port}: Address already in use\n" in said
+            assert f"   next: ss -ltnp 'sport = :{port}' names the program that has the port" in said
+            taken.close()
+            until(lambda: "metrics" not in gateway(config, "status").stdout, "the front to have its port")
+            assert b"lykta_front_events" in urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read()
+            assert front.stop() == 0
+        finally:
+            front.kill()
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,25 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from gateway.operate.logs import EventLog
+from gateway.operate.web.absence import absence
 from gateway.operate.web.settings import parse_listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from threading import Thread
+    from wsgiref.simple_server import WSGIServer
 
     from prometheus_client.metrics_core import Metric
 
 _LOOPBACK = "127.0.0.1"
+AGAIN_S = 1.0
+"""How often a port is tried that somebody else has."""
 
 
 class Collected:
@@ -47,19 +52,44 @@ class Collected:
         yield forwarders
 
 
-@contextmanager
-def served(listen: str, status: Callable[[], dict[str, Any]]) -> Iterator[None]:
-    """Answer ``/metrics`` at the port of ``operate.listen``, on loopback; nowhere when it is empty. Raises OSError."""
-    if not listen:
-        yield
-        return
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    registry.register(Collected(status))
-    server, thread = start_http_server(parse_listen(listen)[1], _LOOPBACK, registry)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+class Page:
+    """Answers ``/metrics`` at the port of ``operate.listen``, on loopback; nowhere when it is empty.
+
+    A port that somebody else has stops no front.
+    """
+
+    def __init__(self, listen: str, status: Callable[[], dict[str, Any]]) -> None:
+        self._listen = listen
+        self._collected = Collected(status)
+        self._log = EventLog("front.metrics")
+        self._served: tuple[WSGIServer, Thread] | None = None
+        self._absent: dict[str, str] | None = None
+
+    def status(self) -> dict[str, Any]:
+        """See ``StatusPage.status``."""
+        return {"listen": self._listen, "absent": self._absent}
+
+    def open(self) -> None:
+        """Try again, where it is to be and is not yet."""
+        if not self._listen or self._served is not None:
+            return
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        registry.register(self._collected)
+        try:
+            self._served = start_http_server(parse_listen(self._listen)[1], _LOOPBACK, registry)
+        except OSError as error:
+            if self._absent is None:
+                self._log.warning("metrics_absent", listen=self._listen, why=error)
+            self._absent = absence(self._listen, error, AGAIN_S, "systemctl restart lykta-gateway-front")
+        else:
+            self._absent = None
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        if self._served is not None:
+            server, thread = self._served
+            self._served = None
+            server.shutdown()
+            server.server_close()
+            thread.join()

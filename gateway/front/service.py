@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from gateway.config import Loaded
 
-_SAVE_S = 1.0
-
 
 class Front:
     """One front. ``run`` returns after ``stop``. Raises NotDivided where there is nothing to stand before."""
@@ -47,6 +46,7 @@ class Front:
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Any]] = set()
+        self._page = metrics.Page(loaded.config.operate.listen, self.status)
         router = Router(section.count, division.routes(loaded.state_root))
         links = loaded.links
         self._lines = [
@@ -84,13 +84,14 @@ class Front:
         away = [each["worker"] for line in links for each in line["workers"] if each["away"]]
         counters = self._counters.snapshot().get("front", {})
         ready = all(line["open"] for line in links) and not away
-        return {"front": True, "links": links, "counters": counters, "ready": ready}
+        return {"front": True, "links": links, "counters": counters, "ready": ready, "page": self._page.status()}
 
     async def run(self) -> None:
         """Run until ``stop``, SIGTERM or SIGINT. Raises AlreadyRunning, OSError."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
-        with only_one(self.folder), metrics.served(self._loaded.config.operate.listen, self.status):
+        with only_one(self.folder), closing(self._page):
+            self._page.open()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.stop)
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
@@ -121,7 +122,8 @@ class Front:
 
     async def _housekeep(self) -> None:
         while True:
-            await asyncio.sleep(_SAVE_S)
+            await asyncio.sleep(metrics.AGAIN_S)
+            self._page.open()
             self._counters.save(self.folder)
 
     async def _answer(self) -> dict[str, Any]:

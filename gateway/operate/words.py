@@ -97,6 +97,10 @@ def duration(seconds: float) -> str:
 
 def describe_front(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines about the front of several workers."""
+    absent = found.get("page", {}).get("absent")  # a front of before says nothing of it
+    if absent is not None:
+        yield f" ! its metrics are absent: {absent['why']}"
+        yield f"   next: {absent['next_step']}"
     for link in found["links"]:
         state = "open" if link["open"] else "NOT open"
         there = sum(not each["away"] for each in link["gateways"])

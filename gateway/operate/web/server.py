@@ -8,8 +8,6 @@ What serves it (``serving``) is loaded where the configuration asks for a page: 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
 from contextlib import suppress
 from importlib import import_module
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import GatewayError
 from gateway.operate.logs import EventLog, Seldom
+from gateway.operate.web.absence import absence
 from gateway.operate.web.settings import OperateSection, parse_listen
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class StatusPage:
         except (OSError, ValueError, GatewayError) as error:
             self._shut()  # whoever asks is refused and need not wait
             if settings is self._settings:
-                self._absent = _absent(settings.listen, error)
+                self._absent = absence(settings.listen, error, again_s=_RETRY_S)
             if self._seldom.allow("absent") is not None:
                 self._log.warning("status_page_absent", listen=settings.listen, why=error)
             await self._wait(_RETRY_S)
@@ -135,22 +134,6 @@ class StatusPage:
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
-
-
-def _absent(listen: str, error: Exception) -> dict[str, str]:
-    """Why there is no page at this address, and the next command."""
-    number = error.errno if isinstance(error, OSError) else None
-    why = f"{listen}: {error if number is None else os.strerror(number)}"
-    if number == errno.EADDRINUSE:
-        port = parse_listen(listen)[1]
-        todo = f"ss -ltnp 'sport = :{port}' names the program that has the port; end it, or set another operate.listen"
-        return {"why": why, "next_step": f"{todo} and reload; it is tried again every {_RETRY_S:.0f} seconds"}
-    if number == errno.EADDRNOTAVAIL:
-        return {
-            "why": why,
-            "next_step": "ip address lists the addresses of this machine; correct operate.listen and reload",
-        }
-    return {"why": why, "next_step": "correct [operate] in gateway.toml, then lykta-gateway reload"}
 
 
 def _family(version: int) -> socket.AddressFamily:
