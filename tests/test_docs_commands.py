@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Lykta developers
 # SPDX-License-Identifier: Apache-2.0
-"""What people are told to type exists: commands with their options, make's targets, files, modules, tests."""
+"""What people are told to type exists: commands with options, make's targets, settings, files, modules, tests."""
 
 import argparse
 import ast
@@ -17,6 +17,8 @@ import pytest
 import typer
 
 import gateway.cli
+from gateway.config import Config
+from provisioning import strict_toml
 from provisioning.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -213,3 +215,40 @@ def test_every_command_that_the_programs_name_exists() -> None:
 )
 def test_what_does_not_exist_is_found(text: str) -> None:
     assert len(wrong(text)) == 1
+
+
+GATEWAY_BLOCKS = [
+    pytest.param(block, id=f"{path.stem}-{block.split()[0]}")
+    for path in DOCUMENTS
+    if path.stem in ("bluetooth", "mqtt", "network-server", "operating", "platforms")
+    for kind, block in _BLOCK.findall(path.read_text("utf-8"))
+    if kind == "toml"
+]
+_BASE = """
+[gateway]
+eui = "0200000000000a01"
+key = "file:key"
+certificate = "gw.pem"
+[register]
+url = "sqlite:register.db"
+kek = "file:kek"
+[[links]]
+type = "lora"
+name = "air"
+bind = "127.0.0.1:1700"
+gateways = [{ eui = "0200000000000a02" }]
+"""
+_MORE_OF_A_PLATFORM = '[[platforms]]\ntype = "sensorthings"\nname = "office"\nurl = "https://sta.example.org/v1.1"\n'
+
+
+@pytest.mark.parametrize("block", GATEWAY_BLOCKS)
+def test_an_example_of_the_gateways_file_is_taken(block: str) -> None:
+    """With what stands in it as a comment, too."""
+    whole = re.sub(r"(?m)^# (\w+ = )", r"\1", block)
+    more = _MORE_OF_A_PLATFORM if whole.startswith("[platforms.") else ""
+    found = strict_toml.loads(_BASE + more + whole, Config, "the example")
+    assert found.gateway.eui == "0200000000000a01"
+
+
+def test_there_are_examples_of_the_gateways_file() -> None:
+    assert len(GATEWAY_BLOCKS) >= 8
