@@ -145,11 +145,12 @@ def _in_one_pass(item: bytes) -> None:
 
 
 def _in_two_passes(item: bytes) -> None:
-    quick, quick_pack.read = quick_pack.read, lambda *_: None
+    quick = quick_pack.read, quick_pack.timed
+    quick_pack.read = quick_pack.timed = lambda *_: None
     try:
         _in_one_pass(item)
     finally:
-        quick_pack.read = quick
+        quick_pack.read, quick_pack.timed = quick
 
 
 def _by_state(known: quick_row.Row, arrival: Arrival) -> quick_row.Row:

@@ -3,6 +3,7 @@
 """What takes a batch at once, for speed, does what is done frame by frame, whatever comes and in whatever order."""
 
 import asyncio
+import itertools
 import random
 from contextlib import closing
 from dataclasses import dataclass, fields
@@ -160,7 +161,8 @@ def test_frames_are_opened_alike(tmp_path_factory: pytest.TempPathFactory, actio
 
 def _plainly(monkeypatch: pytest.MonkeyPatch, kind: str, payload: bytes, at: float) -> object:
     with monkeypatch.context() as patched:
-        patched.setattr(quick_pack, "read", lambda *_: None)
+        for name in ("read", "timed"):
+            patched.setattr(quick_pack, name, lambda *_: None)
         return _read(kind, payload, at)
 
 
@@ -217,11 +219,21 @@ def test_a_look_reads_what_looks_like_it_as_it_is_read_plainly(kind: str, data: 
     looks = Looks()
     looks.add(kind, payload, look_of(payload, *quick_pack._table(kind)))
     assert looks.read(kind, payload) == first
-    for at, change in data.draw(
-        st.lists(st.tuples(st.integers(0, len(payload) - 1), st.integers(0, 255)), max_size=40)
-    ):
+    places = data.draw(st.lists(st.integers(0, len(payload) - 1), max_size=6))
+    for at, change in itertools.product({1, 2, *places} & set(range(len(payload))), range(256)):
         other = payload[:at] + bytes((change,)) + payload[at + 1 :]
-        assert looks.read(kind, other) in (None, quick_pack.plain(kind, other))
+        found = looks.read(kind, other)
+        assert found in (None, quick_pack.plain(kind, other))
+        assert looks.timed(kind, bytes(8), other) == _timed(found)
+
+
+def _timed(packed: quick_pack.Packed | None) -> object:
+    """What a payload with a time is, by way of its body."""
+    if packed is None or packed[2] is None:
+        return None
+    seq, seq_cbor, time_s, time_cbor, _, fields, body, oldest = packed
+    made = senml.packed(bytes(8), seq_cbor, time_cbor, body, fields.bit_count(), from_gateway=False)
+    return seq, time_s, made, fields, oldest
 
 
 @given(

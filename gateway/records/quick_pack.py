@@ -57,6 +57,8 @@ _NOTHING: tuple[None, bytes] = (None, b"")
 
 
 _looks = Looks()
+timed = _looks.timed
+"""As ``read``, with all SenML records, where the payload has a time and looks like one before."""
 
 
 def read(kind: str, payload: bytes) -> Packed | None:
@@ -157,7 +159,7 @@ class Values(Mapping[str, "float | bool"]):
 
     def __init__(self, kind: str, payload: bytes, found: KeysView[str]) -> None:
         self._kind, self._payload, self._names = kind, payload, found
-        self._read: dict[str, float | bool] | None = None
+        self._read: dict[str, float | bool]
 
     def keys(self) -> KeysView[str]:
         """Return the names."""
@@ -180,7 +182,9 @@ class Values(Mapping[str, "float | bool"]):
         return repr(self._all())
 
     def _all(self) -> dict[str, float | bool]:
-        if self._read is None:
+        try:
+            return self._read
+        except AttributeError:  # nobody asked yet, as nearly always: to note that with each costs more
             found = quick_payload.read(self._kind, self._payload)
             self._read = {} if found is None else found[0][0][3]
-        return self._read
+            return self._read

@@ -89,6 +89,13 @@ class Payload:
 
 def decode(dev_eui: bytes, kind: str, payload: bytes, received_at: float, *, alarm: bool = False) -> Payload:
     """Read a payload. Raises wire Malformed when it is no sequence of numbered readings, or the kind is not known."""
+    if (timed := quick_pack.timed(kind, dev_eui, payload)) is not None:
+        number, at_s, made, fields, oldest = timed
+        if at_s >= ABSOLUTE_S:  # nearly all
+            names, rank = _known_shape(kind, fields)
+            found, rank = quick_pack.Values(kind, payload, names), Rank.ALARM if alarm else rank
+            each = Reading(dev_eui, number, kind, at_s, "device", found, received_at, (), rank, made)
+            return Payload((each,), (), oldest)
     if (packed := quick_pack.read(kind, payload)) is not None:
         return _of_packed(dev_eui, kind, payload, packed, received_at, alarm=alarm)
     bad: list[Unreadable] = []
