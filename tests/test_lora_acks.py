@@ -61,13 +61,35 @@ def test_each_goes_where_it_belongs_in_order(kind: type[Any], family: int, host:
 @pytest.mark.parametrize("kind", [AtOnce, OneByOne])
 def test_what_cannot_be_sent_is_counted_and_the_others_leave(kind: type[Any]) -> None:
     with ExitStack() as stack:
-        sender, one = end(stack), end(stack)
+        sender, one, other = end(stack), end(stack), end(stack)
         sender.setblocking(False)
-        nowhere = ("127.0.0.1", 0)  # no port
+        nowhere, never = ("127.0.0.1", 0), ("127.0.0.2", 0)  # no port
         there = one.getsockname()
         acks = [(there, b"aaaa"), (nowhere, b"xxxx"), (nowhere, b"yyyy"), (there, b"bbbb"), (nowhere, b"zzzz")]
-        assert kind(sender).send(acks) == 3
+        assert kind(sender).send([*acks, (never, b"...."), (other.getsockname(), b"cccc")]) == 4
+        assert [one.recv(9), one.recv(9), other.recv(9)] == [b"aaaa", b"bbbb", b"cccc"]
+        assert kind(sender).send([(never, b"....")] * 200 + acks) == 203
         assert [one.recv(9), one.recv(9)] == [b"aaaa", b"bbbb"]
+
+
+class Counting:
+    """A C library whose kernel takes so many pieces of one call, and each of the next."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.taken = most, list[int]()
+
+    def sendmmsg(self, _socket: int, _headers: int, count: int, _flags: int) -> int:
+        self.taken.append(min(self.most, count))
+        return self.taken[-1]
+
+
+@pytest.mark.parametrize("most", [1, 7, 1000])
+def test_the_pieces_that_a_call_did_not_reach_go_in_the_next(most: int) -> None:
+    with ExitStack() as stack:
+        libc = Counting(most)
+        pairs = [(b"%d" % (number % 300), b"%04d" % number) for number in range(900)]
+        assert Segments(end(stack), libc).send(pairs, lambda *_: pytest.fail("none was refused")) == 0  # type: ignore[arg-type]
+        assert sum(libc.taken) == 300
 
 
 class Refusing:

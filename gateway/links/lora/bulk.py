@@ -182,9 +182,11 @@ class AtOnce:
     def answer_all(self, answers: bytes) -> int:
         """See Datagrams."""
         names = self._came_from
-        if self._segments.usable and names.count(names[0]) == len(names):
+        if not self._segments.usable:
+            return self._each(list(zip(names, split(answers), strict=True)))
+        if names.count(names[0]) == len(names):
             return self._segments.send_to(names[0], answers, self._ordinarily)
-        return self.answer(list(enumerate(split(answers))))
+        return self._segments.send(zip(names, split(answers), strict=True), self._ordinarily)
 
     def _ordinarily(self, name: bytes, some: list[bytes]) -> int:
         return self._each([(name, data) for data in some])

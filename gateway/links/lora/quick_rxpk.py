@@ -38,23 +38,24 @@ _TEXTS = ("modu", "datr", "codr", "data")
 _WHOLE, _DECIMAL = r"(?:0|[1-9]\d{0,14})", r"-?(?:0|[1-9]\d{0,2})(?:\.\d{1,9})?"
 _UNREAD = rf"-?{_WHOLE}"
 """Of what a packet may say besides."""
-_START = (
-    rf'\{{"rxpk":\[\{{(?:"jver":{_UNREAD},)?"tmst":([1-9]\d{{0,9}}),(?:"time":"([0-9TZ:.+-]{{1,32}})",)?'
-    rf'(?:"tmms":({_WHOLE}),)?([^/]*/\d"),'
-)
+_JVER, _START = rf'(?:"jver":{_UNREAD},)?', r'"tmst":([1-9]\d{0,9}),([^/]*/\d"),'
 """Up to the coding rate, the only text with a slash: what stands before it from the channel on is of ``_SETTINGS``."""
 _END = r'"size":(\d{1,3}),"data":"([^"]{1,400})"\}\]\}'
 _SHAPES = [
-    (re.compile(text.encode(), re.ASCII).fullmatch, snr_first)
+    (re.compile((r'\{"rxpk":\[\{' + text + _END).encode(), re.ASCII).fullmatch, snr_first)
     for text, snr_first in (
-        (rf'{_START}"rssi":([^,]{{1,14}}),(?:"rssis":{_UNREAD},)?"lsnr":([^,]{{1,14}}),{_END}', False),
+        (rf'{_START}"rssi":([^,]{{1,14}}),(?:"rssis":{_UNREAD},)?"lsnr":([^,]{{1,14}}),', False),
         (
-            rf'{_START}(?:"rssis":{_UNREAD},)?"lsnr":([^,]{{1,14}}),(?:"foff":{_UNREAD},)?"rssi":([^,]{{1,14}}),{_END}',
+            rf'{_JVER}{_START}(?:"rssis":{_UNREAD},)?"lsnr":([^,]{{1,14}}),(?:"foff":{_UNREAD},)?"rssi":([^,]{{1,14}}),',
             True,
         ),
     )
 ]
 """Of our own forwarder in the virtual air; of Semtech's for the SX1301 and for the SX1302. The last first."""
+_MOMENTS = re.compile(
+    rf'(?:"time":"([0-9TZ:.+-]{{1,32}})",)?(?:"tmms":({_WHOLE}),)?(.*)'.encode(), re.ASCII | re.DOTALL
+).fullmatch
+_FIRST_OF_MOMENTS = ord("t")
 _AFTER_FREQ = r'"stat":1,"modu":"LORA","datr":"([A-Z0-9]{1,9})","codr":"(\d/\d)"'
 _SETTINGS_FORMS = (
     re.compile(rf'"freq":({_DECIMAL}),(?:"chan":{_UNREAD},)?(?:"rfch":{_UNREAD},)?{_AFTER_FREQ}'.encode(), re.ASCII),
@@ -127,7 +128,10 @@ def one(datagram: bytes, body_at: int, gateway_eui: bytes) -> tuple[bytes, Recep
         if found is None:
             return None
         _SHAPES.reverse()  # a forwarder does not change: the next one looks like this one
-    tmst, time, tmms, settings, rssi, snr, size, data = found.groups()
+    tmst, settings, rssi, snr, size, data = found.groups()
+    time = tmms = None
+    if settings[1] == _FIRST_OF_MOMENTS and (timed := _MOMENTS(settings)) is not None:
+        time, tmms, settings = timed.groups()
     if snr_first:
         rssi, snr = snr, rssi
     said, rssi_dbm, snr_db, tmst_us = _SETTINGS[settings], _RSSI[rssi], _SNR[snr], int(tmst)
