@@ -5,6 +5,7 @@
 import re
 import subprocess
 import sys
+from typing import Any
 
 from benchmarks import bench_bytecode
 from boards.schema import load_board
@@ -23,6 +24,27 @@ def test_each_role_fits_its_budget_with_each_link() -> None:
     assert isinstance(update, int)
     assert 0 < update <= 20 * 1024, "what is loaded for a while when an update comes"
     assert all(0 < row["resident"] < row["flash"] for row in rows.values())
+
+
+def test_the_figures_are_those_of_today() -> None:
+    """To a kilobyte: this one depends on no machine."""
+    measured: dict[str, Any] = bench_bytecode.measure()
+    roles = ["street_light", "street_light with DALI", "waste_bin", "traffic"]
+    of = {link: [measured[f"{role} on {link}"]["flash"] for role in roles] for link in LINKS}
+    wanted = {
+        "bytecode of a node over LoRa": of["lora"],
+        "the same with Bluetooth beside it, and its console": of["lora_ble"],
+        "the same on a serial line; on Bluetooth alone": of["serial"] + of["ble"],
+        "the code of an update": [measured["update"]],
+        "all that an image holds": [measured["everything"]],
+    }
+    lines = (bench_bytecode.ROOT / "docs" / "figures.md").read_text("utf-8").splitlines()
+    for row, sizes in wanted.items():
+        (line,) = [each for each in lines if each.startswith(f"| {row}")]
+        told = [1000 * int(number) for number in re.findall(r"(\d+) KB", line.split("|")[2])]
+        assert len(told) == len(sizes), line
+        off = [size for size, said in zip(sizes, told, strict=True) if abs(size - said) > 1000]
+        assert off == [], f"docs/figures.md, {row}: it is {sizes}"
 
 
 def report(*wanted: str) -> subprocess.CompletedProcess[str]:
