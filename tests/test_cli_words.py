@@ -73,3 +73,12 @@ def test_a_label_is_of_a_device_by_name_id_or_dev_eui(city: Path, capsys: pytest
         said = capsys.readouterr()
         assert said.out == "", "none is printed where one is not known"
         assert all(part in " ".join(said.err.split()) for part in parts), said.err
+
+
+def test_a_board_is_made_for_a_device_by_name(city: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-C", str(city), "register", "--kind", "street_light", "--dev-eui", EUI, "--name", "lamp-1"]) == 0
+    assert main(["-C", str(city), "board", "make", "lamp-1", str(tmp_path / "lamp-1.img")]) == 0
+    assert "holds the key of lamp-1" in capsys.readouterr().err
+    assert main(["-C", str(city), "board", "make", "lamp-2", str(tmp_path / "lamp-2.img")]) == 1
+    assert "found: lamp-2" in capsys.readouterr().err
+    assert not (tmp_path / "lamp-2.img").exists()

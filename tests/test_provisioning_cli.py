@@ -118,7 +118,7 @@ def test_register_and_devices(cli: Cli) -> None:
         (["register"], 64, ["--kind"]),
         (["register", "--kind", "street_light", "--app-key", "00"], 64, ["No such option"]),
         (["devices", "extra"], 64, ["unexpected"]),
-        (["board", "make", EUI, "image"], 1, ["No device with this DevEUI", "lykta devices"]),
+        (["board", "make", EUI, "image"], 1, ["No device with this id, DevEUI or name", "lykta list"]),
         (["board", "run", "image", "--port", "tty"], 1, ["no such image"]),
         (["board", "make", EUI, "image", "--interval-ms", "1"], 64, ["--interval-ms"]),
         (["board", "run", "image", "--port", "tty", "--air", "air"], 1, ["no such image"]),

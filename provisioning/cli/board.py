@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from provisioning.cli.output import note, of, say
-from provisioning.identities import parse_eui
 from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, default_board, exec_board, make_board_image
+from provisioning.register import desk
 
 app = typer.Typer(no_args_is_help=True, help="Make and run boards.", rich_markup_mode=None)
 
@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Make and run boards.", rich_markup
 @app.command("make")
 def make(
     ctx: typer.Context,
-    dev_eui: Annotated[str, typer.Argument(metavar="DEV_EUI", help="A registered device.")],
+    what: Annotated[str, typer.Argument(metavar="DEVICE", help="By id (TRK-2041), DevEUI or name.")],
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The file to make.")],
     board: Annotated[
         str | None, typer.Option("--board", help="Which board, as boards/<name>.toml; default: a virtual one.")
@@ -47,9 +47,12 @@ def make(
 ) -> None:
     """Build the firmware with the identity of a device as a flash image. The image holds its key: mode 0600."""
     given = {"class": device_class, "adr": adr, "certification": certification}
+    city = of(ctx).city()
+    with city.registry() as registry:
+        dev_eui = desk.speaking(registry, what).dev_eui
     device = make_board_image(
-        of(ctx).city(),
-        parse_eui(dev_eui),
+        city,
+        dev_eui,
         image,
         board=board,
         link=link,

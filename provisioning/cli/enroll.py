@@ -133,12 +133,12 @@ def _enrolled(
 
 def enrolled(
     ctx: typer.Context,
-    device: Annotated[str, typer.Argument(metavar="DEV_EUI")],
+    device: Annotated[str, typer.Argument(metavar="DEVICE", help="By id (TRK-2041), DevEUI or name.")],
 ) -> None:
     """Print the signed records of a device's boards, checked against the city's certificate."""
     city = of(ctx).city()
     with city.registry() as registry:
-        say_json(record.stored(registry, city.ca_certificate(), parse_eui(device).hex()))
+        say_json(record.stored(registry, city.ca_certificate(), desk.speaking(registry, device).dev_eui.hex()))
 
 
 def labels(
