@@ -130,11 +130,21 @@ def test_a_roll_out_from_its_plan_to_its_stop(city: City, file: Path, lykta: Any
     assert logged == ["rollout.plan", "rollout.started", "rollout.aborted"]
 
 
+def test_boards_of_a_roll_out_are_named_as_a_person_names_them(city: City, file: Path, lykta: Any) -> None:
+    with city.registry() as registry:
+        first, second, third, *_ = registry.devices()
+    named = (first.name, second.dev_eui.hex(), third.name, third.dev_eui.hex())
+    assert "3 boards" in lykta("plan", file, *named)
+    with city.registry() as registry, registry.reading() as connection:
+        planned = {each.dev_eui for each in rollouts.boards(connection, "spring")}
+    assert planned == {each.dev_eui.hex() for each in (first, second, third)}
+
+
 def test_what_is_not_signed_by_the_city_or_for_others_is_not_planned(city: City, file: Path, lykta: Any) -> None:
     forged = file.with_name("forged.lyktaup")
     forged.write_bytes(release.make(package(2), 5, KEY).write())
     assert "not signed by this city's release key" in lykta("plan", forged, code=1)
-    assert "A device is not registered" in lykta("plan", file, "0102030405060708", code=1)
+    assert "No device with this id, DevEUI or name" in lykta("plan", file, "0102030405060708", code=1)
     assert "A wave is" in lykta("plan", file, "--waves", "all", code=1)
     assert "no roll-out was planned" not in lykta("status")
 

@@ -19,8 +19,7 @@ from firmware.wire import update
 from provisioning.cli.output import note, of, say, say_json
 from provisioning.entries import Device
 from provisioning.errors import BoardError, UnknownDevice
-from provisioning.identities import parse_eui
-from provisioning.register import rollout_changes, rollouts
+from provisioning.register import desk, rollout_changes, rollouts
 from provisioning.registry import Registry
 from provisioning.updates import keys, picture, rollout
 from provisioning.updates.release import Release
@@ -36,7 +35,8 @@ def plan(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="RELEASE", exists=True, dir_okay=False, help="A .lyktaup file.")],
     device: Annotated[
-        list[str] | None, typer.Argument(metavar="DEV_EUI", help="Default: every registered device of its kind.")
+        list[str] | None,
+        typer.Argument(metavar="DEVICE", help="By id, DevEUI or name; default: every registered one of its kind."),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Default: that of the file.")] = None,
     waves: Annotated[
@@ -154,7 +154,7 @@ def _chosen(registry: Registry, release: Release, asked: Sequence[str]) -> list[
     kind = release.manifest[update.M_KIND]
     known = {each.dev_eui: each for each in registry.devices() if each.state == "registered"}
     if asked:
-        wanted = list(dict.fromkeys(parse_eui(text) for text in asked))
+        wanted = list(dict.fromkeys(desk.speaking(registry, text).dev_eui for text in asked))
         missing = [each.hex() for each in wanted if each not in known]
         if missing:
             raise UnknownDevice("A device is not registered.", value=missing[0], next_step="lykta devices")
