@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from provisioning.cli.output import note, of, say
 from provisioning.images import DEFAULT_INTERVAL_MS, LINKS, default_board, exec_board, make_board_image
 from provisioning.register import desk
+
+if TYPE_CHECKING:
+    from provisioning.city import City
 
 app = typer.Typer(no_args_is_help=True, help="Make and run boards.", rich_markup_mode=None)
 
@@ -48,11 +51,9 @@ def make(
     """Build the firmware with the identity of a device as a flash image. The image holds its key: mode 0600."""
     given = {"class": device_class, "adr": adr, "certification": certification}
     city = of(ctx).city()
-    with city.registry() as registry:
-        dev_eui = desk.speaking(registry, what).dev_eui
     device = make_board_image(
         city,
-        dev_eui,
+        _dev_eui(city, what),
         image,
         board=board,
         link=link,
@@ -68,6 +69,11 @@ def make(
     options += " --air SOCKET" if "lora" in link else ""
     options += " --ble-air SOCKET" if "ble" in link else ""
     note(f"next: lykta board run {image} --port PATH{options}")
+
+
+def _dev_eui(city: City, what: str) -> bytes:
+    with city.registry() as registry:
+        return desk.speaking(registry, what).dev_eui
 
 
 @app.command("run")
