@@ -12,6 +12,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from functools import partial
+from itertools import count
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,6 +47,7 @@ from gateway.operate.metrics import Metrics
 from gateway.operate.stages import Stages
 from gateway.operate.web.server import StatusPage
 from gateway.operate.web.source import Source
+from gateway.outbox import pruning
 from gateway.outbox.recovery import recover
 from gateway.outbox.store import Limits, Outbox
 from gateway.outbox.stored import StoredOutbox, takes_writes
@@ -77,7 +79,8 @@ TAKEN_FOLDER = "taken"
 
 _MAX_COMMIT_FRAMES = 512
 _HOUSEKEEPING_S = 1.0
-_PRUNE_EVERY_S = 60.0
+_PRUNE_EVERY_S = 10.0
+_HEAP_EVERY = 6
 _LAST_PUBACKS_S = 2.0
 _PIPELINE_LIMIT_S = 60.0
 """A memory card may take ten seconds for one commit now and then; a minute is stuck."""
@@ -191,6 +194,7 @@ class Daemon:
             pump = group.create_task(self._pump())
             self._ends.start(tasks, self._inbox)
             tasks.start("housekeeping", self._housekeep)
+            tasks.start("pruning", self._prune)
             tasks.start("downlinks", self._send_queued)
             tasks.start("commands", self._commands.watch)
             tasks.start("updates", self._updates.watch)
@@ -209,7 +213,7 @@ class Daemon:
         await pump
         await self._sender.finish()
         links, publishing = self._ends.task_names()
-        others = ("housekeeping", "downlinks", "commands", "updates", "guidelines", "watchdog", "status page")
+        others = "housekeeping", "pruning", "downlinks", "commands", "updates", "guidelines", "watchdog", "status page"
         await tasks.stop(*links, *others)
         await self._ends.last_pubacks(_LAST_PUBACKS_S)
         await tasks.stop(*publishing)
@@ -353,7 +357,7 @@ class Daemon:
         steps = StepDetector(self._clock)
         if not plausible(self._clock.wall_s()):
             self._log.warning("clock_not_set", effect="devices that ask for the time get no answer")
-        pruned_at_s = sampled_at_s = self._clock.monotonic_s()
+        sampled_at_s = self._clock.monotonic_s()
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             if self._clock.monotonic_s() - sampled_at_s >= EVERY_S:
@@ -365,10 +369,12 @@ class Daemon:
                 self._log.warning("clock_step", by_s=round(step_s, 3), effect="times change, the record order does not")
             await self._in_writer(self._server.catch_up)
             await asyncio.to_thread(self._save_small_files)
-            if self._clock.monotonic_s() - pruned_at_s >= _PRUNE_EVERY_S:
-                pruned_at_s = self._clock.monotonic_s()
-                while await self._with_outbox(lambda outbox: outbox.prune()):
-                    pass  # some at a time, so that frames do not wait for it
+
+    async def _prune(self) -> None:
+        for turn in count(1):
+            await asyncio.sleep(_PRUNE_EVERY_S)
+            await pruning.prune(self._with_outbox, self._clock)
+            if turn % _HEAP_EVERY == 0:
                 await asyncio.to_thread(heap.give_back)
 
     def _save_small_files(self) -> None:

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-_ROWS_AT_A_TIME = 500
-_PAGES_BACK = 1000
-"""Twice what the rows of one step take: as fast as they make more pages free than are in use. 20 ms of work."""
+ROWS_AT_A_TIME = 100
+"""A millisecond of work, for which a commit of readings may have to wait."""
+_PAGES_BACK = 200
+"""Twice what the rows of one step take: as fast as they make more pages free than are in use."""
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
@@ -38,11 +39,11 @@ def published_through(connection: sqlite3.Connection, platforms: Sequence[str], 
     return min((row[0] or 0 if row else 0 for row in rows), default=0)
 
 
-def prune(connection: sqlite3.Connection, through: int) -> int:
+def prune(connection: sqlite3.Connection, through: int, rows: int = ROWS_AT_A_TIME) -> int:
     """Delete some of the oldest envelopes up to id *through*; return how many. The caller holds the transaction."""
     cursor = connection.execute(
         "DELETE FROM envelope WHERE id IN (SELECT id FROM envelope WHERE id <= ? ORDER BY id LIMIT ?)",
-        (through, _ROWS_AT_A_TIME),
+        (through, rows),
     )
     return cursor.rowcount
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Accepted", "Limits", "Outbox", "Receipt", "Row"]
 
 _ROOM_WANTED = 0.95
+"""Of ``max_bytes`` at most is in use after pruning; what is published goes sooner for that."""
+_ROWS_FOR_ROOM = 500
+"""That go in one commit when readings wait for room."""
 _PROGRESS_EVERY_S = 60.0
 _ARRIVAL_BYTES = 16384
 """More than one frame's payload can become on disk, at most 255 bytes as they are on air, with all indices."""
@@ -213,11 +216,16 @@ class Outbox:
             self.published(platform, lanes, readings)
 
     def prune(self) -> int:
-        """Delete some of what every platform has had for long enough, and give up what is too old; return how many."""
+        """Delete some of what every platform has had for long enough, and give up what is too old; return how many.
+
+        Where room is scarce that is what every platform has, so that no reading has to wait until there is some.
+        Until the next commit a power cut may bring back what was deleted.
+        """
         now_s = self._age.now_s()
         before_s = now_s - self._limits.keep_published_s
-        with durable(self._db):
-            through = self._free_through(before_s)
+        with unhurried(self._db), durable(self._db):
+            crowded = retention.used_bytes(self._db) >= self._limits.max_bytes * _ROOM_WANTED
+            through = self._free_through(None if crowded else before_s)
             pruned = retention.prune(self._db, through)
             retention.forget_progress(self._db, before_s)
         if self._limits.max_age_s:
@@ -276,7 +284,7 @@ class Outbox:
             return
         while used >= self._limits.max_bytes * _ROOM_WANTED:
             with durable(self._db):
-                made = retention.prune(self._db, self._free_through(None))
+                made = retention.prune(self._db, self._free_through(None), _ROWS_FOR_ROOM)
             if not made and self._limits.when_full == "drop":
                 made = self._give_up("outbox_full", None)
             if not made:
