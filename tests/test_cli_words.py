@@ -75,6 +75,18 @@ def test_a_label_is_of_a_device_by_name_id_or_dev_eui(city: Path, capsys: pytest
         assert all(part in " ".join(said.err.split()) for part in parts), said.err
 
 
+def test_a_device_that_is_meant_twice_is_not_retired(city: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lykta = ["-C", str(city)]
+    for number, name in ((EUI, "Kungsgatan 1"), (OTHER, EUI)):
+        assert main([*lykta, "register", "--kind", "street_light", "--dev-eui", number, "--name", name]) == 0
+    capsys.readouterr()
+    for words in (["retire", EUI], ["show", EUI]):
+        assert main([*lykta, *words]) == 1
+        assert "Several devices of the register are meant by this" in capsys.readouterr().err
+    with City.open(city).registry() as registry:
+        assert {line.stage for line in desk.listed(registry)} == {"approved"}
+
+
 def test_a_board_is_made_for_a_device_by_name(city: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(city), "register", "--kind", "street_light", "--dev-eui", EUI, "--name", "lamp-1"]) == 0
     assert main(["-C", str(city), "board", "make", "lamp-1", str(tmp_path / "lamp-1.img")]) == 0

@@ -18,10 +18,10 @@ from provisioning.errors import ConfigError, PaperError, UnknownDevice
 from provisioning.model.device import DeviceRecord
 from provisioning.model.papers import PAPER_TYPES, Paper, Signature, Signed, expiry
 from provisioning.private_files import write_new
-from provisioning.register import records, tables
+from provisioning.register import tables
 from provisioning.register.papers import add_paper
 from provisioning.register.record_text import load
-from provisioning.register.registration import Options, Result, register, unknown
+from provisioning.register.registration import Options, Result, device_meant, device_of, register
 from provisioning.register.signing import MAX_ENVELOPE_BYTES, opened, sign
 from provisioning.secret_refs import load_secret
 
@@ -62,28 +62,15 @@ def register_one(registry: Registry, record: DeviceRecord, options: Options) -> 
 
 
 def show(registry: Registry, what: str) -> DeviceRecord:
-    """The record of an id, DevEUI or name. Raises UnknownDevice."""
+    """The record of an id, DevEUI or name. Raises UnknownDevice, also for two."""
     with registry.reading() as connection:
-        record = records.find(connection, what)
-    if record is None:
-        raise unknown(what)
-    return record
+        return device_of(connection, what)
 
 
 def speaking(registry: Registry, what: str) -> Device:
     """The device of an id, DevEUI or name that speaks LoRaWAN frames. Raises UnknownDevice, also for two."""
     with registry.reading() as connection:
-        found = records.meant(connection, what)
-    if not found:
-        raise unknown(what)
-    if len(found) > 1:
-        raise UnknownDevice(
-            "Several devices of the register are meant by this.",
-            value=what[:80],
-            reason="It is the name of one, and the id or DevEUI of another.",
-            next_step=f"say which in another way: {' or '.join(', '.join(filter(None, names)) for names in found)}",
-        )
-    device_id, dev_eui, _name = found[0]
+        device_id, dev_eui, _name = device_meant(connection, what)
     device = None if dev_eui is None else registry.device(bytes.fromhex(dev_eui))
     if device is None:
         raise UnknownDevice(

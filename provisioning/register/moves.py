@@ -17,7 +17,7 @@ from provisioning.model.verdict import Judge, Verdict
 from provisioning.register import credentials, records
 from provisioning.register.credentials import Keys
 from provisioning.register.log import Change
-from provisioning.register.registration import at_stage, judged_record, refusal, refused, unknown
+from provisioning.register.registration import at_stage, device_of, judged_record, refusal, refused
 from provisioning.register.stock import DatabaseStock
 
 _JUDGED: frozenset[Stage] = frozenset({"approved", "installed", "operational", "disposed"})
@@ -25,11 +25,8 @@ _JUDGED: frozenset[Stage] = frozenset({"approved", "installed", "operational", "
 
 
 def found(change: Change, what: str) -> DeviceRecord:
-    """The device of an id, DevEUI or name. Raises UnknownDevice."""
-    record = records.find(change.connection, what)
-    if record is None:
-        raise unknown(what)
-    return record
+    """The device of an id, DevEUI or name. Raises UnknownDevice, also for two."""
+    return device_of(change.connection, what)
 
 
 def move(

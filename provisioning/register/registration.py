@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from sqlalchemy import Connection
+
 from provisioning.errors import (
     InvalidIdentity,
     ProvisioningError,
@@ -234,6 +236,29 @@ def refusal(record: DeviceRecord, verdict: Verdict, error: RefusedByRules) -> Re
     about = (verdict.blocking, verdict.rulepack_version, record.name, record.dev_eui, record.owner_org, record.id)
     error.refusal = Refusal(record.kind, *about)
     return error
+
+
+def device_of(connection: Connection, what: str) -> DeviceRecord:
+    """The record of an id, DevEUI or name. Raises UnknownDevice, also for two: none is guessed."""
+    record = records.find(connection, device_meant(connection, what)[0])
+    if record is None:
+        raise unknown(what)
+    return record
+
+
+def device_meant(connection: Connection, what: str) -> tuple[str, str | None, str]:
+    """Id, DevEUI and name of the device of an id, DevEUI or name. Raises UnknownDevice, also for two."""
+    found = records.meant(connection, what)
+    if not found:
+        raise unknown(what)
+    if len(found) > 1:
+        raise UnknownDevice(
+            "Several devices of the register are meant by this.",
+            value=what[:80],
+            reason="It is the name of one, and the id or DevEUI of another.",
+            next_step=f"say which in another way: {' or '.join(', '.join(filter(None, names)) for names in found)}",
+        )
+    return found[0]
 
 
 def unknown(what: str) -> UnknownDevice:
