@@ -69,7 +69,7 @@ def _turns(turns: list[list[Datagram]]) -> tuple[list[Uplink], Any, list[Any], A
     gateways = [{"eui": _EUIS[0].hex()}, {"eui": _EUIS[1].hex(), "allow": ["127.0.0.2/32"]}]
     link = LoraLink(
         Settings.model_validate(
-            {"type": "lora", "name": "air", "gateways": gateways, "rate_per_s": 1, "rate_burst": 9}
+            {"type": "lora", "name": "air", "gateways": gateways, "rate_per_s": 1, "rate_burst": 9, "pin_s": 3.0}
         ),
         clock,
         counters,
@@ -77,7 +77,10 @@ def _turns(turns: list[list[Datagram]]) -> tuple[list[Uplink], Any, list[Any], A
     for datagrams.came in turns:
         link._read(datagrams, heard.append)
         clock.sleep(2.0)
-    known = [(each.host, each.heard_at_s, each.uplinks, each.stat) for each in link.forwarders.values()]
+    known = [
+        (each.host, each.sender, each.heard_at_s, each.uplinks, each.stat, each.pull_address, each.pulled_at_s)
+        for each in link.forwarders.values()
+    ]
     return heard, counters.snapshot(), datagrams.answers, known
 
 
@@ -133,7 +136,14 @@ def test_a_usual_turn_needs_nothing_plain(monkeypatch: pytest.MonkeyPatch) -> No
     assert _turns([first, turn]) == plain
 
 
-@given(st.lists(st.integers(0, 0xFFFF), max_size=20))
-def test_a_turn_is_acknowledged_as_each_of_it(tokens: list[int]) -> None:
-    heard: Any = [(Datagram(b"\2" + token.to_bytes(2, "big") + b"\0", False, None, 0), None) for token in tokens]
-    assert split(quick_turn.acknowledgements(heard)) == [semtech.build_push_ack(token) for token in tokens]
+@given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.sampled_from([0, 0, 0, 2, 5])), max_size=20), st.integers(0, 2))
+def test_a_turn_is_acknowledged_as_each_of_it(came: list[tuple[int, int]], refused: int) -> None:
+    """What is no PUSH_DATA has no PUSH_ACK, nor has what was refused."""
+    datagrams = _Datagrams()
+    heard: Any = [
+        (Datagram(b"\2" + token.to_bytes(2, "big") + bytes([kind]), False, None, slot), None)
+        for slot, (token, kind) in enumerate(came)
+    ]
+    assert quick_turn.acknowledge(datagrams, heard[refused:], len(came)) == 0
+    pushed = [(slot, token) for slot, (token, kind) in enumerate(came) if slot >= refused and kind == 0]
+    assert datagrams.answers == [(slot, semtech.build_push_ack(token)) for slot, token in pushed]

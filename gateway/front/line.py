@@ -17,7 +17,7 @@ from gateway.errors import LinkError
 from gateway.front.trunk import Ticket, Trunk
 from gateway.front.watch import Watch
 from gateway.front.way_down import WayDown
-from gateway.links.lora import bulk, bulk_out, semtech
+from gateway.links.lora import bulk, bulk_out, quick_turn, semtech
 from gateway.links.lora.admission import Admission
 from gateway.links.lora.errors import MalformedDatagram
 from gateway.links.lora.server import open_socket
@@ -191,20 +191,24 @@ class Line(Turns):
             self._count("kernel_dropped", (datagrams.dropped - self._dropped) & _U32_MASK)
             self._dropped = datagrams.dropped
         now_s = self._clock.monotonic_s()
-        usual = self._admission.usual(came, now_s)
-        if usual is None:
-            self._take_any(came, now_s)
+        heard = self._admission.admit_all(came, now_s)
+        if heard is None:
+            self._take_each(came, now_s)
         else:
-            self._take_usual(usual)
+            self._take_together(heard, now_s)
         for trunk in self._trunks:
             trunk.flush()
         self._count("push_data", self._pushed)
         self._pushed = 0
         return 0.0 if len(came) == _PER_TURN else _GATHER_S
 
-    def _take_usual(self, usual: list[tuple[Datagram, Forwarder]]) -> None:
+    def _take_together(self, heard: list[quick_turn.Heard], now_s: float) -> None:
         quick, trunks = self._router.quick, self._trunks
-        for (data, _, sender, _), forwarder in usual:
+        for datagram, forwarder in heard:
+            if not quick_turn.is_push_data(datagram):
+                self._take(semtech.read_header(datagram.data), datagram, forwarder, now_s)
+                continue
+            data, _, sender, _ = datagram
             worker = quick(data)
             if worker is None:
                 self._push(data, sender, forwarder)
@@ -213,20 +217,21 @@ class Line(Turns):
             forwarder.uplinks += 1
             trunks[worker].push(data, Ticket(sender, _START + data[1:3] + _PUSH_ACK, 1))
 
-    def _take_any(self, came: list[Datagram], now_s: float) -> None:
+    def _take_each(self, came: list[Datagram], now_s: float) -> None:
         for datagram in came:
             admitted = self._admission.admit(datagram, now_s)
-            if admitted is None:
-                continue
-            header, forwarder = admitted
-            if header.identifier is semtech.Identifier.PUSH_DATA:
-                self._push(datagram.data, datagram.sender, forwarder)
-            elif header.identifier is semtech.Identifier.PULL_DATA:
-                self._pull(datagram, forwarder, now_s)
-            elif self._ways[forwarder.eui].tx_ack(datagram.data):
-                self._count("tx_ack", 1)
-            else:
-                self._admission.refuse("tx_ack_unmatched", datagram.sender, eui=forwarder.name)
+            if admitted is not None:
+                self._take(admitted[0], datagram, admitted[1], now_s)
+
+    def _take(self, header: semtech.Header, datagram: Datagram, forwarder: Forwarder, now_s: float) -> None:
+        if header.identifier is semtech.Identifier.PUSH_DATA:
+            self._push(datagram.data, datagram.sender, forwarder)
+        elif header.identifier is semtech.Identifier.PULL_DATA:
+            self._pull(datagram, forwarder, now_s)
+        elif self._ways[forwarder.eui].tx_ack(datagram.data):
+            self._count("tx_ack", 1)
+        else:
+            self._admission.refuse("tx_ack_unmatched", datagram.sender, eui=forwarder.name)
 
     def _push(self, data: bytes, sender: Any, forwarder: Forwarder) -> None:
         """Divide a PUSH_DATA of any form. What is damaged is acknowledged as one process does: it will not improve."""

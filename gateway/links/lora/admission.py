@@ -49,9 +49,9 @@ class Admission:
         for gone in known.values():
             gone.give_up()
 
-    def usual(self, came: list[Datagram], now_s: float) -> list[quick_turn.Heard] | None:
-        """Return whose each is, where all are PUSH_DATA from forwarders where they always are; else None."""
-        return quick_turn.admitted(came, self.forwarders, self._rate, now_s)
+    def admit_all(self, came: list[Datagram], now_s: float) -> list[quick_turn.Heard] | None:
+        """Return what is to be handled of a turn, and whose it is; None where each must be judged by itself."""
+        return quick_turn.admitted(came, self.forwarders, self._rate, now_s, self.admit)
 
     def admit(self, datagram: Datagram, now_s: float) -> tuple[semtech.Header, Forwarder] | None:
         """Return the header of one datagram, and whose it is; None where nothing is done for it, which is counted.

@@ -158,7 +158,7 @@ class AtOnce:
             raise OSError(code, os.strerror(code))
         if count and self._control_sizes[count - 1]:
             self._note_drops(count - 1)  # the last one's number is the highest
-        # Field by field, each in one go, and not header by header: 1.2 us of a datagram become 0.5.
+        # Field by field, each in one go, and not header by header: 0.8 us besides the kernel's 0.5 become 0.45.
         sizes, flags = self._sizes[:count].tolist(), self._flags[:count].tolist()
         names = [name for (name,) in _NAME.iter_unpack(memoryview(self._names)[: count * NAME_BYTES])]
         self._came_from = names

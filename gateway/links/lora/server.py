@@ -228,23 +228,20 @@ class LoraLink(Turns):
             )
             self._dropped = datagrams.dropped
         now = self._clock.monotonic_s(), self._clock.wall_s()  # of all that came together
-        usual = self._admission.usual(came, now[0])
-        if usual is not None:
-            self._take_usual(datagrams, usual, sink, now)
+        heard = self._admission.admit_all(came, now[0])
+        if heard is not None:
+            self._count("ack_not_sent", quick_turn.acknowledge(datagrams, heard, len(came)))
+            self._take_together(heard, sink, now)
         else:
-            self._take_any(datagrams, came, sink, now)
+            self._take_each(datagrams, came, sink, now)
         self._looked_s = now[0]
         self._count("push_data", self._pushed)
         self._count("uplink", self._heard)
         self._pushed = self._heard = 0
         return len(came)
 
-    def _take_usual(
-        self, datagrams: Datagrams, usual: list[quick_turn.Heard], sink: Sink, now: tuple[float, float]
-    ) -> None:
-        if usual:  # what the socket does not take: the forwarder only counts these, and nothing depends on them
-            self._count("ack_not_sent", datagrams.answer_all(quick_turn.acknowledgements(usual)))
-        uplinks = quick_turn.uplinks(self.name, usual, now, partial(self._any_push_data, now=now))
+    def _take_together(self, heard: list[quick_turn.Heard], sink: Sink, now: tuple[float, float]) -> None:
+        uplinks = quick_turn.uplinks(self.name, heard, now, partial(self._other, now=now))
         self._pushed += len(uplinks) - self._heard  # each known by sight brings one; the others are counted
         self._heard = len(uplinks)
         many = getattr(sink, "many", None)
@@ -254,26 +251,26 @@ class LoraLink(Turns):
             for uplink in uplinks:
                 sink(uplink)
 
-    def _any_push_data(self, datagram: Datagram, forwarder: Forwarder, now: tuple[float, float]) -> list[Uplink]:
+    def _other(self, datagram: Datagram, forwarder: Forwarder, now: tuple[float, float]) -> list[Uplink]:
         found: list[Uplink] = []
-        try:
-            pdu = semtech.parse_body(semtech.read_header(datagram.data))
-            if isinstance(pdu, semtech.PushData):
-                self._push_data(pdu, forwarder, found.append, now)
-        except MalformedDatagram as refusal:
-            self._admission.refuse(refusal.reason, datagram.sender, why=str(refusal))
+        self._take(semtech.read_header(datagram.data), forwarder, datagram.sender, found.append, now)
         return found
 
-    def _take_any(self, datagrams: Datagrams, came: list[Datagram], sink: Sink, now: tuple[float, float]) -> None:
+    def _take_each(self, datagrams: Datagrams, came: list[Datagram], sink: Sink, now: tuple[float, float]) -> None:
         for header, forwarder, sender in self._acknowledged(datagrams, came, now[0]):
-            try:
-                pdu = semtech.parse_body(header)
-                if isinstance(pdu, semtech.PushData):
-                    self._push_data(pdu, forwarder, sink, now)
-                else:
-                    self._handle(pdu, forwarder, sender)
-            except MalformedDatagram as refusal:
-                self._admission.refuse(refusal.reason, sender, why=str(refusal))
+            self._take(header, forwarder, sender, sink, now)
+
+    def _take(
+        self, header: semtech.Header, forwarder: Forwarder, sender: Any, sink: Sink, now: tuple[float, float]
+    ) -> None:
+        try:
+            pdu = semtech.parse_body(header)
+            if isinstance(pdu, semtech.PushData):
+                self._push_data(pdu, forwarder, sink, now)
+            else:
+                self._handle(pdu, forwarder, sender)
+        except MalformedDatagram as refusal:
+            self._admission.refuse(refusal.reason, sender, why=str(refusal))
 
     def _acknowledged(
         self, datagrams: Datagrams, came: list[Datagram], now_s: float
