@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One process against a front and two workers, in turns in one run: what each stores, and what each process costs.
 
-The load generator and mosquitto share the cores with them, so what is stored a second says little of what a gateway
-could store whose broker is elsewhere; it is printed with their cost. What two cores could store is computed from the
-cost of the gateway's own processes: one process uses one core, and a front and two workers share two, of which the
-front is at most one. LYKTA_BENCH_S: seconds a turn; LYKTA_BENCH_RATES: offered readings a second; LYKTA_BENCH_ROUNDS.
-Adds the run to ``benchmarks/results/workers.json``.
+Each process that stores is offered the same, so two workers get twice as much together: a reading costs less where
+more come. The load generator and mosquitto share the cores with them, so what is stored a second says little of what a
+gateway could store whose broker is elsewhere; it is printed with their cost. What two cores could store is computed
+from the cost of the gateway's own processes: one process uses one core, and a front and two workers share two, of which
+the front is at most one. LYKTA_BENCH_S: seconds a turn; LYKTA_BENCH_RATES: readings a second for each process that
+stores; LYKTA_BENCH_ROUNDS. Adds the run to ``benchmarks/results/workers.json``.
 """
 
 from __future__ import annotations
@@ -150,13 +151,14 @@ def main() -> int:
             turns: dict[int, list[dict[str, float]]] = {count: [] for count in setups}
             for _ in range(ROUNDS):
                 for count, setup in setups.items():
-                    turns[count].append(measure(setup, rate))
+                    turns[count].append(measure(setup, rate * count))
             one, two = medians(turns[1]), medians(turns[WORKERS])
             found = {name: round(each, 2) for name, each in summary(one, two).items()}
-            results.append({"rate": rate, "one": one, "two": two, **found})
+            results.append({"rate_of_each": rate, "one": one, "two": two, **found})
             for name, turn in (("one process", one), ("front and two workers", two)):
-                print(f"{rate:6} offered, {name:22}", "  ".join(f"{key} {value:g}" for key, value in turn.items()))
-            print(f"{rate:6} ratio as stored {found['measured_ratio']}; as two cores could: {found['possible_ratio']}")
+                print(f"{rate:6} for each, {name:22}", "  ".join(f"{key} {value:g}" for key, value in turn.items()))
+            could, as_stored = found["possible_ratio"], found["measured_ratio"]
+            print(f"{rate:6} for each, ratio as stored {as_stored}; as two cores could: {could}")
     run = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",

@@ -43,7 +43,13 @@ def asked_to_end(folder: Path, arguments: list[str], when: str, how: signal.Sign
     command = [sys.executable, "-m", "provisioning.cli", *arguments]
     environment = {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        preexec_fn=lambda: signal.signal(how, signal.SIG_DFL),  # whoever runs the tests may ignore it (nohup)
     ) as process:
         guard = threading.Timer(LIMIT_S, process.kill)
         guard.start()
