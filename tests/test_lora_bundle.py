@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from gateway.front.trunk import Ticket, Trunk
 from gateway.links.lora import bundle, semtech
-from gateway.links.lora.bulk import Datagram, OneByOne
+from gateway.links.lora.bulk import OneByOne
 from gateway.links.lora.errors import MalformedDatagram
-from gateway.links.lora.segments import split
 from tests import packet_forwarder as other
+from tests.fake_datagrams import FakeDatagrams
 from tests.lora_link_rig import PHY, A, run, running
 from tests.packet_forwarder import mutate
 
@@ -63,52 +63,34 @@ def test_what_a_datagram_can_hold_is_known() -> None:
     assert not bundle.fits(1, room + 1)
 
 
-class Came:
-    """A socket that has received this, and remembers what it was to answer."""
-
-    dropped = 5
-
-    def __init__(self, *data: bytes) -> None:
-        self._came = [Datagram(each, False, ("127.0.0.1", 9), slot) for slot, each in enumerate(data)]
-        self.answered: list[tuple[int, bytes]] = []
-
-    def receive(self) -> list[Datagram]:
-        return self._came
-
-    def answer(self, answers: list[tuple[int, bytes]]) -> int:
-        self.answered += answers
-        return 0
-
-    def answer_all(self, answers: bytes) -> int:
-        return self.answer(list(enumerate(split(answers))))
-
-
 def test_a_bundle_is_acknowledged_once_and_only_where_all_of_it_is() -> None:
-    came = Came(bundle.pack(0x0102, [b"a", b"bc"]), b"alone", bundle.pack(0x0304, [b"d"]), b"\x02xx\x42damaged")
+    came = FakeDatagrams.of(
+        bundle.pack(0x0102, [b"a", b"bc"]), b"alone", bundle.pack(0x0304, [b"d"]), b"\x02xx\x42damaged", dropped=5
+    )
     unbundled = bundle.Unbundled(came)
     found = unbundled.receive()
     assert [each.data for each in found] == [b"a", b"bc", b"alone", b"d", b"\x02xx\x42damaged"]
     assert len({id(each.sender) for each in found}) == 1, "who is known by its address is known by the same object"
     assert unbundled.dropped == 5
     unbundled.answer([(found[0].slot, b"-"), (found[2].slot, b"+"), (found[3].slot, b"-")])
-    assert came.answered == [(1, b"+"), (2, bytes.fromhex("02030401"))]
-    came.answered.clear()
+    assert came.answers == [(1, b"+"), (2, bytes.fromhex("02030401"))]
+    came.answers.clear()
     unbundled.receive()
     unbundled.answer([(0, b"-"), (1, b"-")])
-    assert came.answered == [(0, bytes.fromhex("02010201"))]
+    assert came.answers == [(0, bytes.fromhex("02010201"))]
 
 
 def test_all_of_a_turn_is_acknowledged_as_each_of_it() -> None:
     first, second = bundle.pack(0x0102, [b"a", b"bc"]), bundle.pack(0x0304, [b"d"])
     for data in ([first, second], [first], [first, b"alone", second], [b"alone", b"more"]):
-        came = Came(*data)
+        came = FakeDatagrams.of(*data)
         unbundled = bundle.Unbundled(came)
         found = unbundled.receive()
         acks = [bytes((2, 9, at, 1)) for at in range(len(found))]
         unbundled.answer([(each.slot, ack) for each, ack in zip(found, acks, strict=True)])
-        one_by_one, came.answered = came.answered, []
+        one_by_one, came.answers = came.answers, []
         unbundled.answer_all(b"".join(acks))
-        assert came.answered == one_by_one
+        assert came.answers == one_by_one
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from gateway.links import Uplink
 from gateway.links.lora import Settings, quick_rxpk, quick_turn, semtech
 from gateway.links.lora.bulk import Datagram
-from gateway.links.lora.segments import split
 from gateway.links.lora.server import LoraLink
 from gateway.operate.counters import Counters
+from tests.fake_datagrams import FakeDatagrams
 from tests.outbox_rig import TestClock
 from tests.packet_forwarder import mutate
 
@@ -41,31 +41,13 @@ _DATAGRAMS = st.tuples(
 )  # fmt: skip
 
 
-class _Datagrams:
-    dropped = 0
-
-    def __init__(self) -> None:
-        self.came: list[Datagram] = []
-        self.answers: list[Any] = []
-
-    def receive(self) -> list[Datagram]:
-        return self.came
-
-    def answer(self, answers: list[tuple[int, bytes]]) -> int:
-        self.answers += answers
-        return 0
-
-    def answer_all(self, answers: bytes) -> int:
-        return self.answer(list(enumerate(split(answers))))
-
-
 def _datagram(slot: int, eui: int, sender: int, what: int, body: bytes, cut: bool) -> Datagram:
     data = b"\2" + bytes([0, slot, what]) + _EUIS[eui] + (b"" if what == 2 else body)
     return Datagram(data, cut, _SENDERS[sender], slot)
 
 
 def _turns(turns: list[list[Datagram]]) -> tuple[list[Uplink], Any, list[Any], Any]:
-    clock, counters, datagrams, heard = TestClock(), Counters(), _Datagrams(), list[Uplink]()
+    clock, counters, datagrams, heard = TestClock(), Counters(), FakeDatagrams([]), list[Uplink]()
     gateways = [{"eui": _EUIS[0].hex()}, {"eui": _EUIS[1].hex(), "allow": ["127.0.0.2/32"]}]
     link = LoraLink(
         Settings.model_validate(
@@ -139,7 +121,7 @@ def test_a_usual_turn_needs_nothing_plain(monkeypatch: pytest.MonkeyPatch) -> No
 @given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.sampled_from([0, 0, 0, 2, 5])), max_size=20), st.integers(0, 2))
 def test_a_turn_is_acknowledged_as_each_of_it(came: list[tuple[int, int]], refused: int) -> None:
     """What is no PUSH_DATA has no PUSH_ACK, nor has what was refused."""
-    datagrams = _Datagrams()
+    datagrams = FakeDatagrams([])
     heard: Any = [
         (Datagram(b"\2" + token.to_bytes(2, "big") + bytes([kind]), False, None, slot), None)
         for slot, (token, kind) in enumerate(came)

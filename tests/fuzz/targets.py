@@ -18,11 +18,11 @@ from firmware.wire import cobs, cobs_stream, frame, readings
 from gateway.errors import PlatformError
 from gateway.links import Uplink
 from gateway.links.lora import Settings as LoraSettings
-from gateway.links.lora.bulk import Datagram
 from gateway.links.lora.server import LoraLink
 from gateway.network.live import Joined
 from gateway.operate.counters import Counters
 from gateway.platforms._paho import Connection, Target, Version
+from tests.fake_datagrams import FakeDatagrams
 from tests.frame_gateway import Stages
 from tests.fuzz import orders
 from tests.fuzz.orders import CommandTarget
@@ -38,24 +38,6 @@ _NEW_DEVICE_AFTER = 2000
 _SENDER = ("127.0.0.1", 40000)
 _TARGET = Target("127.0.0.1", 1883, "fuzz", 30, None, None, None)
 _PORTS = (1, 2, 4, 0, 223, 3, 5, 10)
-
-
-class _Socket:
-    """Holds one datagram, and takes every answer."""
-
-    dropped = 0
-
-    def __init__(self, data: bytes) -> None:
-        self._came = [Datagram(data, False, _SENDER, 0)]
-
-    def receive(self) -> list[Datagram]:
-        return self._came
-
-    def answer(self, answers: list[tuple[int, bytes]]) -> int:
-        return 0
-
-    def answer_all(self, answers: bytes) -> int:
-        return 0
 
 
 class _Line:
@@ -125,7 +107,7 @@ class Gateway:
     def udp(self, data: bytes) -> None:
         """One datagram, from a registered forwarder's address."""
         heard: list[Uplink] = []
-        self._link._read(_Socket(data), heard.append)
+        self._link._read(FakeDatagrams.of(data, sender=_SENDER), heard.append)
         self._process(heard)
 
     def payload(self, data: bytes) -> None:
